@@ -1,0 +1,1 @@
+"""The reference service: one image in, one prediction out, from a verified artifact."""

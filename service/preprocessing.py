@@ -1,0 +1,205 @@
+"""Preprocessing: the bytes of an image file in, the pixels that the model was validated with out.
+
+The one definition of it. Lessons, validation, calibration and the service all call `preprocess`,
+so none of them can drift from another. Needs Pillow and NumPy only; torch is not imported.
+
+Normalisation is not here: it is part of the model's graph (`model_definition.ServingModel`), where
+it cannot be forgotten. What leaves this module is plain 8-bit RGB.
+"""
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+# Importing the plugins registers them, so that no request pays for Pillow's search of all formats.
+from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+
+Pixels = npt.NDArray[np.uint8]
+"""One image: uint8, height × width × 3 (RGB), values 0–255."""
+
+FORMATS = (
+    JpegImagePlugin.JpegImageFile.format,
+    PngImagePlugin.PngImageFile.format,
+    WebPImagePlugin.WebPImageFile.format,
+)
+ACCEPTED = "JPEG, PNG or WebP"
+MIN_SIDE = 16
+"""Shortest side in pixels that is still taken for a photo; below it nothing can be recognised."""
+MAX_PIXELS = 50_000_000
+"""Width × height above which an image is refused from its header, before memory is allocated."""
+
+# First bytes of formats that people do send and that are not accepted, to name them in the error.
+_OTHER_FORMATS = {
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"%PDF": "PDF",
+    b"<svg": "SVG",
+    b"\xff\x0a": "JPEG XL",
+}
+_ISO_MEDIA_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
+
+
+class ImageError(ValueError):
+    """The bytes are no image that can be classified; the message says what was wrong."""
+
+
+class UnsupportedImage(ImageError):
+    """An image, but of a format that is not accepted."""
+
+
+class ImageTooLarge(ImageError):
+    """More pixels than the limit; refused from the header."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessingSettings:
+    """How an image becomes `crop` × `crop` pixels. Part of the artifact's manifest.
+
+    The defaults are those that EfficientNet-Lite0's weights were trained and evaluated with: short
+    side to 224 + 32 pixels, bicubic, centre crop of 224 (`CROP_PADDING = 32` in
+    github.com/tensorflow/tpu, models/official/efficientnet/preprocessing.py).
+    """
+
+    resize: int = 256
+    """Length in pixels that the shorter side is resized to."""
+    crop: int = 224
+    """Side in pixels of the square cut from the centre; at most `resize`."""
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    """Resampling filter, antialiased when an image shrinks."""
+    reducing_gap: float = 2.0
+    """JPEG decoding may shrink an image by 2, 4 or 8 as long as the shorter side stays at least
+    `reducing_gap` × `resize`: the larger, the closer to a full decode, the smaller, the faster."""
+
+
+def preprocess(
+    data: bytes,
+    settings: PreprocessingSettings = PreprocessingSettings(),
+    *,
+    max_pixels: int = MAX_PIXELS,
+) -> Pixels:
+    """Decode an image file and return its centre as the model expects it.
+
+    Equal to torchvision's `Resize(resize, interpolation)` and `CenterCrop(crop)` on the decoded
+    RGB image, but only the pixels of the crop are ever computed.
+
+    Args:
+        data: a JPEG, PNG or WebP file. EXIF orientation is applied; greyscale, palette, CMYK and
+            16-bit images become 8-bit RGB; transparency is laid over white, as a browser shows it;
+            of an animation the first frame is taken. Colour profiles are not applied.
+        settings: sizes and filter.
+        max_pixels: width × height above which the image is refused unread.
+
+    Returns:
+        uint8, `crop` × `crop` × 3, RGB, C-contiguous.
+
+    Raises:
+        UnsupportedImage: another format than JPEG, PNG or WebP.
+        ImageTooLarge: more than `max_pixels` pixels.
+        ImageError: not an image, truncated, damaged, or with a side under `MIN_SIDE` pixels.
+    """
+    try:
+        with _open(data, max_pixels) as image:
+            full_size = image.size
+            decoded_size = _decode(image, settings)
+            upright = ImageOps.exif_transpose(image)
+            if upright.size != image.size:  # a quarter turn
+                full_size, decoded_size = full_size[::-1], decoded_size[::-1]
+            return _resize_and_crop(_to_rgb(upright), full_size, decoded_size, settings)
+    except ImageError:
+        raise
+    except Exception as error:
+        # Pillow's decoders meet hostile bytes here and raise whatever they trip over (OSError,
+        # SyntaxError, ValueError, struct.error, zlib.error …); all of it means the same.
+        fault = "truncated" if "truncated" in str(error).lower() else "damaged"
+        raise ImageError(
+            f"the image is {fault} and cannot be decoded ({len(data):,} bytes received); "
+            "send the complete file"
+        ) from error
+
+
+def _open(data: bytes, max_pixels: int) -> Image.Image:
+    """Read the header only, and refuse what must not be decoded."""
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    except Image.UnidentifiedImageError:
+        raise _unidentified(data) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageTooLarge(f"{error}; at most {max_pixels:,} pixels are accepted") from None
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageTooLarge(
+            f"the image has {width} × {height} = {width * height:,} pixels; "
+            f"at most {max_pixels:,} are accepted"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ImageError(
+            f"the image has {width} × {height} pixels; each side must have at least {MIN_SIDE}"
+        )
+    return image
+
+
+def _unidentified(data: bytes) -> ImageError:
+    """Say what was sent instead of an accepted image."""
+    other = _ISO_MEDIA_BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
+    for signature, name in _OTHER_FORMATS.items():
+        if data.startswith(signature):
+            other = name
+    if other is not None:
+        return UnsupportedImage(f"{other} is not accepted; send {ACCEPTED}")
+    return ImageError(f"the {len(data):,} bytes are not an image; send {ACCEPTED}")
+
+
+def _decode(image: Image.Image, settings: PreprocessingSettings) -> tuple[float, float]:
+    """Decode in place. A large JPEG is shrunk while decoding, in the DCT, which is much cheaper.
+
+    Returns the width and height that the whole picture now has, to the fraction of a pixel: 1411
+    pixels halved are 705.5, in a bitmap of 706.
+    """
+    share = settings.reducing_gap * settings.resize / min(image.size)
+    width, height = float(image.width), float(image.height)
+    if share < 1:
+        # Picks the smallest of 1/1, 1/2, 1/4 and 1/8 that is not below the size asked for;
+        # does nothing, and answers None, for other formats than JPEG.
+        drafted = image.draft(None, (int(width * share), int(height * share)))
+        if drafted is not None:
+            _, (_, _, width, height) = drafted
+    image.load()
+    return width, height
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16") or image.mode == "I":
+        # Pillow would clip 16 bits to 8; keep the high byte instead, as libpng does for colour.
+        high_byte = np.asarray(image).astype(np.uint16) >> 8
+        return Image.fromarray(high_byte.astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        white = Image.new("RGBA", rgba.size, "white")
+        return Image.alpha_composite(white, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _resize_and_crop(
+    image: Image.Image,
+    full_size: tuple[int, int],
+    decoded_size: tuple[float, float],
+    settings: PreprocessingSettings,
+) -> Pixels:
+    """Resize the shorter side, crop the centre: in one step, computing only what is kept.
+
+    The rounding is torchvision's, on the size of the file's image, so that the crop is the same to
+    the pixel. `decoded_size` is what the picture measures in `image`.
+    """
+    short = min(full_size)
+    resized = [int(settings.resize * side / short) for side in full_size]
+    scale = [side / new for side, new in zip(decoded_size, resized, strict=True)]
+    left, top = (round((side - settings.crop) / 2) for side in resized)
+    right, bottom = left + settings.crop, top + settings.crop
+    box = (left * scale[0], top * scale[1], right * scale[0], bottom * scale[1])
+    resample = Image.Resampling[settings.interpolation.upper()]
+    return np.array(image.resize((settings.crop, settings.crop), resample, box))
