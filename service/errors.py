@@ -6,7 +6,7 @@ class StartupError(Exception):
 
 
 class RequestError(Exception):
-    """The client's request cannot be answered: becomes `{"error": message}` with this status."""
+    """A request that cannot be answered: becomes `{"error": message}` with this status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

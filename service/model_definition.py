@@ -67,11 +67,9 @@ class EfficientNetLite0(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widen with a 1 × 1 convolution, filter each channel by itself, narrow again; add the input."""
+    """Widen with a 1 × 1 convolution, filter each channel by itself, narrow; add the input."""
 
-    def __init__(
-        self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int
-    ) -> None:
+    def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.expand = conv_unit(inputs, hidden) if expansion != 1 else nn.Identity()
@@ -80,6 +78,7 @@ class InvertedResidual(nn.Module):
         self.adds_input = stride == 1 and inputs == outputs
 
     def forward(self, inputs: Tensor) -> Tensor:
+        """Float N × inputs × H × W, to N × outputs and the same size or half of it."""
         outputs = cast(Tensor, self.project(self.depthwise(self.expand(inputs))))
         return inputs + outputs if self.adds_input else outputs
 
@@ -120,16 +119,21 @@ def _batch_norm(channels: int) -> nn.BatchNorm2d:
 class ServingModel(nn.Module):
     """The module that is exported and served: an architecture with its normalisation inside."""
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(
         self,
         model: nn.Module,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
     ) -> None:
-        """
+        """Take a model and its normalisation.
+
         Args:
             model: float N × 3 × H × W to logits, float N × classes.
-            mean, std: per channel, in units of a pixel (0–255), not of the unit interval.
+            mean: per channel, in units of a pixel (0–255), not of the unit interval.
+            std: likewise.
         """
         super().__init__()
         self.model = model
@@ -156,6 +160,7 @@ def create_model(architecture: str, num_classes: int) -> nn.Module:
 
     Raises:
         ValueError: no such architecture.
+
     """
     if architecture == LITE0:
         return EfficientNetLite0(num_classes)
@@ -173,6 +178,7 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
     Raises:
         ValueError: names or shapes are not those of the model; says which.
+
     """
     own = model.state_dict()
     faults = [f"{name} is missing" for name in own if name not in weights]

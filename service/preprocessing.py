@@ -15,7 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 # Importing the plugins registers them, so that no request pays for Pillow's search of all formats.
-from PIL import Image, ImageOps, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import (
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 Pixels = npt.NDArray[np.uint8]
 """One image: uint8, height × width × 3 (RGB), values 0–255."""
@@ -48,11 +55,11 @@ class ImageError(ValueError):
     """The bytes are no image that can be classified; the message says what was wrong."""
 
 
-class UnsupportedImage(ImageError):
+class UnsupportedImageError(ImageError):
     """An image, but of a format that is not accepted."""
 
 
-class ImageTooLarge(ImageError):
+class ImageTooLargeError(ImageError):
     """More pixels than the limit; refused from the header."""
 
 
@@ -98,9 +105,10 @@ def preprocess(
         uint8, `crop` × `crop` × 3, RGB, C-contiguous.
 
     Raises:
-        UnsupportedImage: another format than JPEG, PNG or WebP.
-        ImageTooLarge: more than `max_pixels` pixels.
+        UnsupportedImageError: another format than JPEG, PNG or WebP.
+        ImageTooLargeError: more than `max_pixels` pixels.
         ImageError: not an image, truncated, damaged, or with a side under `MIN_SIDE` pixels.
+
     """
     try:
         with _open(data, max_pixels) as image:
@@ -126,13 +134,13 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     """Read the header only, and refuse what must not be decoded."""
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise _unidentified(data) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge(f"{error}; at most {max_pixels:,} pixels are accepted") from None
+        raise ImageTooLargeError(f"{error}; at most {max_pixels:,} pixels are accepted") from None
     width, height = image.size
     if width * height > max_pixels:
-        raise ImageTooLarge(
+        raise ImageTooLargeError(
             f"the image has {width} × {height} = {width * height:,} pixels; "
             f"at most {max_pixels:,} are accepted"
         )
@@ -150,7 +158,7 @@ def _unidentified(data: bytes) -> ImageError:
         if data.startswith(signature):
             other = name
     if other is not None:
-        return UnsupportedImage(f"{other} is not accepted; send {ACCEPTED}")
+        return UnsupportedImageError(f"{other} is not accepted; send {ACCEPTED}")
     return ImageError(f"the {len(data):,} bytes are not an image; send {ACCEPTED}")
 
 

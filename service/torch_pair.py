@@ -19,6 +19,7 @@ def check_torch_pair() -> str:
 
     Raises:
         StartupError: one of the two is missing, or torchvision was built for another torch.
+
     """
     versions = {}
     for package in ("torch", "torchvision"):
@@ -50,6 +51,7 @@ def _torch_wanted_by_torchvision() -> str | None:
 
 
 def main() -> None:
+    """Print the pair, or exit with what is wrong with it."""
     try:
         pair = check_torch_pair()
     except StartupError as error:

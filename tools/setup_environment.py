@@ -1,4 +1,4 @@
-"""Set up the workshop's environment: a virtual environment with exactly what requirements.lock says.
+"""Set up the environment: a virtual environment with exactly what requirements.lock says.
 
 Run by `make setup` with whatever `python3` the machine has, so this file uses the standard library
 only and keeps to syntax that an old Python can at least parse, in order to say what is wrong.
@@ -28,7 +28,7 @@ class SetupError(Exception):
     """What stopped the set-up, in words for the person who ran it."""
 
 
-def main():
+def main() -> None:
     try:
         set_up()
     except SetupError as error:
@@ -37,7 +37,7 @@ def main():
         sys.exit("\nset-up interrupted: run the same command again, it goes on from here")
 
 
-def set_up():
+def set_up() -> None:
     wanted = digest_of_inputs()
     if read(STAMP) == wanted:
         return
@@ -49,17 +49,20 @@ def set_up():
     step(3, "this project, editable")
     pip("--no-deps", "--no-build-isolation", "--quiet", "--editable", ROOT)
     step(4, "do torch and torchvision import together?")
-    run([ENVIRONMENT_PYTHON, "-m", "service.torch_pair"], "torch and torchvision do not fit together")
+    run(
+        [ENVIRONMENT_PYTHON, "-m", "service.torch_pair"],
+        "torch and torchvision do not fit together",
+    )
     with open(STAMP, "w") as stamp:
         stamp.write(wanted)
     print("[set-up] done in {:.0f} s".format(time.monotonic() - started), flush=True)
 
 
-def step(number, what):
+def step(number: int, what: str) -> None:
     print("[set-up {}/4] {}".format(number, what), flush=True)
 
 
-def digest_of_inputs():
+def digest_of_inputs() -> str:
     """SHA-256 over everything the environment is made from."""
     digest = hashlib.sha256(ROOT.encode())  # an editable install points at this folder
     for path in (LOCK, PROJECT):
@@ -68,7 +71,7 @@ def digest_of_inputs():
     return digest.hexdigest()
 
 
-def read(path):
+def read(path: str) -> "str | None":
     try:
         with open(path) as file:
             return file.read()
@@ -76,8 +79,8 @@ def read(path):
         return None
 
 
-def find_python():
-    """The Python that runs this file, if it is supported, else the newest supported one on the PATH."""
+def find_python() -> str:
+    """The Python that runs this file, or if that is too old or new, another on the PATH."""
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return sys.executable
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
@@ -93,7 +96,7 @@ def find_python():
     )
 
 
-def create_virtual_environment(python):
+def create_virtual_environment(python: str) -> None:
     """Create .venv, or keep it if its pip runs and it was made by the same Python version."""
     version = "import sys; print(sys.version_info[:2])"
     if os.path.exists(ENVIRONMENT_PYTHON):
@@ -107,7 +110,7 @@ def create_virtual_environment(python):
     )
 
 
-def output(command):
+def output(command: "list[str]") -> "bytes | None":
     """Standard output of `command`, or None if it fails."""
     try:
         return subprocess.check_output(command, stderr=subprocess.DEVNULL)
@@ -115,16 +118,17 @@ def output(command):
         return None
 
 
-def pip(*arguments):
+def pip(*arguments: str) -> None:
     run(
-        [ENVIRONMENT_PYTHON, "-m", "pip", "install", "--disable-pip-version-check"] + list(arguments),
+        [ENVIRONMENT_PYTHON, "-m", "pip", "install", "--disable-pip-version-check"]
+        + list(arguments),
         "pip could not install the packages; its message stands above. "
         "Check the network and the free disk space (10 GB), then run the same command again: "
         "what was downloaded is kept",
     )
 
 
-def run(command, failure):
+def run(command: "list[str]", failure: str) -> None:
     if subprocess.call(command, cwd=ROOT) != 0:
         raise SetupError(failure)
 

@@ -1,0 +1,41 @@
+# Every target sets up what it needs and then calls one Python entry point.
+
+port ?= 8000
+PYTHON ?= python3
+python := .venv/bin/python
+artifact := artifacts/default/manifest.json
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test bench format lock picture clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## set up the environment in .venv (once; goes on where it was interrupted)
+	@$(PYTHON) tools/setup_environment.py
+
+serve: $(artifact) ## serve the model on 127.0.0.1:8000 (make serve port=8123 for another port)
+	@exec $(python) -m service.inference_service --port $(port)
+
+test: $(artifact) ## check format, lint and types, and run all tests
+	@$(python) tools/run_checks.py
+
+bench: $(artifact) ## measure start-up and memory beside a plain service
+	@$(python) -m tests.performance.startup
+
+format: setup ## format the code and mend what the linter can mend
+	@$(python) -m ruff format . && $(python) -m ruff check --fix .
+
+lock: setup ## renew requirements.lock from pyproject.toml
+	@$(python) tools/lock.py
+
+picture: $(artifact) ## draw the picture of the README from the service's real answers
+	@$(python) tools/draw_predictions.py
+
+clean: ## remove what was built (the environment stays)
+	rm -rf artifacts .mypy_cache .pytest_cache .ruff_cache
+
+# The bundle is built again when what it was validated with changes.
+$(artifact): requirements.lock service/preprocessing.py service/model_definition.py \
+		$(wildcard service/artifact/*.py service/engines/*.py) | setup
+	@$(python) -m service.artifact build

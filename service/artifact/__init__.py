@@ -1,0 +1,1 @@
+"""The artifact bundle: build it, verify it, read its manifest."""

@@ -1,0 +1,123 @@
+"""`python -m service.artifact build | verify | inspect`: make, check and read artifact bundles."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from service.artifact.verify import check_code, environment_differences, verify
+from service.engines import FORMS
+from service.errors import StartupError
+from service.machine import let_waiting_threads_sleep
+from service.settings import DEFAULT_ARTIFACT
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 1 with one line that says why."""
+    options = _parser().parse_args(arguments)
+    let_waiting_threads_sleep()
+    try:
+        options.run(options)
+    except StartupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was left behind", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # inspect | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _build(options: argparse.Namespace) -> None:
+    from service.torch_pair import check_torch_pair
+
+    check_torch_pair()  # before torchvision is imported and breaks on it
+    from service.artifact.build import build
+    from service.artifact.recipe import default_recipe, own_recipe
+
+    if options.architecture is None:
+        if options.weights or options.labels:
+            raise StartupError(
+                "--weights and --labels describe a model of your own: add --architecture"
+            )
+        recipe = default_recipe(options.forms)
+    else:
+        if not (options.weights and options.labels):
+            raise StartupError("--architecture needs --weights (safetensors) and --labels (text)")
+        recipe = own_recipe(
+            name=options.name or options.architecture.replace("_", "-"),
+            version=options.version,
+            architecture=options.architecture,
+            weights=options.weights,
+            labels=options.labels,
+            photos=options.photos,
+            forms=options.forms,
+        )
+    build(recipe, options.output, lambda line: print(line, flush=True))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    bundle = verify(options.path, options.digest)
+    check_code(bundle)
+    for name in bundle.manifest.forms:
+        differences = environment_differences(bundle.manifest, FORMS[name].packages)
+        if differences:
+            raise StartupError(
+                f"{name}: not the environment that it was validated in: {'; '.join(differences)}. "
+                "Install the locked one (make setup) or build the artifact again in this one"
+            )
+    print(
+        f"{options.path}: {bundle.manifest.name} {bundle.manifest.version}, "
+        f"{len(bundle.manifest.files)} files, {bundle.size:,} bytes, all as recorded; "
+        f"code and environment match; digest {bundle.digest}"
+    )
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    bundle = verify(options.path)
+    print(json.dumps(bundle.manifest.model_dump(mode="json"), indent=2, ensure_ascii=False))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m service.artifact", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect")
+
+    build = commands.add_parser("build", help="export, measure and record a model")
+    build.set_defaults(run=_build)
+    build.add_argument("--output", type=Path, default=DEFAULT_ARTIFACT, help="the bundle's folder")
+    build.add_argument(
+        "--forms", type=_forms, default=tuple(FORMS), help=f"some of {','.join(FORMS)} (all)"
+    )
+    own = build.add_argument_group("a model of your own (else EfficientNet-Lite0 is built)")
+    own.add_argument("--architecture", help="its name in torchvision.models: resnet50, vit_b_16 …")
+    own.add_argument("--weights", type=Path, help="safetensors file of its state_dict")
+    own.add_argument("--labels", type=Path, help="text file with a label a line, by class id")
+    own.add_argument("--photos", type=Path, help="folder of photos to calibrate and measure with")
+    own.add_argument("--name", help="the model's name in every answer")
+    own.add_argument("--version", default="1.0.0", help="its version (1.0.0)")
+
+    check = commands.add_parser("verify", help="is it, to the last bit, what was validated?")
+    check.set_defaults(run=_verify)
+    check.add_argument("--digest", help="the SHA-256 that manifest.json must have")
+    show = commands.add_parser("inspect", help="print the manifest of a verified bundle")
+    show.set_defaults(run=_inspect)
+    for command in (check, show):
+        command.add_argument(
+            "path", type=Path, nargs="?", default=DEFAULT_ARTIFACT, metavar="PATH",
+            help="the bundle's folder",
+        )  # fmt: skip
+    return parser
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    for name in names:
+        if name not in FORMS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FORMS)}")
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,302 @@
+"""Build an artifact bundle: every form exported, measured, bounded, recorded; then put in place.
+
+The bundle grows in a folder beside its destination and takes that name only when it is complete,
+so that a build that was interrupted, or found the disk full, leaves nothing that a start would
+take for an artifact.
+"""
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from service.artifact import export, parity
+from service.artifact.crops import random_crops
+from service.artifact.manifest import (
+    GOLDEN_FOLDER,
+    MANIFEST,
+    MANIFEST_DIGEST,
+    Environment,
+    File,
+    FormRecord,
+    Manifest,
+    TensorSpecification,
+    code_files,
+    digest_line,
+)
+from service.artifact.quantisation import quantise
+from service.artifact.recipe import Recipe
+from service.artifact.verify import installed_version, running_python, sha256, verify
+from service.engines import FORMS, load_engine
+from service.engines.base import Engine, Form, Probabilities
+from service.errors import StartupError
+from service.machine import available_cores
+from service.model_definition import ServingModel
+from service.preprocessing import preprocess
+
+PARITY_CROPS, CALIBRATION_CROPS = 700, 330
+GOLDEN_CLASSES = 5
+# Golden replays may run on another processor, which adds in another order: ten times the parity
+# bound for fp32. int8 rounds such differences up to a whole step of its scale.
+GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 2e-2}
+
+Say = Callable[[str], None]
+
+
+def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
+    """Build the bundle of `recipe` at `destination`, replacing an older one.
+
+    Args:
+        recipe: what to build.
+        destination: the bundle's folder.
+        say: is told of each step, a line at a time.
+
+    Raises:
+        StartupError: a form falls under its bound, the folder cannot be written, the disk is full.
+
+    """
+    _check_destination(destination)
+    with _folder_beside(destination) as folder:
+        try:
+            manifest = _fill(folder, recipe, say)
+            _sync(folder)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise _as_disk_fault(error, destination) from error
+        verify(folder)
+        _put_in_place(folder, destination)
+    say(f"artifact {manifest.name} {manifest.version} built: {destination}")
+    return manifest
+
+
+def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
+    builder = _FormBuilder(folder, recipe)
+    records: dict[str, FormRecord] = {}
+    for number, form in enumerate((FORMS[name] for name in FORMS if name in recipe.forms), 1):
+        started = time.perf_counter()
+        say(f"[build {number}/{len(recipe.forms)}] {form.name}: export and compare")
+        record = records[form.name] = builder.add(form)
+        size = (folder / form.file).stat().st_size / 1e6
+        say(
+            f"[build {number}/{len(recipe.forms)}] {form.name}: {size:.1f} MB, same first class "
+            f"as eager fp32 on {record.parity.top1_agreement:.2%} of {record.parity.crops} crops "
+            f"({record.parity.top1_agreement_sure:.2%} of the sure ones), "
+            f"{record.milliseconds_per_image:.1f} ms an image "
+            f"· {time.perf_counter() - started:.0f} s"
+        )
+    for name, path in code_files().items():
+        target = folder / name
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path, target)
+
+    default, reason = _choose_default(records)
+    classes, side = len(recipe.labels), recipe.preprocessing.crop
+    manifest = Manifest(
+        name=recipe.name,
+        version=recipe.version,
+        built_at=datetime.now(UTC),
+        architecture=recipe.architecture,
+        input=TensorSpecification(
+            name=export.INPUT,
+            dtype="uint8",
+            shape=("batch", side, side, 3),
+            meaning="RGB pixels 0–255 of preprocessing.preprocess; normalised inside the graph",
+        ),
+        output=TensorSpecification(
+            name=export.OUTPUT,
+            dtype="float32",
+            shape=("batch", classes),
+            meaning="probability of each class; a row sums to 1",
+        ),
+        preprocessing=recipe.preprocessing,
+        labels=tuple(recipe.labels),
+        environment=_environment(),
+        default_form=default,
+        default_form_reason=reason,
+        forms=records,
+        files=_record_files(folder),
+    )
+    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", "utf-8")
+    (folder / MANIFEST_DIGEST).write_bytes(digest_line(sha256(folder / MANIFEST)))
+    return manifest
+
+
+class _FormBuilder:
+    """Adds forms to a bundle, one after another; eager fp32 is what each is compared with."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self._folder = folder
+        self._recipe = recipe
+        architecture = recipe.architecture
+        self._model = ServingModel(recipe.model, architecture.mean, architecture.std)
+        photos, settings = recipe.photos, recipe.preprocessing
+        self._crops = random_crops(photos.parity, PARITY_CROPS, 0, settings)
+        self._golden = self._copy_golden_photos()
+        eager = self._write_and_load(FORMS["eager"])
+        self._reference = parity.probabilities_of(eager, self._crops)
+
+    def add(self, form: Form) -> FormRecord:
+        """Write a form, load it as the service will, measure it.
+
+        Raises:
+            StartupError: it falls under its bound.
+
+        """
+        engine = self._write_and_load(form)
+        found = parity.probabilities_of(engine, self._crops)
+        return FormRecord(
+            file=form.file,
+            precision=form.precision,
+            parity=parity.measure_parity(form, self._reference, found),
+            milliseconds_per_image=parity.milliseconds_per_image(engine, self._crops),
+            golden={name: self._answer(engine, path) for name, path in self._golden.items()},
+            golden_tolerance=GOLDEN_TOLERANCE[form.precision],
+        )
+
+    def _write_and_load(self, form: Form) -> Engine:
+        path = self._folder / form.file
+        if not path.exists():
+            self._write(form, path)
+        return load_engine(form, path, "cpu", available_cores())
+
+    def _write(self, form: Form, path: Path) -> None:
+        recipe, example = self._recipe, self._crops[:2]
+        match form.name:
+            case "eager":
+                export.save_weights(self._model, recipe.architecture, len(recipe.labels), path)
+            case "torchscript":
+                export.export_torchscript(self._model, example, path)
+            case "exported-program":
+                export.export_program(self._model, example, path)
+            case "onnx-fp32":
+                export.export_onnx(self._model, example, path)
+            case "onnx-int8":
+                self._quantise(path)
+
+    def _quantise(self, path: Path) -> None:
+        crops = random_crops(
+            self._recipe.photos.calibration, CALIBRATION_CROPS, 1, self._recipe.preprocessing
+        )
+        with tempfile.TemporaryDirectory() as scratch:
+            fp32 = self._folder / FORMS["onnx-fp32"].file
+            if not fp32.exists():
+                fp32 = Path(scratch) / fp32.name
+                export.export_onnx(self._model, self._crops[:2], fp32)
+            quantise(fp32, path, crops)
+
+    def _copy_golden_photos(self) -> dict[str, Path]:
+        (self._folder / GOLDEN_FOLDER).mkdir()
+        copies = {}
+        for path in self._recipe.photos.golden:
+            name = f"{GOLDEN_FOLDER}/{path.name}"
+            copies[name] = Path(shutil.copyfile(path, self._folder / name))
+        return copies
+
+    def _answer(self, engine: Engine, photo: Path) -> dict[int, float]:
+        pixels = preprocess(photo.read_bytes(), self._recipe.preprocessing)
+        probabilities: Probabilities = engine(pixels[None])[0]
+        best = (-probabilities).argsort(kind="stable")[:GOLDEN_CLASSES]
+        return {int(class_id): float(probabilities[class_id]) for class_id in best}
+
+
+def _choose_default(records: dict[str, FormRecord]) -> tuple[str, str]:
+    """The fastest form on this machine's CPU among those that keep the accuracy floor."""
+    worthy = {
+        name: record for name, record in records.items() if parity.may_be_default(record.parity)
+    }
+    times = {name: record.milliseconds_per_image for name, record in worthy.items()}
+    fastest = min(times, key=times.__getitem__)
+    listing = ", ".join(
+        f"{name} {times[name]:.1f}" for name in sorted(times, key=times.__getitem__)
+    )
+    return fastest, (
+        f"fastest on the building machine ({available_cores()} cores, ms an image: {listing}) of "
+        f"the forms that agree with eager fp32 on at least {parity.DEFAULT_SURE_AGREEMENT:.0%} of "
+        f"the sure and {parity.DEFAULT_AGREEMENT:.0%} of all crops"
+    )
+
+
+def _environment() -> Environment:
+    packages = sorted({package for form in FORMS.values() for package in form.packages})
+    versions = {package: installed_version(package) for package in packages}
+    return Environment(
+        python=running_python(),
+        system=platform.system(),
+        machine=platform.machine(),
+        packages={package: version for package, version in versions.items() if version},
+    )
+
+
+def _record_files(folder: Path) -> dict[str, File]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        path.relative_to(folder).as_posix(): File(sha256=sha256(path), bytes=path.stat().st_size)
+        for path in paths
+    }
+
+
+def _check_destination(destination: Path) -> None:
+    if destination.exists() and not (destination / MANIFEST).exists():
+        empty = destination.is_dir() and not any(destination.iterdir())
+        if not empty:
+            raise StartupError(
+                f"{destination} exists and is no artifact: expected a folder to create or an older "
+                "artifact to replace. Choose another --output"
+            )
+
+
+@contextmanager
+def _folder_beside(destination: Path) -> Iterator[Path]:
+    """A new folder on the same disk, removed at the end whatever happens."""
+    prefix = f".{destination.name}.building-"
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        for left_over in destination.parent.glob(f"{prefix}*"):
+            shutil.rmtree(left_over, ignore_errors=True)  # of a build that was killed
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.parent))
+    except OSError as error:
+        raise _as_disk_fault(error, destination) from error
+    try:
+        folder.chmod(0o755)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Have everything on the disk, readable by the service's user, before it gets its name."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _put_in_place(folder: Path, destination: Path) -> None:
+    older = folder.with_name(folder.name + "-older")
+    if destination.exists():
+        destination.rename(older)
+    folder.rename(destination)
+    shutil.rmtree(older, ignore_errors=True)
+
+
+def _as_disk_fault(error: Exception, destination: Path) -> Exception:
+    """The writers of torch and safetensors say "disk full" in words of their own."""
+    reason = getattr(error, "strerror", None)
+    if reason is None:
+        full = shutil.disk_usage(destination.parent).free < 2**20
+        reason = "No space left on device" if full else None
+    if reason is None:
+        return error
+    return StartupError(
+        f"cannot write the artifact {destination}: {reason}. Nothing was left behind; "
+        "make room (five forms of a model need about five times its size) and build again"
+    )

@@ -1,0 +1,123 @@
+"""The manifest of an artifact bundle: what the model is, and what it was validated with."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.preprocessing import PreprocessingSettings
+
+MANIFEST = "manifest.json"
+MANIFEST_DIGEST = "manifest.json.sha256"
+"""SHA-256 of the manifest, in the format of `sha256sum` (the manifest cannot hold its own)."""
+CODE_FOLDER = "code"
+GOLDEN_FOLDER = "golden"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class File(_Part):
+    """One file of the bundle."""
+
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Architecture(_Part):
+    """What the weights belong to, and where they come from."""
+
+    name: str
+    source: str
+    licence: str
+    mean: tuple[float, float, float]
+    """Normalisation, per channel, in units of a pixel (0–255). It is inside the graph."""
+    std: tuple[float, float, float]
+
+
+class TensorSpecification(_Part):
+    """A tensor at the model's boundary."""
+
+    name: str
+    dtype: str
+    shape: tuple[str | int, ...]
+    meaning: str
+
+
+class Environment(_Part):
+    """Where the model was validated."""
+
+    python: str
+    """Major and minor version: "3.11"."""
+    system: str
+    machine: str
+    """Processor architecture: "x86_64"."""
+    packages: dict[str, str]
+
+
+class Parity(_Part):
+    """How close a form comes to eager fp32, measured over real crops when it was built."""
+
+    crops: int
+    sure_crops: int
+    """Crops for which eager fp32 gives its first class a probability above 0.3."""
+    top1_agreement: float
+    """Share of all crops with the same first class, 0–1."""
+    top1_agreement_sure: float
+    """The same over the sure crops."""
+    largest_probability_difference: float
+    bound: str
+    """What the build demanded of this form."""
+
+
+class FormRecord(_Part):
+    """One form of the model in the bundle."""
+
+    file: str
+    precision: str
+    parity: Parity
+    milliseconds_per_image: float
+    """Median of a batch of one on the building machine; compare within one manifest only."""
+    golden: dict[str, dict[int, float]]
+    """Per golden photo: the five most probable classes and their probabilities."""
+    golden_tolerance: float
+    """Largest difference of a probability at which a replay still counts as the same model."""
+
+
+class Manifest(_Part):
+    """Everything that must match for a service to be the model that was validated."""
+
+    schema_version: Literal[1] = 1
+    name: str
+    version: str
+    built_at: datetime
+    architecture: Architecture
+    input: TensorSpecification
+    output: TensorSpecification
+    preprocessing: PreprocessingSettings
+    labels: tuple[str, ...]
+    """Label of each class, by class id."""
+    environment: Environment
+    default_form: str
+    default_form_reason: str
+    forms: dict[str, FormRecord]
+    files: dict[str, File]
+    """Every file of the bundle but the manifest and its digest, by its path in the bundle."""
+
+
+def digest_line(digest: str) -> bytes:
+    """The exact content of `MANIFEST_DIGEST`, so that `sha256sum --check` reads it too."""
+    return f"{digest}  {MANIFEST}\n".encode()
+
+
+def code_files() -> dict[str, Path]:
+    """The source files that belong to a model, by their path in the bundle."""
+    import service
+
+    folder = Path(service.__file__).parent
+    return {
+        f"{CODE_FOLDER}/{name}": folder / name
+        for name in ("preprocessing.py", "model_definition.py")
+    }

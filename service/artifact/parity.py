@@ -1,0 +1,77 @@
+"""How close is a form to eager fp32? Measured over real crops, and bounded."""
+
+import time
+
+import numpy as np
+
+from service.artifact.manifest import Parity
+from service.engines.base import Engine, Form, PixelBatch, Probabilities
+from service.errors import StartupError
+
+SURE = 0.3
+"""A crop is sure if eager fp32 gives its first class more than this."""
+_BATCH = 8
+
+FP32_LARGEST_DIFFERENCE = 1e-4
+INT8_SURE_AGREEMENT = 0.985
+DEFAULT_SURE_AGREEMENT, DEFAULT_AGREEMENT = 0.99, 0.96
+"""What a form must keep to be served by default: reproducibility forbids less."""
+
+
+def probabilities_of(engine: Engine, pixels: PixelBatch) -> Probabilities:
+    """Run an engine over many images, uint8 N × H × W × 3, in batches."""
+    batches = [engine(pixels[start : start + _BATCH]) for start in range(0, len(pixels), _BATCH)]
+    return np.concatenate(batches)
+
+
+def measure_parity(form: Form, reference: Probabilities, found: Probabilities) -> Parity:
+    """Compare a form's probabilities, float32 crops × classes, with those of eager fp32.
+
+    Raises:
+        StartupError: the form falls under its bound.
+
+    """
+    sure = reference.max(axis=1) > SURE
+    agrees = reference.argmax(axis=1) == found.argmax(axis=1)
+    agreement = float(agrees.mean())
+    agreement_sure = float(agrees[sure].mean()) if sure.any() else 1.0
+    difference = float(np.abs(reference - found).max())
+    if form.precision == "int8":
+        bound = f"the same first class on {INT8_SURE_AGREEMENT:.1%} of the sure crops"
+        holds = agreement_sure >= INT8_SURE_AGREEMENT
+    else:
+        bound = f"the same first class on every crop, within {FP32_LARGEST_DIFFERENCE:g}"
+        holds = agreement == 1 and difference <= FP32_LARGEST_DIFFERENCE
+    if not holds:
+        raise StartupError(
+            f"form {form.name} is not the validated model: expected {bound}; found the same on "
+            f"{agreement:.2%} of all and {agreement_sure:.2%} of the sure crops, largest "
+            f"difference {difference:.1e}. Build without it: --forms with the others"
+        )
+    return Parity(
+        crops=len(reference),
+        sure_crops=int(sure.sum()),
+        top1_agreement=agreement,
+        top1_agreement_sure=agreement_sure,
+        largest_probability_difference=difference,
+        bound=bound,
+    )
+
+
+def may_be_default(parity: Parity) -> bool:
+    """Whether a form is close enough to eager fp32 to be served without being asked for."""
+    return (
+        parity.top1_agreement_sure >= DEFAULT_SURE_AGREEMENT
+        and parity.top1_agreement >= DEFAULT_AGREEMENT
+    )
+
+
+def milliseconds_per_image(engine: Engine, pixels: PixelBatch, runs: int = 30) -> float:
+    """Median time of a batch of one."""
+    times = []
+    for run in range(runs + 3):
+        image = pixels[run % len(pixels)][None]
+        started = time.perf_counter()
+        engine(image)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times[3:])) * 1000

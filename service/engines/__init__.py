@@ -1,0 +1,42 @@
+"""The forms in which a model can be served, and the engine that runs each.
+
+One small adapter a form, behind one interface (`base.Engine`). An adapter is imported only when
+its form is asked for: with an ONNX form, torch is never imported.
+"""
+
+import importlib
+from pathlib import Path
+
+from service.engines.base import Engine, Form
+
+_ONNX_RUNTIME = "service.engines.onnx_runtime"
+_SHARED = ("numpy", "pillow")
+
+FORMS = {
+    form.name: form
+    for form in (
+        Form("eager", "weights.safetensors", "fp32", "service.engines.eager",
+             (*_SHARED, "torch", "torchvision", "safetensors")),
+        Form("torchscript", "model.torchscript.pt", "fp32", "service.engines.torchscript",
+             (*_SHARED, "torch")),
+        Form("exported-program", "model.pt2", "fp32", "service.engines.exported_program",
+             (*_SHARED, "torch")),
+        Form("onnx-fp32", "model.onnx", "fp32", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
+        Form("onnx-int8", "model.int8.onnx", "int8", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
+    )
+}  # fmt: skip
+"""Every form by its name, the reference (eager fp32) first."""
+
+
+def load_engine(form: Form, path: Path, device: str, threads: int) -> Engine:
+    """Load one form. The file must have been verified: deserialising it may run code.
+
+    Args:
+        form: which form.
+        path: its file in the bundle.
+        device: "cpu" or "cuda".
+        threads: computing threads on a CPU.
+
+    """
+    engine: Engine = importlib.import_module(form.adapter).load(path, device, threads)
+    return engine

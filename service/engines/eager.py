@@ -1,0 +1,20 @@
+"""The eager form: the architecture's own Python code with the bundle's weights. The reference."""
+
+import json
+from pathlib import Path
+
+from safetensors import safe_open
+
+from service.engines.torch_module import TorchEngine, configure_torch
+from service.model_definition import ServingModel, create_model, load_weights
+
+
+def load(path: Path, device: str, threads: int) -> TorchEngine:
+    """Load weights.safetensors; its header says which architecture they are for."""
+    configure_torch(threads)
+    with safe_open(path, framework="pt", device=device) as file:
+        header = json.loads(file.metadata()["serving_model"])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    model = create_model(header["architecture"], header["num_classes"])
+    load_weights(model, weights)
+    return TorchEngine(ServingModel(model, header["mean"], header["std"]).to(device), device)

@@ -1,0 +1,35 @@
+"""ONNX forms (fp32 and int8) by ONNX Runtime on the CPU. No torch."""
+
+from pathlib import Path
+
+import onnxruntime
+
+from service.engines.base import PixelBatch, Probabilities
+
+
+class OnnxRuntimeEngine:
+    """An ONNX graph from uint8 pixels to probabilities."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Waiting threads sleep: spinning would take the cores from decoding the next image.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3  # errors only; it warns of things that nobody can act upon
+        self._session = onnxruntime.InferenceSession(
+            path, options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self.runtime = f"ONNX Runtime {onnxruntime.__version__}"
+        self.device = "cpu"
+
+    def __call__(self, pixels: PixelBatch) -> Probabilities:
+        """Classify uint8 N × H × W × 3; float32 N × classes."""
+        (probabilities,) = self._session.run(None, {self._input: pixels})
+        return probabilities  # type: ignore[no-any-return]
+
+
+def load(path: Path, device: str, threads: int) -> OnnxRuntimeEngine:
+    """Load an ONNX file; `device` is "cpu" (startup sees to that)."""
+    return OnnxRuntimeEngine(path, threads)

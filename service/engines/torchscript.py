@@ -1,0 +1,22 @@
+"""The TorchScript form: a graph that runs without the architecture's Python code.
+
+Deprecated since torch 2.10 and without support from Python 3.14 on; kept because the format is
+in wide use. Its successor is the exported program.
+"""
+
+import warnings
+from pathlib import Path
+
+import torch
+
+from service.engines.torch_module import TorchEngine, configure_torch
+
+
+def load(path: Path, device: str, threads: int) -> TorchEngine:
+    """Load a TorchScript archive."""
+    configure_torch(threads)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
+        module = torch.jit.freeze(module.eval())
+    return TorchEngine(module, device)

@@ -1,0 +1,58 @@
+"""Every error as the same JSON, `{"error": "…"}`, with the status that fits. In one place."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from service.errors import RequestError
+from service.preprocessing import ImageError, ImageTooLargeError, UnsupportedImageError
+
+log = logging.getLogger("service")
+
+
+def answer_errors_as_json(app: FastAPI) -> None:
+    """Register the handlers."""
+
+    @app.exception_handler(RequestError)
+    async def request_error(_: Request, error: RequestError) -> JSONResponse:
+        return _json(error.status, error.message)
+
+    @app.exception_handler(ImageError)
+    async def image_error(_: Request, error: ImageError) -> JSONResponse:
+        return _json(_status(error), str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid_parameter(_: Request, error: RequestValidationError) -> JSONResponse:
+        faults = (
+            f"{fault['loc'][-1]}={fault.get('input')!r} is not valid: {fault['msg']}"
+            for fault in error.errors()
+        )
+        return _json(422, "; ".join(faults))
+
+    @app.exception_handler(HTTPException)
+    async def no_such_route(request: Request, error: HTTPException) -> JSONResponse:
+        message = (
+            f"{request.method} {request.url.path}: {error.detail}; see /docs for what there is"
+        )
+        return _json(error.status_code, message, error.headers)
+
+    @app.exception_handler(Exception)
+    async def fault_of_ours(_: Request, error: Exception) -> JSONResponse:
+        return _json(500, "the service failed on this request; its log says why")
+
+
+def _status(error: ImageError) -> int:
+    match error:
+        case ImageTooLargeError():
+            return 413
+        case UnsupportedImageError():
+            return 415
+        case _:
+            return 422
+
+
+def _json(status: int, message: str, headers: object = None) -> JSONResponse:
+    return JSONResponse({"error": message}, status, headers)  # type: ignore[arg-type]

@@ -1,0 +1,47 @@
+"""Questions about the service itself. Alive and ready are different questions."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from service.errors import RequestError
+from service.responses import ErrorResponse, Status
+from service.startup import LoadedModel
+
+router = APIRouter(tags=["service"])
+
+
+@router.get("/livez")
+async def livez() -> Status:
+    """The process runs and its event loop turns. If this fails, restart it."""
+    return Status(status="live")
+
+
+@router.get("/readyz", responses={503: {"model": ErrorResponse}})
+async def readyz(request: Request) -> Status:
+    """The model is loaded and requests are welcome. If this fails, send them elsewhere."""
+    if request.app.state.draining:
+        raise RequestError(503, "draining: this process is about to stop, send requests elsewhere")
+    return Status(status="ready")
+
+
+@router.get("/artifact")
+async def artifact(request: Request) -> dict[str, Any]:
+    """What is loaded: the manifest, what was verified, and what runs it."""
+    model: LoadedModel = request.app.state.model
+    return {
+        "manifest": model.manifest.model_dump(mode="json"),
+        "path": str(model.bundle.path),
+        "digest": model.bundle.digest,
+        "verified": {name: file.sha256 for name, file in model.manifest.files.items()},
+        "form": model.form.name,
+        "engine": model.runner.engine.runtime,
+        "precision": model.form.precision,
+        "device": model.runner.engine.device,
+        "threads": model.threads,
+        "environment": {
+            "matches": not model.environment_differences,
+            "differences": model.environment_differences,
+        },
+        "startup_ms": model.milliseconds,
+    }

@@ -1,0 +1,56 @@
+"""The model service, all of it: load the artifact once, preprocess the image, run the forward pass.
+
+Every other concern has its own small file: what must hold before a start (startup.py), how an
+image is read from a request (request_image.py), how errors are answered (error_responses.py), the
+process and its signals (server.py), the settings (settings.py, or --help).
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Query
+
+from service import health
+from service.error_responses import answer_errors_as_json
+from service.request_image import ImageBytes
+from service.responses import PREDICT_DOCUMENTATION, PredictResponse, Timing, top_predictions
+from service.server import serve
+from service.settings import Settings
+from service.startup import load_model
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application. Its model is loaded here: once, before the first request is let in."""
+    model = load_model(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        model.close()
+
+    app = FastAPI(title=model.manifest.name, version=model.manifest.version, lifespan=lifespan)
+    app.state.settings, app.state.model, app.state.draining = settings, model, False
+    app.include_router(health.router)
+    answer_errors_as_json(app)
+
+    @app.post("/predict", **PREDICT_DOCUMENTATION)
+    async def predict(
+        image: ImageBytes,
+        k: int = Query(5, ge=1, le=len(model.manifest.labels), description="how many classes"),
+    ) -> PredictResponse:
+        """Classify one image: a JPEG, PNG or WebP file as the body, or as the field of a form."""
+        timing = Timing()
+        pixels = await model.preprocess(image)
+        timing.finish("preprocess")
+        inference = await model.runner.predict(pixels)
+        timing.record(queue=inference.queue_ms, forward=inference.forward_ms)
+        predictions = top_predictions(inference.probabilities, k, model.manifest.labels)
+        return PredictResponse(
+            model=model.name, predictions=predictions, timing_ms=timing.milliseconds
+        )
+
+    return app
+
+
+if __name__ == "__main__":
+    serve(create_app)

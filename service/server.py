@@ -1,0 +1,114 @@
+"""The process around the application: socket, signals, drain, log. uvicorn does the serving."""
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.errors import StartupError
+from service.machine import let_waiting_threads_sleep
+from service.settings import Settings, settings_from
+from service.startup import seconds_since_process_start
+
+log = logging.getLogger("service")
+
+
+def serve(create_app: Callable[[Settings], FastAPI]) -> None:
+    """Run the service until SIGTERM or Ctrl-C. Exits with 0, or with 1 and one line of reason.
+
+    The port is taken first, so that a port in use is found before a model is loaded, and listened
+    on last, so that a connection is refused until the service is ready to answer.
+    """
+    _configure_log()
+    let_waiting_threads_sleep()
+    try:
+        settings = settings_from()
+        with _bind(settings) as listener:
+            server = _Server(create_app(settings), settings, listener)
+            server.run([listener])
+    except StartupError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted before the service was ready")
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Stop what uses it, or choose another address (--host, --port; make serve port=8123)"
+        ) from None
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, with a drain before the shutdown."""
+
+    def __init__(self, app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=settings.access_log,
+                timeout_graceful_shutdown=settings.shutdown_seconds,
+            )
+        )
+        self._app = app
+        self._settings = settings
+        self._listener = listener
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self._listener.getsockname()[:2]
+        log.info(
+            "ready    http://%s:%d · %.2f s after the process started",
+            f"[{host}]" if ":" in host else host,
+            port,
+            seconds_since_process_start(),
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Instead of uvicorn's own, which ends the process by the signal after a clean shutdown."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._drain)
+        loop.add_signal_handler(signal.SIGINT, self._stop)
+        yield
+
+    def _drain(self) -> None:
+        """Say "not ready", serve on until load balancers have heard it, then shut down."""
+        if self._app.state.draining:
+            self._stop()
+            return
+        self._app.state.draining = True
+        log.info("drain    not ready any more, stopping in %g s", self._settings.drain_seconds)
+        asyncio.get_running_loop().call_later(self._settings.drain_seconds, self._stop)
+
+    def _stop(self) -> None:
+        """Close the listener, finish the requests in flight; asked a second time, do not wait."""
+        log.info("stop     finishing requests in flight")
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+
+def _configure_log() -> None:
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    for name in ("uvicorn", "uvicorn.error"):  # its own start and stop lines repeat ours
+        logging.getLogger(name).setLevel(logging.WARNING)

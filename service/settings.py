@@ -1,0 +1,84 @@
+"""Every setting of the service, in one typed place: the environment, the command line, --help."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+
+from service.engines import FORMS
+from service.errors import StartupError
+from service.preprocessing import MAX_PIXELS
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_ARTIFACT = ROOT / "artifacts" / "default"
+
+
+class Settings(BaseSettings):
+    """Serve one model artifact over HTTP.
+
+    Each option can also be set in the environment: --max-body-bytes as SERVICE_MAX_BODY_BYTES.
+    The command line wins.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="SERVICE_",
+        cli_kebab_case=True,
+        cli_prog_name="python -m service.inference_service",
+        cli_hide_none_type=True,
+        cli_implicit_flags=True,
+        frozen=True,
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    artifact: Path = Field(DEFAULT_ARTIFACT, description="folder of the artifact bundle")
+    artifact_digest: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="SHA-256 of manifest.json that the bundle must have (any, if not given)",
+    )
+    engine: Literal[("auto", *FORMS)] = Field(  # type: ignore[valid-type]
+        "auto",
+        description="which form of the model to serve; auto takes the manifest's default on a "
+        "CPU and torch on a GPU",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where to compute; auto takes a GPU if there is one"
+    )
+    threads: int | None = Field(
+        None, ge=1, description="computing threads; as many as cores may be used, if not given"
+    )
+    environment: Literal["strict", "warn"] = Field(
+        "strict",
+        description="when package versions differ from those validated: refuse to start, or warn",
+    )
+    max_body_bytes: int = Field(10 * 2**20, ge=1, description="largest request body")
+    max_pixels: int = Field(MAX_PIXELS, ge=1, description="largest image, width × height")
+    drain_seconds: float = Field(
+        5, ge=0, description="after SIGTERM: time of serving on while /readyz says not ready"
+    )
+    shutdown_seconds: int = Field(
+        30, ge=0, description="after that: time for requests in flight to finish"
+    )
+    access_log: bool = Field(True, description="one log line a request")
+
+
+def settings_from(arguments: list[str] | None = None) -> Settings:
+    """Read the environment and the command line (`--help` prints all settings and exits).
+
+    Raises:
+        StartupError: a value that cannot be used; names the setting, the value and what is valid.
+
+    """
+    try:
+        return CliApp.run(Settings, cli_args=arguments)
+    except ValidationError as error:
+        raise StartupError("; ".join(_fault(dict(fault)) for fault in error.errors())) from None
+
+
+def _fault(fault: dict[str, object]) -> str:
+    location = fault["loc"]
+    name = str(location[0]) if isinstance(location, tuple) and location else "?"
+    option, variable = "--" + name.replace("_", "-"), f"SERVICE_{name.upper()}"
+    return f"setting {option} ({variable}) is {fault['input']!r}: {fault['msg']}"

@@ -1,0 +1,205 @@
+"""A start that can be trusted: verify, match, load, warm up, replay; each step one log line.
+
+Nothing of the artifact is deserialised before all of it is hashed, and nothing is served before
+the golden photos give the answers that were recorded when the model was validated.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from service.artifact.manifest import Manifest
+from service.artifact.verify import Bundle, check_code, environment_differences, verify
+from service.engines import FORMS, load_engine
+from service.engines.base import Engine, Form
+from service.errors import StartupError
+from service.inference_runner import InferenceRunner
+from service.machine import available_cores, gpu_count
+from service.preprocessing import Pixels, preprocess
+from service.responses import Model
+from service.settings import Settings
+
+log = logging.getLogger("service")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A verified model, warm and ready, and how it came up."""
+
+    bundle: Bundle
+    form: Form
+    runner: InferenceRunner
+    decoders: ThreadPoolExecutor
+    """Threads that preprocess: Pillow lets go of the GIL while it decodes."""
+    max_pixels: int
+    threads: int
+    environment_differences: list[str]
+    milliseconds: dict[str, float]
+    """Of each step of the start."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The bundle's."""
+        return self.bundle.manifest
+
+    @property
+    def name(self) -> Model:
+        """Name and version, as they stand in every answer."""
+        return Model(name=self.manifest.name, version=self.manifest.version)
+
+    async def preprocess(self, image: bytes) -> Pixels:
+        """An image file's bytes to pixels, uint8 H × W × 3, without blocking the event loop.
+
+        Raises:
+            ImageError: as `preprocessing.preprocess`.
+
+        """
+        decode = partial(preprocess, image, self.manifest.preprocessing, max_pixels=self.max_pixels)
+        return await asyncio.get_running_loop().run_in_executor(self.decoders, decode)
+
+    def close(self) -> None:
+        """Finish what is under way and let go of threads and device."""
+        self.decoders.shutdown()
+        self.runner.close()
+
+
+def load_model(settings: Settings) -> LoadedModel:
+    """Take the artifact that `settings` name through every check, and load it once.
+
+    Raises:
+        StartupError: whatever does not match; the message says what, expected, found, what to do.
+
+    """
+    milliseconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(name: str) -> Iterator[Callable[[str], None]]:
+        started = time.perf_counter()
+        words: list[str] = []
+        yield words.append
+        milliseconds[name] = (time.perf_counter() - started) * 1000
+        log.info("%-8s %s · %.0f ms", name, *words, milliseconds[name])
+
+    with step("verify") as say:
+        bundle = verify(settings.artifact, settings.artifact_digest)
+        manifest = bundle.manifest
+        say(
+            f"artifact {manifest.name} {manifest.version}: {len(manifest.files)} files, "
+            f"{bundle.size / 1e6:.1f} MB, all hashes as recorded, digest {bundle.digest[:12]}"
+        )
+
+    form, device = _choose(settings, manifest)
+    with step("match") as say:
+        check_code(bundle)
+        differences = environment_differences(manifest, form.packages)
+        _judge(differences, settings)
+        say("code and environment " + ("differ" if differences else "are the validated ones"))
+
+    threads = settings.threads or available_cores()
+    with step("load") as say:
+        runner = InferenceRunner(_load(form, bundle.path / form.file, device, threads))
+        say(f"{form.name} by {runner.engine.runtime} on {device}, {threads} threads")
+
+    with step("warm-up") as say:
+        side = manifest.preprocessing.crop
+        batches = runner.warm_up((side, side, 3))
+        say(f"{len(batches)} batches: first {batches[0]:.1f} ms, last {batches[-1]:.1f} ms")
+
+    with step("replay") as say:
+        largest = _replay_golden_photos(bundle, form, runner)
+        photos = manifest.forms[form.name].golden
+        say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
+
+    decoders = ThreadPoolExecutor(available_cores(), thread_name_prefix="decode")
+    return LoadedModel(
+        bundle=bundle,
+        form=form,
+        runner=runner,
+        decoders=decoders,
+        max_pixels=settings.max_pixels,
+        threads=threads,
+        environment_differences=differences,
+        milliseconds=milliseconds,
+    )
+
+
+def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
+    """Which form runs where: the manifest's default on a CPU, torch if there is a GPU."""
+    gpus = gpu_count() if settings.device != "cpu" else 0
+    if settings.device == "cuda" and not gpus:
+        raise StartupError(
+            "device cuda: expected an NVIDIA GPU with its driver, found none. "
+            "Serve on the CPU (--device cpu) or check nvidia-smi"
+        )
+    name = settings.engine
+    if name == "auto":
+        on_gpu = [other for other in manifest.forms if FORMS[other].needs_torch]
+        name = on_gpu[0] if gpus and on_gpu else manifest.default_form
+    if name not in manifest.forms:
+        raise StartupError(
+            f"engine {name}: the artifact holds no such form, only {', '.join(manifest.forms)}. "
+            f"Choose one of them, or build it: python -m service.artifact build --forms {name}"
+        )
+    form = FORMS[name]
+    if settings.device == "cuda" and not form.needs_torch:
+        raise StartupError(
+            f"engine {name} runs on a CPU only: expected a form of torch for device cuda. "
+            "Choose --engine eager or --device cpu"
+        )
+    return form, "cuda" if gpus and form.needs_torch else "cpu"
+
+
+def _judge(differences: list[str], settings: Settings) -> None:
+    if not differences:
+        return
+    found = "; ".join(differences)
+    if settings.environment == "strict":
+        raise StartupError(
+            f"this is not the environment that the artifact was validated in: {found}. "
+            "Install the locked one (make setup), validate in this one "
+            "(python -m service.artifact build), or accept it (--environment warn)"
+        )
+    log.warning("match    environment differs: %s", found)
+
+
+def _load(form: Form, path: Path, device: str, threads: int) -> Engine:
+    if form.needs_torch:
+        from service.torch_pair import check_torch_pair
+
+        check_torch_pair()
+    return load_engine(form, path, device, threads)
+
+
+def _replay_golden_photos(bundle: Bundle, form: Form, runner: InferenceRunner) -> float:
+    """Send each golden photo the whole way; return the largest difference of a probability."""
+    record = bundle.manifest.forms[form.name]
+    largest = 0.0
+    for photo, expected in record.golden.items():
+        data = (bundle.path / photo).read_bytes()
+        pixels = preprocess(data, bundle.manifest.preprocessing)
+        (probabilities,) = runner.run_batch(pixels[None])
+        for class_id, probability in expected.items():
+            difference = abs(float(probabilities[class_id]) - probability)
+            if not difference <= record.golden_tolerance:  # "not <=": NaN must not pass
+                raise StartupError(
+                    f"golden photo {photo}: class {class_id} "
+                    f"({bundle.manifest.labels[class_id]}) expected {probability:.6f}, found "
+                    f"{probabilities[class_id]:.6f}, tolerance {record.golden_tolerance}. This "
+                    "machine does not compute the validated model with this form; choose another "
+                    "(--engine) or validate here: python -m service.artifact build"
+                )
+            largest = max(largest, difference)
+    return largest
+
+
+def seconds_since_process_start() -> float:
+    """Since the operating system started this process, imports included."""
+    return time.time() - float(psutil.Process().create_time())

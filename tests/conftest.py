@@ -1,0 +1,119 @@
+"""What the tests share: the default artifact, the photos, a service in its own process."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2 as httpx
+import pytest
+from fastapi.testclient import TestClient
+
+from service.artifact.verify import Bundle, verify
+from service.inference_service import create_app
+from service.sample_photos import SAMPLE_PHOTOS, SamplePhoto
+from service.settings import DEFAULT_ARTIFACT, ROOT, Settings
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    """The default artifact, as `make test` builds it before the tests."""
+    return verify(DEFAULT_ARTIFACT)
+
+
+@pytest.fixture
+def bundle_copy(bundle: Bundle, tmp_path: Path) -> Path:
+    """A copy of the default artifact, to be damaged."""
+    return Path(shutil.copytree(bundle.path, tmp_path / "artifact"))
+
+
+@pytest.fixture(scope="session", params=SAMPLE_PHOTOS, ids=lambda photo: photo.name)
+def photo(request: pytest.FixtureRequest) -> SamplePhoto:
+    """Each sample photo in turn."""
+    found: SamplePhoto = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def client(bundle: Bundle) -> Iterator[TestClient]:
+    """The application in this process, with the default artifact and fp32."""
+    app = create_app(Settings(artifact=bundle.path, engine="onnx-fp32", device="cpu"))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+@dataclass
+class ServiceProcess:
+    """A real `python -m service.inference_service`, and what it logs."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Where it listens; waits until it says so."""
+        return self.wait_for(" ready ").split("http://")[1].split()[0].join(("http://", ""))
+
+    def wait_for(self, words: str, seconds: float = 60) -> str:
+        """The first log line with `words` in it."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for line in self.log.read_text().splitlines():
+                if words in line:
+                    return line
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"{words!r} not in the log:\n{self.log.read_text()}")
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Signal it and wait; its exit status."""
+        self.process.send_signal(how)
+        return self.process.wait(timeout=60)
+
+
+@pytest.fixture
+def start_service(tmp_path: Path) -> Iterator[Callable[..., ServiceProcess]]:
+    """Start services; whatever is still running at the end of the test is ended."""
+    started: list[ServiceProcess] = []
+
+    def start(*arguments: str, environment: dict[str, str] | None = None) -> ServiceProcess:
+        log = tmp_path / f"service-{len(started)}.log"
+        command = [sys.executable, "-m", "service.inference_service", "--port", "0", *arguments]
+        with log.open("w") as file:
+            process = subprocess.Popen(
+                command, stdout=file, stderr=file, text=True, cwd=ROOT, env=environment
+            )
+        started.append(ServiceProcess(process, log))
+        return started[-1]
+
+    yield start
+    for service in started:
+        service.process.kill()
+        service.process.wait()
+
+
+@contextmanager
+def post_in_background(url: str, data: bytes) -> Iterator[list[httpx.Response]]:
+    """Answers of requests that are sent one after another as long as the block runs."""
+    import threading
+
+    answers: list[httpx.Response] = []
+    done = threading.Event()
+
+    def post() -> None:
+        while not done.is_set():
+            answers.append(httpx.post(f"{url}/predict", content=data, timeout=30))
+
+    thread = threading.Thread(target=post)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        done.set()
+        thread.join()
