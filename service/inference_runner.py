@@ -44,7 +44,6 @@ class InferenceRunner:
 
         Returns:
             Milliseconds of each batch, in order.
-
         """
         blank = np.zeros((1, *shape), dtype=np.uint8)
         return [self._device_thread.submit(self._timed, blank).result()[1] for _ in range(batches)]

@@ -160,7 +160,6 @@ def create_model(architecture: str, num_classes: int) -> nn.Module:
 
     Raises:
         ValueError: no such architecture.
-
     """
     if architecture == LITE0:
         return EfficientNetLite0(num_classes)
@@ -178,7 +177,6 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
     Raises:
         ValueError: names or shapes are not those of the model; says which.
-
     """
     own = model.state_dict()
     faults = [f"{name} is missing" for name in own if name not in weights]

@@ -108,7 +108,6 @@ def preprocess(
         UnsupportedImageError: another format than JPEG, PNG or WebP.
         ImageTooLargeError: more than `max_pixels` pixels.
         ImageError: not an image, truncated, damaged, or with a side under `MIN_SIDE` pixels.
-
     """
     try:
         with _open(data, max_pixels) as image:

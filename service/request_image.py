@@ -25,7 +25,6 @@ async def read_image(request: Request) -> bytes:
     Raises:
         RequestError: 400 for an empty body, 413 for one over the limit, 415 for a type that is no
             image, 422 for a form without the one file.
-
     """
     limit: int = request.app.state.settings.max_body_bytes
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()

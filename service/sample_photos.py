@@ -33,7 +33,6 @@ class SamplePhoto:
 
         Raises:
             FileNotFoundError: its package is not installed.
-
         """
         return _package_folder(self.package) / self.file
 

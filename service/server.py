@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
     The port is taken first, so that a port in use is found before a model is loaded, and listened
     on last, so that a connection is refused until the service is ready to answer.
     """
+    signal.signal(signal.SIGINT, _interrupted_before_ready)
     _configure_log()
     let_waiting_threads_sleep()
     try:
@@ -34,8 +36,13 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
             server.run([listener])
     except StartupError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted before the service was ready")
+
+
+def _interrupted_before_ready(*_: object) -> None:
+    """Ctrl-C while loading. Nothing is to be cleaned up, and a KeyboardInterrupt would turn into
+    any other error where it hits the import of a C extension."""
+    print("interrupted before the service was ready", file=sys.stderr)
+    os._exit(130)
 
 
 def _bind(settings: Settings) -> socket.socket:
@@ -68,6 +75,12 @@ class _Server(uvicorn.Server):
         self._app = app
         self._settings = settings
         self._listener = listener
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until stopped."""
+        # Until `capture_signals`, Ctrl-C would end asyncio's start in the middle, with a traceback.
+        signal.signal(signal.SIGINT, lambda *_: self._stop())
+        super().run(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

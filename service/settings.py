@@ -69,7 +69,6 @@ def settings_from(arguments: list[str] | None = None) -> Settings:
 
     Raises:
         StartupError: a value that cannot be used; names the setting, the value and what is valid.
-
     """
     try:
         return CliApp.run(Settings, cli_args=arguments)

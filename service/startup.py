@@ -60,7 +60,6 @@ class LoadedModel:
 
         Raises:
             ImageError: as `preprocessing.preprocess`.
-
         """
         decode = partial(preprocess, image, self.manifest.preprocessing, max_pixels=self.max_pixels)
         return await asyncio.get_running_loop().run_in_executor(self.decoders, decode)
@@ -76,7 +75,6 @@ def load_model(settings: Settings) -> LoadedModel:
 
     Raises:
         StartupError: whatever does not match; the message says what, expected, found, what to do.
-
     """
     milliseconds: dict[str, float] = {}
 

@@ -19,7 +19,6 @@ def check_torch_pair() -> str:
 
     Raises:
         StartupError: one of the two is missing, or torchvision was built for another torch.
-
     """
     versions = {}
     for package in ("torch", "torchvision"):

@@ -57,7 +57,7 @@ class ServiceProcess:
     @property
     def url(self) -> str:
         """Where it listens; waits until it says so."""
-        return self.wait_for(" ready ").split("http://")[1].split()[0].join(("http://", ""))
+        return next(word for word in self.wait_for(" ready ").split() if "://" in word)
 
     def wait_for(self, words: str, seconds: float = 60) -> str:
         """The first log line with `words` in it."""

@@ -42,7 +42,7 @@ from service.machine import available_cores
 from service.model_definition import ServingModel
 from service.preprocessing import preprocess
 
-PARITY_CROPS, CALIBRATION_CROPS = 700, 330
+PARITY_CROPS, CALIBRATION_CROPS = 700, 110
 GOLDEN_CLASSES = 5
 # Golden replays may run on another processor, which adds in another order: ten times the parity
 # bound for fp32. int8 rounds such differences up to a whole step of its scale.
@@ -61,7 +61,6 @@ def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
 
     Raises:
         StartupError: a form falls under its bound, the folder cannot be written, the disk is full.
-
     """
     _check_destination(destination)
     with _folder_beside(destination) as folder:
@@ -148,7 +147,6 @@ class _FormBuilder:
 
         Raises:
             StartupError: it falls under its bound.
-
         """
         engine = self._write_and_load(form)
         found = parity.probabilities_of(engine, self._crops)

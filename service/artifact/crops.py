@@ -22,7 +22,6 @@ def random_crops(
 
     Returns:
         uint8, count × crop × crop × 3; the same for the same arguments.
-
     """
     random = np.random.default_rng(seed)
     images = []

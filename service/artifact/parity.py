@@ -29,7 +29,6 @@ def measure_parity(form: Form, reference: Probabilities, found: Probabilities) -
 
     Raises:
         StartupError: the form falls under its bound.
-
     """
     sure = reference.max(axis=1) > SURE
     agrees = reference.argmax(axis=1) == found.argmax(axis=1)

@@ -90,7 +90,6 @@ def own_recipe(
 
     Raises:
         StartupError: a file that is missing or does not fit; says which and what would.
-
     """
     names = _read_labels(labels)
     preprocessing, mean, std = _published_preprocessing(architecture)
@@ -119,7 +118,6 @@ def photos_of_folder(folder: Path) -> Photos:
 
     Raises:
         StartupError: fewer than four photos.
-
     """
     endings = {".jpg", ".jpeg", ".png", ".webp"}
     found = sorted(path for path in folder.glob("*") if path.suffix.lower() in endings)

@@ -53,7 +53,6 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
 
     Raises:
         StartupError: anything is missing, added, or not as recorded.
-
     """
     digest = _verify_manifest(path, expected_digest)
     manifest = _parse_manifest(path)
@@ -150,7 +149,6 @@ def check_code(bundle: Bundle) -> None:
 
     Raises:
         StartupError: one of the two files differs.
-
     """
     for name, running in code_files().items():
         expected, found = bundle.manifest.files[name].sha256, sha256(running)
@@ -171,7 +169,6 @@ def environment_differences(manifest: Manifest, packages: Iterable[str]) -> list
 
     Returns:
         One phrase for each difference, "pillow 12.0.0 (validated with 13.0.0)"; empty if none.
-
     """
     validated = manifest.environment
     pairs: list[tuple[str, str | None, str | None]] = [

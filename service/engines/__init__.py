@@ -36,7 +36,6 @@ def load_engine(form: Form, path: Path, device: str, threads: int) -> Engine:
         path: its file in the bundle.
         device: "cpu" or "cuda".
         threads: computing threads on a CPU.
-
     """
     engine: Engine = importlib.import_module(form.adapter).load(path, device, threads)
     return engine

@@ -4,11 +4,14 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from PIL import Image
 from torchvision.transforms import v2
 
@@ -23,10 +26,9 @@ from service.preprocessing import (
 from service.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS, SamplePhoto
 
 COFFEE = next(photo for photo in SAMPLE_PHOTOS if photo.name == "coffee")
-SETTINGS = PreprocessingSettings()
 
 
-def encoded(image: Image.Image, file_format: str, **options: object) -> bytes:
+def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, file_format, **options)
     return file.getvalue()
@@ -97,21 +99,29 @@ def test_large_jpeg_is_decoded_small_and_close_to_a_full_decode() -> None:
     assert difference(full, oracle(data)).max() <= 1
 
 
-def test_close_to_what_the_weights_were_trained_with() -> None:
-    """TensorFlow's evaluation: centre crop of 224/256 of the shorter side, then bicubic to 224.
+@pytest.mark.parametrize(("antialias", "largest"), [(True, 0.04), (False, 0.1)])
+def test_close_to_what_the_weights_were_trained_with(
+    photo: SamplePhoto, client: TestClient, antialias: bool, largest: float
+) -> None:
+    """TensorFlow's evaluation: cut 224/256 of the shorter side from the centre, bicubic to 224.
 
-    Its bicubic (tf.image.resize, a = -0.75 as torch's) has no antialiasing, Pillow's has. On a
-    photo near the target size the two agree closely; that is the stated difference.
+    Measured over the sample photos: the same first class on all of them. Cutting before resizing
+    shifts the crop by up to half a pixel (largest difference of a probability 0.034); TensorFlow's
+    filter, which does not antialias, adds to that (0.098).
     """
-    image = coffee((384, 256))
-    found = preprocess(encoded(image, "PNG"))
-    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
-    cropped = pixels[..., 16:240, 80:304]
-    expected = torch.nn.functional.interpolate(
-        cropped, (224, 224), mode="bicubic", align_corners=False, antialias=False
+    image = np.array(Image.open(photo.path).convert("RGB"))
+    height, width, _ = image.shape
+    side = int(224 / 256 * min(height, width))
+    top, left = (height - side + 1) // 2, (width - side + 1) // 2
+    cut = torch.from_numpy(image[top : top + side, left : left + side]).permute(2, 0, 1)[None]
+    resized = torch.nn.functional.interpolate(
+        cut.float(), (224, 224), mode="bicubic", align_corners=False, antialias=antialias
     )
-    expected_pixels = expected[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
-    assert difference(found, expected_pixels).max() == 0
+    trained_with = resized[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
+    runner = cast(FastAPI, client.app).state.model.runner
+    expected, found = runner.run_batch(np.stack([trained_with, preprocess(photo.read())]))
+    assert expected.argmax() == found.argmax()
+    assert np.abs(expected - found).max() < largest
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -130,7 +140,10 @@ def test_exif_orientation_is_applied(orientation: int, file_format: str) -> None
     stored = upright.transpose(turns[orientation]) if orientation in turns else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    quality = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}}
+    quality: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": 100, "subsampling": 0},
+        "WEBP": {"lossless": True},
+    }
     data = encoded(stored, file_format, exif=exif, **quality.get(file_format, {}))
     apart = difference(preprocess(data), oracle(encoded(upright, "PNG")))
     assert apart.mean() < 1.5
@@ -293,4 +306,5 @@ def test_runs_without_torch() -> None:
 
 
 def test_settings_are_what_the_weights_need() -> None:
-    assert SETTINGS == PreprocessingSettings(resize=256, crop=224, interpolation="bicubic")
+    settings = PreprocessingSettings()
+    assert (settings.resize, settings.crop, settings.interpolation) == (256, 224, "bicubic")

@@ -1,0 +1,104 @@
+"""The architecture, its published weights, and architectures by name."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torchvision.models import EfficientNet_B0_Weights
+
+from service.model_definition import (
+    LITE0,
+    ServingModel,
+    architectures,
+    create_model,
+    load_weights,
+    published_lite0_weights,
+)
+from service.preprocessing import preprocess
+from service.sample_photos import SamplePhoto
+
+LABELS = EfficientNet_B0_Weights.DEFAULT.meta["categories"]
+
+
+@pytest.fixture(scope="module")
+def lite0() -> ServingModel:
+    model = create_model(LITE0, 1000)
+    load_weights(model, published_lite0_weights())
+    return ServingModel(model, (127, 127, 127), (128, 128, 128))
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+def test_size_is_that_of_the_paper() -> None:
+    parameters = sum(tensor.numel() for tensor in create_model(LITE0, 1000).parameters())
+    assert parameters == 4_652_008  # 4.7 M in the table of github.com/tensorflow/tpu …/lite
+
+
+def test_recognises_the_photo(lite0: ServingModel, photo: SamplePhoto) -> None:
+    pixels = torch.from_numpy(preprocess(photo.read()))[None]
+    assert LABELS[int(lite0(pixels).argmax())] in photo.labels
+
+
+def test_probabilities(lite0: ServingModel) -> None:
+    probabilities = lite0(torch.randint(0, 256, (3, 224, 224, 3), dtype=torch.uint8))
+    assert probabilities.shape == (3, 1000)
+    assert probabilities.dtype == torch.float32
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(3))
+
+
+def test_normalisation_is_inside() -> None:
+    class Echo(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.mean(dim=(2, 3))
+
+    pixels = torch.zeros(1, 4, 4, 3, dtype=torch.uint8)
+    pixels[..., 0], pixels[..., 1], pixels[..., 2] = 10, 20, 30
+    found = ServingModel(Echo(), (10, 10, 10), (1, 10, 20))(pixels)
+    torch.testing.assert_close(found, torch.softmax(torch.tensor([[0.0, 1.0, 1.0]]), 1))
+
+
+def test_strided_padding_is_tensorflows(lite0: ServingModel) -> None:
+    """One pixel after, none before: symmetric padding of the same weights answers differently."""
+    stem = lite0.model.stem
+    assert stem.pad.padding == (0, 1, 0, 1)  # type: ignore[union-attr]
+    sides = []
+    images = torch.zeros(1, 3, 224, 224)
+    for module in (stem, *lite0.model.blocks):  # type: ignore[misc]
+        images = module(images)
+        sides.append(images.shape[-1])
+    assert sides == [112, 112, *[56] * 2, *[28] * 2, *[14] * 6, *[7] * 5]
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "mobilenet_v3_small", "vit_b_32", LITE0])
+def test_architecture_by_name_and_its_own_weights(architecture: str) -> None:
+    first, second = create_model(architecture, 7), create_model(architecture, 7)
+    load_weights(second, first.state_dict())
+    pixels = torch.randint(0, 256, (2, 224, 224, 3), dtype=torch.uint8)
+    one, other = (ServingModel(model, (127,) * 3, (128,) * 3)(pixels) for model in (first, second))
+    assert one.shape == (2, 7)
+    torch.testing.assert_close(one, other)
+
+
+def test_unknown_architecture() -> None:
+    assert "resnet50" in architectures()
+    with pytest.raises(
+        ValueError, match=r"no architecture named 'resnet51'; there are: .*resnet50"
+    ):
+        create_model("resnet51", 10)
+
+
+def test_weights_that_do_not_fit() -> None:
+    model = create_model("resnet18", 10)
+    weights = create_model("resnet18", 11).state_dict()
+    del weights["conv1.weight"]
+    weights["extra"] = torch.zeros(1)
+    with pytest.raises(ValueError, match="do not fit") as fault:
+        load_weights(model, weights)
+    assert "conv1.weight is missing" in str(fault.value)
+    assert "extra is not part of the architecture" in str(fault.value)
+    assert "(11, 512), expected (10, 512)" in str(fault.value)
+    assert "(and 1 more)" in str(fault.value)
