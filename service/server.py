@@ -40,7 +40,8 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
 
 def _interrupted_before_ready(*_: object) -> None:
     """Ctrl-C while loading. Nothing is to be cleaned up, and a KeyboardInterrupt would turn into
-    any other error where it hits the import of a C extension."""
+    any other error where it hits the import of a C extension.
+    """
     print("interrupted before the service was ready", file=sys.stderr)
     os._exit(130)
 
