@@ -1,0 +1,110 @@
+"""The runner: one call of the engine at a time, on one thread, never on the event loop's."""
+
+import asyncio
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from service.engines.base import PixelBatch, Probabilities
+from service.inference_runner import InferenceRunner
+
+
+class CountingEngine:
+    """Answers each image's first byte, slowly, and notes who called it and how often at once."""
+
+    runtime = "none"
+    device = "cpu"
+
+    def __init__(self) -> None:
+        self.threads: set[str] = set()
+        self.batches: list[int] = []
+        self.running = 0
+        self.most_at_once = 0
+
+    def __call__(self, pixels: PixelBatch) -> Probabilities:
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+        self.threads.add(threading.current_thread().name)
+        self.batches.append(len(pixels))
+        time.sleep(0.002)
+        self.running -= 1
+        return pixels[:, 0, 0, :1].astype(np.float32)
+
+
+class FailingEngine(CountingEngine):
+    def __call__(self, pixels: PixelBatch) -> Probabilities:
+        if pixels[0, 0, 0, 0] == 13:
+            raise RuntimeError("out of memory")
+        return super().__call__(pixels)
+
+
+def image(value: int) -> PixelBatch:
+    return np.full((4, 4, 3), value, np.uint8)
+
+
+def test_concurrent_requests_share_one_device_thread() -> None:
+    engine = CountingEngine()
+    runner = InferenceRunner(engine)
+
+    async def ask() -> list[float]:
+        answers = await asyncio.gather(*(runner.predict(image(value)) for value in range(50)))
+        assert all(answer.queue_ms >= 0 and answer.forward_ms >= 2 for answer in answers)
+        return [float(answer.probabilities[0]) for answer in answers]
+
+    assert asyncio.run(ask()) == list(range(50))
+    runner.close()
+    assert engine.most_at_once == 1
+    assert len(engine.threads) == 1
+    assert threading.main_thread().name not in engine.threads
+
+
+def test_event_loop_turns_while_the_device_works() -> None:
+    runner = InferenceRunner(CountingEngine())
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def ask() -> None:
+        counting = asyncio.create_task(count_turns())
+        await runner.predict(image(1))
+        counting.cancel()
+
+    asyncio.run(ask())
+    runner.close()
+    assert turns > 10
+
+
+def test_warm_up_and_batch() -> None:
+    engine = CountingEngine()
+    runner = InferenceRunner(engine)
+    assert len(runner.warm_up((4, 4, 3), batches=4)) == 4
+    assert runner.run_batch(np.stack([image(5), image(6)])).tolist() == [[5], [6]]
+    assert engine.batches == [1, 1, 1, 1, 2]
+    runner.close()
+
+
+def test_a_failure_reaches_its_caller_only() -> None:
+    runner = InferenceRunner(FailingEngine())
+
+    async def ask() -> list[object]:
+        jobs = (runner.predict(image(value)) for value in (12, 13, 14))
+        return list(await asyncio.gather(*jobs, return_exceptions=True))
+
+    before, failed, after = asyncio.run(ask())
+    runner.close()
+    assert isinstance(failed, RuntimeError)
+    assert not isinstance(before, Exception)
+    assert not isinstance(after, Exception)
+
+
+def test_closed_runner_takes_no_more() -> None:
+    runner = InferenceRunner(CountingEngine())
+    runner.close()
+    with pytest.raises(RuntimeError):
+        runner.run_batch(image(1)[None])

@@ -1,0 +1,47 @@
+"""Cores and GPUs, as containers and drivers show them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from service import machine
+
+
+@pytest.fixture
+def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for /sys/fs/cgroup on a machine of 8 cores."""
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("cpu_max", "cores"),
+    [("max 100000\n", 8), ("200000 100000\n", 2), ("350000 100000\n", 3), ("50000 100000\n", 1),
+     ("9000000 100000\n", 8), ("", 8), ("nonsense\n", 8)],
+)  # fmt: skip
+def test_quota_of_cgroup_v2(cgroup: Path, cpu_max: str, cores: int) -> None:
+    (cgroup / "cpu.max").write_text(cpu_max)
+    assert machine.available_cores() == cores
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("-1", 8), ("400000", 4), ("10000", 1)])
+def test_quota_of_cgroup_v1(cgroup: Path, quota: str, cores: int) -> None:
+    (cgroup / "cpu").mkdir()
+    (cgroup / "cpu/cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (cgroup / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    assert machine.available_cores() == cores
+
+
+def test_affinity(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+    assert machine.available_cores() == 1
+
+
+def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", no_driver)
+    assert machine.gpu_count() == 0
