@@ -2,9 +2,11 @@
 
 import ctypes
 import os
+import platform
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def available_cores() -> int:
@@ -39,6 +41,20 @@ def _cgroup_cpu_quota() -> float | None:
     return int(quota) / int(period) if limited else None
 
 
+def adds_int8_products_exactly() -> bool:
+    """Whether the processor can add products of uint8 and int8 without overflow.
+
+    x86 processors without the VNNI instructions add pairs of them in 16 bits, where they saturate
+    (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "U8S8").
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    try:
+        return "vnni" in _CPU_INFO.read_text()  # avx512_vnni, avx_vnni
+    except OSError:
+        return False  # another system than Linux: unknown
+
+
 def gpu_count() -> int:
     """NVIDIA GPUs that the driver shows to this process (CUDA_VISIBLE_DEVICES is honoured)."""
     try:
@@ -52,9 +68,10 @@ def gpu_count() -> int:
 
 
 def let_waiting_threads_sleep() -> None:
-    """Have torch's threads sleep while they wait for each other; call it before torch is imported.
+    """Have torch's threads sleep when they wait for each other; call it before torch is imported.
 
-    By default they spin. Where something else needs a core at the same time, a spinning thread
-    holds up the very one that it waits for: a forward pass of 30 ms was seen to take 1,500 ms.
+    By default they spin for milliseconds. Where something else needs a core at the same time, a
+    spinning thread holds up the very one that it waits for: a forward pass of 30 ms was seen to
+    take 1,500 ms. (A short spin, because sleeping at once costs an idle machine a third.)
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -28,6 +28,7 @@ from service.artifact.manifest import (
     File,
     FormRecord,
     Manifest,
+    Parity,
     TensorSpecification,
     code_files,
     digest_line,
@@ -77,25 +78,25 @@ def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
 
 def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
     builder = _FormBuilder(folder, recipe)
-    records: dict[str, FormRecord] = {}
     for number, form in enumerate((FORMS[name] for name in FORMS if name in recipe.forms), 1):
         started = time.perf_counter()
         say(f"[build {number}/{len(recipe.forms)}] {form.name}: export and compare")
-        record = records[form.name] = builder.add(form)
+        measured = builder.add(form)
         size = (folder / form.file).stat().st_size / 1e6
         say(
             f"[build {number}/{len(recipe.forms)}] {form.name}: {size:.1f} MB, same first class "
-            f"as eager fp32 on {record.parity.top1_agreement:.2%} of {record.parity.crops} crops "
-            f"({record.parity.top1_agreement_sure:.2%} of the sure ones), "
-            f"{record.milliseconds_per_image:.1f} ms an image "
+            f"as eager fp32 on {measured.top1_agreement:.2%} of {measured.crops} crops "
+            f"({measured.top1_agreement_sure:.2%} of the sure ones) "
             f"· {time.perf_counter() - started:.0f} s"
         )
+    records = builder.records()
     for name, path in code_files().items():
         target = folder / name
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(path, target)
 
     default, reason = _choose_default(records)
+    say(f"default form: {default}, {reason}")
     classes, side = len(recipe.labels), recipe.preprocessing.crop
     manifest = Manifest(
         name=recipe.name,
@@ -139,25 +140,37 @@ class _FormBuilder:
         photos, settings = recipe.photos, recipe.preprocessing
         self._crops = random_crops(photos.parity, PARITY_CROPS, 0, settings)
         self._golden = self._copy_golden_photos()
+        self._engines: dict[str, Engine] = {}
+        self._parities: dict[str, Parity] = {}
         eager = self._write_and_load(FORMS["eager"])
         self._reference = parity.probabilities_of(eager, self._crops)
 
-    def add(self, form: Form) -> FormRecord:
-        """Write a form, load it as the service will, measure it.
+    def add(self, form: Form) -> Parity:
+        """Write a form, load it as the service will, compare it.
 
         Raises:
             StartupError: it falls under its bound.
         """
-        engine = self._write_and_load(form)
+        engine = self._engines[form.name] = self._write_and_load(form)
         found = parity.probabilities_of(engine, self._crops)
-        return FormRecord(
-            file=form.file,
-            precision=form.precision,
-            parity=parity.measure_parity(form, self._reference, found),
-            milliseconds_per_image=parity.milliseconds_per_image(engine, self._crops),
-            golden={name: self._answer(engine, path) for name, path in self._golden.items()},
-            golden_tolerance=GOLDEN_TOLERANCE[form.precision],
-        )
+        measured = parity.measure_parity(form, self._reference, found)
+        self._parities[form.name] = measured
+        return measured
+
+    def records(self) -> dict[str, FormRecord]:
+        """What the manifest says of the forms that were added."""
+        times = parity.milliseconds_per_image(self._engines, self._crops)
+        return {
+            name: FormRecord(
+                file=FORMS[name].file,
+                precision=FORMS[name].precision,
+                parity=self._parities[name],
+                milliseconds_per_image=times[name],
+                golden={photo: self._answer(engine, path) for photo, path in self._golden.items()},
+                golden_tolerance=GOLDEN_TOLERANCE[FORMS[name].precision],
+            )
+            for name, engine in self._engines.items()
+        }
 
     def _write_and_load(self, form: Form) -> Engine:
         path = self._folder / form.file

@@ -1,6 +1,7 @@
 """How close is a form to eager fp32? Measured over real crops, and bounded."""
 
 import time
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -65,12 +66,20 @@ def may_be_default(parity: Parity) -> bool:
     )
 
 
-def milliseconds_per_image(engine: Engine, pixels: PixelBatch, runs: int = 30) -> float:
-    """Median time of a batch of one."""
-    times = []
-    for run in range(runs + 3):
-        image = pixels[run % len(pixels)][None]
-        started = time.perf_counter()
-        engine(image)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times[3:])) * 1000
+def milliseconds_per_image(
+    engines: Mapping[str, Engine], pixels: PixelBatch, rounds: int = 30
+) -> dict[str, float]:
+    """Median time of a batch of one, for each engine.
+
+    The engines take turns, so that whatever else the machine does meets them all: the figures are
+    for comparing with each other.
+    """
+    times: dict[str, list[float]] = {name: [] for name in engines}
+    for number in range(rounds):
+        image = pixels[number % len(pixels)][None]
+        for name, engine in engines.items():
+            engine(image)  # the first call after another engine's finds the caches cold
+            started = time.perf_counter()
+            engine(image)
+            times[name].append(time.perf_counter() - started)
+    return {name: float(np.median(one)) * 1000 for name, one in times.items()}
