@@ -7,6 +7,7 @@ Done once: a stamp in the virtual environment holds the digest of the lock file 
 Interrupted: run it again. pip keeps what it has downloaded and installs what is still missing.
 """
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -41,6 +42,13 @@ def set_up() -> None:
     wanted = digest_of_inputs()
     if read(STAMP) == wanted:
         return
+    with open(LOCK) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # of two set-ups at once, the second waits
+        if read(STAMP) != wanted:
+            install(wanted)
+
+
+def install(wanted: str) -> None:
     started = time.monotonic()
     step(1, "virtual environment in .venv")
     create_virtual_environment(find_python())

@@ -1,22 +1,13 @@
-"""Build an artifact bundle: every form exported, measured, bounded, recorded; then put in place.
-
-The bundle grows in a folder beside its destination and takes that name only when it is complete,
-so that a build that was interrupted, or found the disk full, leaves nothing that a start would
-take for an artifact.
-"""
+"""Build an artifact bundle: every form exported, measured, bounded, recorded; then put in place."""
 
 import json
-import os
 import platform
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-
-from safetensors import SafetensorError
 
 from service.artifact import export, parity
 from service.artifact.crops import random_crops
@@ -33,12 +24,18 @@ from service.artifact.manifest import (
     code_files,
     digest_line,
 )
+from service.artifact.placement import (
+    as_disk_fault,
+    check_destination,
+    folder_beside,
+    put_in_place,
+    sync,
+)
 from service.artifact.quantisation import quantise
 from service.artifact.recipe import Recipe
 from service.artifact.verify import installed_version, running_python, sha256, verify
 from service.engines import FORMS, load_engine
 from service.engines.base import Engine, Form, Probabilities
-from service.errors import StartupError
 from service.machine import available_cores
 from service.model_definition import ServingModel
 from service.preprocessing import preprocess
@@ -63,15 +60,15 @@ def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
     Raises:
         StartupError: a form falls under its bound, the folder cannot be written, the disk is full.
     """
-    _check_destination(destination)
-    with _folder_beside(destination) as folder:
+    check_destination(destination)
+    with folder_beside(destination) as folder:
         try:
             manifest = _fill(folder, recipe, say)
-            _sync(folder)
-        except (OSError, RuntimeError, SafetensorError) as error:
-            raise _as_disk_fault(error, destination) from error
+            sync(folder)
+        except OSError as error:
+            raise as_disk_fault(error, destination) from error
         verify(folder)
-        _put_in_place(folder, destination)
+        put_in_place(folder, destination)
     say(f"artifact {manifest.name} {manifest.version} built: {destination}")
     return manifest
 
@@ -182,26 +179,32 @@ class _FormBuilder:
         recipe, example = self._recipe, self._crops[:2]
         match form.name:
             case "eager":
-                export.save_weights(self._model, recipe.architecture, len(recipe.labels), path)
+                classes = len(recipe.labels)
+                data = export.export_weights(self._model, recipe.architecture, classes)
             case "torchscript":
-                export.export_torchscript(self._model, example, path)
+                data = export.export_torchscript(self._model, example)
             case "exported-program":
-                export.export_program(self._model, example, path)
+                data = export.export_program(self._model, example)
             case "onnx-fp32":
-                export.export_onnx(self._model, example, path)
+                data = export.export_onnx(self._model, example)
             case "onnx-int8":
-                self._quantise(path)
+                data = self._quantise()
+            case other:
+                raise NotImplementedError(other)
+        path.write_bytes(data)
 
-    def _quantise(self, path: Path) -> None:
+    def _quantise(self) -> bytes:
+        fp32 = self._folder / FORMS["onnx-fp32"].file
         crops = random_crops(
             self._recipe.photos.calibration, CALIBRATION_CROPS, 1, self._recipe.preprocessing
         )
         with tempfile.TemporaryDirectory() as scratch:
-            fp32 = self._folder / FORMS["onnx-fp32"].file
-            if not fp32.exists():
+            if not fp32.exists():  # int8 was asked for without it
                 fp32 = Path(scratch) / fp32.name
-                export.export_onnx(self._model, self._crops[:2], fp32)
-            quantise(fp32, path, crops)
+                fp32.write_bytes(export.export_onnx(self._model, self._crops[:2]))
+            int8 = Path(scratch) / "int8.onnx"
+            quantise(fp32, int8, crops)
+            return int8.read_bytes()
 
     def _copy_golden_photos(self) -> dict[str, Path]:
         (self._folder / GOLDEN_FOLDER).mkdir()
@@ -252,62 +255,3 @@ def _record_files(folder: Path) -> dict[str, File]:
         path.relative_to(folder).as_posix(): File(sha256=sha256(path), bytes=path.stat().st_size)
         for path in paths
     }
-
-
-def _check_destination(destination: Path) -> None:
-    if destination.exists() and not (destination / MANIFEST).exists():
-        empty = destination.is_dir() and not any(destination.iterdir())
-        if not empty:
-            raise StartupError(
-                f"{destination} exists and is no artifact: expected a folder to create or an older "
-                "artifact to replace. Choose another --output"
-            )
-
-
-@contextmanager
-def _folder_beside(destination: Path) -> Iterator[Path]:
-    """A new folder on the same disk, removed at the end whatever happens."""
-    prefix = f".{destination.name}.building-"
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        for left_over in destination.parent.glob(f"{prefix}*"):
-            shutil.rmtree(left_over, ignore_errors=True)  # of a build that was killed
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.parent))
-    except OSError as error:
-        raise _as_disk_fault(error, destination) from error
-    try:
-        folder.chmod(0o755)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    """Have everything on the disk, readable by the service's user, before it gets its name."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            path.chmod(0o644)
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-
-
-def _put_in_place(folder: Path, destination: Path) -> None:
-    older = folder.with_name(folder.name + "-older")
-    if destination.exists():
-        destination.rename(older)
-    folder.rename(destination)
-    shutil.rmtree(older, ignore_errors=True)
-
-
-def _as_disk_fault(error: Exception, destination: Path) -> Exception:
-    """The writers of torch and safetensors say "disk full" in words of their own."""
-    reason = getattr(error, "strerror", None)
-    if reason is None:
-        full = shutil.disk_usage(destination.parent).free < 2**20
-        reason = "No space left on device" if full else None
-    if reason is None:
-        return error
-    return StartupError(
-        f"cannot write the artifact {destination}: {reason}. Nothing was left behind; "
-        "make room (five forms of a model need about five times its size) and build again"
-    )

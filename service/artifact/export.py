@@ -1,13 +1,16 @@
-"""Write a model in each of its forms. Needs torch; the service itself does not come here."""
+"""Serialise a model in each of its forms, to bytes. The service itself does not come here.
 
+To bytes, because torch's own writers abort the whole process when they find the disk full.
+"""
+
+import io
 import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from service.artifact.manifest import Architecture
 from service.model_definition import ServingModel
@@ -16,7 +19,7 @@ from service.preprocessing import Pixels
 INPUT, OUTPUT = "pixels", "probabilities"
 
 
-def save_weights(model: ServingModel, architecture: Architecture, classes: int, path: Path) -> None:
+def export_weights(model: ServingModel, architecture: Architecture, classes: int) -> bytes:
     """safetensors: tensors and nothing that runs. Its header says which architecture they fit."""
     header = {
         "architecture": architecture.name,
@@ -26,10 +29,10 @@ def save_weights(model: ServingModel, architecture: Architecture, classes: int, 
     }
     weights = {name: tensor.contiguous() for name, tensor in model.model.state_dict().items()}
     # One key only: safetensors does not keep the order of several, and the file must not vary.
-    save_file(weights, path, metadata={"serving_model": json.dumps(header)})
+    return save(weights, metadata={"serving_model": json.dumps(header)})
 
 
-def export_onnx(model: ServingModel, example: Pixels, path: Path) -> None:
+def export_onnx(model: ServingModel, example: Pixels) -> bytes:
     """ONNX, by torch's exporter, for any batch size. `example` is uint8, at least 2 × H × W × 3:
     with a batch of one the exporter takes the 1 for a constant.
     """
@@ -45,22 +48,26 @@ def export_onnx(model: ServingModel, example: Pixels, path: Path) -> None:
             verbose=False,
         )
         assert program is not None  # it is None only for the exporter before dynamo
-        program.save(path, external_data=False)
+        return bytes(program.model_proto.SerializeToString(deterministic=True))
 
 
-def export_torchscript(model: ServingModel, example: Pixels, path: Path) -> None:
+def export_torchscript(model: ServingModel, example: Pixels) -> bytes:
     """TorchScript, by tracing with `example`, uint8 N × H × W × 3."""
+    file = io.BytesIO()
     with _quiet(), torch.inference_mode():
         traced = torch.jit.trace(model, torch.from_numpy(example))  # type: ignore[no-untyped-call]
-        traced.save(str(path))
+        torch.jit.save(traced, file)
+    return file.getvalue()
 
 
-def export_program(model: ServingModel, example: Pixels, path: Path) -> None:
+def export_program(model: ServingModel, example: Pixels) -> bytes:
     """The exported program, for any batch size, from `example`, uint8, at least 2 × H × W × 3."""
+    file = io.BytesIO()
     with _quiet():
         shapes = ({0: torch.export.Dim("batch", min=1)},)
         program = torch.export.export(model, (torch.from_numpy(example),), dynamic_shapes=shapes)
-        torch.export.save(program, path)
+        torch.export.save(program, file)
+    return file.getvalue()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from service.artifact import export, parity
 from service.artifact.__main__ import main
 from service.artifact.build import build
 from service.artifact.crops import random_crops
+from service.artifact.placement import folder_beside
 from service.artifact.recipe import Recipe, default_recipe
 from service.artifact.verify import Bundle, check_code, verify
 from service.engines import FORMS, load_engine
@@ -104,10 +105,10 @@ def test_disk_full_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(export, "save_weights", full)
+    monkeypatch.setattr(export, "export_weights", full)
     with pytest.raises(StartupError, match=r"No space left on device\. Nothing was left behind"):
         build(recipe, tmp_path / "artifact", lambda _: None)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [".artifact.lock"]
 
 
 def test_an_older_artifact_survives_a_failed_build(
@@ -116,11 +117,11 @@ def test_an_older_artifact_survives_a_failed_build(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(export, "save_weights", interrupted)
+    monkeypatch.setattr(export, "export_weights", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(recipe, bundle_copy, lambda _: None)
     verify(bundle_copy)
-    assert list(bundle_copy.parent.iterdir()) == [bundle_copy]
+    assert [path for path in bundle_copy.parent.iterdir() if path.is_dir()] == [bundle_copy]
 
 
 def test_what_a_killed_build_left_is_removed_and_no_artifact(tmp_path: Path) -> None:
@@ -128,8 +129,8 @@ def test_what_a_killed_build_left_is_removed_and_no_artifact(tmp_path: Path) -> 
     left_over.mkdir()
     with pytest.raises(StartupError, match="no complete artifact"):
         verify(left_over)
-    with building._folder_beside(tmp_path / "artifact") as folder:
-        assert list(tmp_path.iterdir()) == [folder]
+    with folder_beside(tmp_path / "artifact") as folder:
+        assert [path for path in tmp_path.iterdir() if path.is_dir()] == [folder]
 
 
 def test_other_folders_are_not_overwritten(recipe: Recipe, tmp_path: Path) -> None:
