@@ -27,10 +27,10 @@ async def readyz(request: Request) -> Status:
 
 @router.get("/artifact")
 async def artifact(request: Request) -> dict[str, Any]:
-    """What is loaded: the manifest, what was verified, and what runs it."""
+    """What is loaded: every field of the manifest, what was verified, and what runs it."""
     model: LoadedModel = request.app.state.model
     return {
-        "manifest": model.manifest.model_dump(mode="json"),
+        **model.manifest.model_dump(mode="json"),
         "path": str(model.bundle.path),
         "digest": model.bundle.digest,
         "verified": {name: file.sha256 for name, file in model.manifest.files.items()},
@@ -39,7 +39,7 @@ async def artifact(request: Request) -> dict[str, Any]:
         "precision": model.form.precision,
         "device": model.runner.engine.device,
         "threads": model.threads,
-        "environment": {
+        "environment_match": {
             "matches": not model.environment_differences,
             "differences": model.environment_differences,
         },
