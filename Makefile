@@ -36,6 +36,7 @@ clean: ## remove what was built (the environment stays)
 	rm -rf artifacts .mypy_cache .pytest_cache .ruff_cache
 
 # The bundle is built again when what it was validated with changes.
-$(artifact): requirements.lock service/preprocessing.py service/model_definition.py \
-		$(wildcard service/artifact/*.py service/engines/*.py) | setup
+inputs := preprocessing.py model_definition.py sample_photos.py $(addprefix artifact/, build.py \
+	crops.py export.py manifest.py parity.py quantisation.py recipe.py)
+$(artifact): requirements.lock $(addprefix service/, $(inputs)) $(wildcard service/engines/*.py) | setup
 	@$(python) -m service.artifact build

@@ -5,18 +5,20 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from service.errors import RequestError
+from service.loaded_model import LoadedModel
 from service.responses import ErrorResponse, Status
-from service.startup import LoadedModel
 
 router = APIRouter(tags=["service"])
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> Status:
     """The process runs and its event loop turns. If this fails, restart it."""
     return Status(status="live")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": ErrorResponse}})
 async def readyz(request: Request) -> Status:
     """The model is loaded and requests are welcome. If this fails, send them elsewhere."""
@@ -43,5 +45,5 @@ async def artifact(request: Request) -> dict[str, Any]:
             "matches": not model.environment_differences,
             "differences": model.environment_differences,
         },
-        "startup_ms": model.milliseconds,
+        "startup_ms": model.startup_ms,
     }

@@ -22,10 +22,8 @@ class Inference:
 
     probabilities: Probabilities
     """float32, classes."""
-    queue_ms: float
-    """Waiting for the device."""
-    forward_ms: float
-    """On the device."""
+    timing_ms: dict[str, float]
+    """"queue": waiting for the device; "forward": on it."""
 
 
 class InferenceRunner:
@@ -46,7 +44,7 @@ class InferenceRunner:
             Milliseconds of each batch, in order.
         """
         blank = np.zeros((1, *shape), dtype=np.uint8)
-        return [self._device_thread.submit(self._timed, blank).result()[1] for _ in range(batches)]
+        return [self._device_thread.submit(self._timed, blank).result()[2] for _ in range(batches)]
 
     def run_batch(self, pixels: PixelBatch) -> Probabilities:
         """Classify a batch: uint8 N × H × W × 3 to float32 N × classes. Blocks."""
@@ -56,17 +54,18 @@ class InferenceRunner:
         """Classify one image, uint8 H × W × 3, without blocking the event loop."""
         submitted = time.perf_counter()
         loop = asyncio.get_running_loop()
-        probabilities, forward_ms = await loop.run_in_executor(
+        probabilities, started, forward_ms = await loop.run_in_executor(
             self._device_thread, self._timed, pixels[np.newaxis]
         )
-        total_ms = (time.perf_counter() - submitted) * 1000
-        return Inference(probabilities[0], total_ms - forward_ms, forward_ms)
+        queue_ms = (started - submitted) * 1000
+        return Inference(probabilities[0], {"queue": queue_ms, "forward": forward_ms})
 
     def close(self) -> None:
         """Wait for the batch under way, and let go of the device."""
         self._device_thread.shutdown()
 
-    def _timed(self, pixels: PixelBatch) -> tuple[Probabilities, float]:
+    def _timed(self, pixels: PixelBatch) -> tuple[Probabilities, float, float]:
+        """The engine's answer, when it was asked (perf_counter, s), how long it took (ms)."""
         started = time.perf_counter()
         probabilities = self.engine(pixels)
-        return probabilities, (time.perf_counter() - started) * 1000
+        return probabilities, started, (time.perf_counter() - started) * 1000

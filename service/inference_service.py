@@ -13,14 +13,17 @@ from fastapi import FastAPI, Query
 from service import health
 from service.error_responses import answer_errors_as_json
 from service.request_image import ImageBytes
-from service.responses import PREDICT_DOCUMENTATION, PredictResponse, Timing, top_predictions
+from service.responses import PREDICT_DOCUMENTATION, PredictResponse, top_predictions
 from service.server import serve
 from service.settings import Settings
 from service.startup import load_model
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The application. Its model is loaded here: once, before the first request is let in."""
+    """The application. Its model is loaded here: once, before the server listens.
+
+    (Not in `lifespan`, where a refusal would be a traceback of the server's, not one line.)
+    """
     model = load_model(settings)
 
     @asynccontextmanager
@@ -28,7 +31,8 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         model.close()
 
-    app = FastAPI(title=model.manifest.name, version=model.manifest.version, lifespan=lifespan)
+    name, version = model.manifest.name, model.manifest.version
+    app = FastAPI(title=name, version=version, lifespan=lifespan, redirect_slashes=False)
     app.state.settings, app.state.model, app.state.draining = settings, model, False
     app.include_router(health.router)
     answer_errors_as_json(app)
@@ -39,14 +43,12 @@ def create_app(settings: Settings) -> FastAPI:
         k: int = Query(5, ge=1, le=len(model.manifest.labels), description="how many classes"),
     ) -> PredictResponse:
         """Classify one image: a JPEG, PNG or WebP file as the body, or as the field of a form."""
-        timing = Timing()
-        pixels = await model.preprocess(image)
-        timing.finish("preprocess")
-        inference = await model.runner.predict(pixels)
-        timing.record(queue=inference.queue_ms, forward=inference.forward_ms)
-        predictions = top_predictions(inference.probabilities, k, model.manifest.labels)
+        pixels, preprocess_ms = await model.preprocess(image)
+        inference = await model.predict(pixels)
         return PredictResponse(
-            model=model.name, predictions=predictions, timing_ms=timing.milliseconds
+            model=model.name,
+            predictions=top_predictions(inference.probabilities, k, model.manifest.labels),
+            timing_ms={"preprocess": preprocess_ms, **inference.timing_ms},
         )
 
     return app

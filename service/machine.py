@@ -3,9 +3,11 @@
 import ctypes
 import os
 import platform
+import time
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_CGROUP = Path("/proc/self/cgroup")
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -21,24 +23,47 @@ def available_cores() -> int:
 
 
 def _cgroup_cpu_quota() -> float | None:
-    """The CPUs' worth of time that the control group grants, or None for no limit.
+    """The CPUs' worth of time that the control groups grant, or None for no limit.
 
-    Files as of docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/; inside a container
-    its own group is mounted at the root.
+    A limit counts for all groups below it, so the smallest on the way up to the root holds.
+    Files as of docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
     """
+    quotas = []
+    for root, group in _cgroups():
+        for folder in (group, *group.parents):
+            quotas.append(_quota(root / folder))
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _cgroups() -> list[tuple[Path, Path]]:
+    """Where the CPU controllers are mounted, and this process's group below that."""
+    found = [(_CGROUP, Path()), (_CGROUP / "cpu", Path())]
     try:
-        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        lines = _OWN_CGROUP.read_text().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            found.append((_CGROUP, Path(path.lstrip("/"))))
+        elif "cpu" in controllers.split(","):
+            found.append((_CGROUP / "cpu", Path(path.lstrip("/"))))
+    return found
+
+
+def _quota(group: Path) -> float | None:
+    try:
+        quota, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            quota = (_CGROUP / "cpu/cpu.cfs_quota_us").read_text()
-            period = (_CGROUP / "cpu/cpu.cfs_period_us").read_text()
+            quota = (group / "cpu.cfs_quota_us").read_text()
+            period = (group / "cpu.cfs_period_us").read_text()
         except OSError:
             return None
     try:
-        limited = int(quota) > 0 and int(period) > 0
+        return int(quota) / int(period) if int(quota) > 0 and int(period) > 0 else None
     except ValueError:  # "max": no limit
         return None
-    return int(quota) / int(period) if limited else None
 
 
 def adds_int8_products_exactly() -> bool:
@@ -75,3 +100,20 @@ def let_waiting_threads_sleep() -> None:
     take 1,500 ms. (A short spin, because sleeping at once costs an idle machine a third.)
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+_IMPORTED = time.monotonic()
+
+
+def seconds_since_process_start() -> float:
+    """Since the operating system started this process, Python's own start and imports included.
+
+    On systems without /proc: since this module was imported.
+    """
+    try:
+        # The 22nd field: clock ticks after boot (proc_pid_stat(5)); the name before it may hold
+        # spaces, so count from its closing bracket.
+        ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, AttributeError):
+        return time.monotonic() - _IMPORTED

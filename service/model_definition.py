@@ -173,7 +173,7 @@ def create_model(architecture: str, num_classes: int) -> nn.Module:
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Put weights into a model, by name, all of them.
+    """Put weights into a model, by name, all of them. The model takes the tensors, not copies.
 
     Raises:
         ValueError: names or shapes are not those of the model; says which.
@@ -189,7 +189,7 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     if faults:
         more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
         raise ValueError(f"the weights do not fit the architecture: {'; '.join(faults[:3])}{more}")
-    model.load_state_dict(dict(weights))
+    model.load_state_dict(dict(weights), assign=True)
 
 
 def published_lite0_weights() -> dict[str, Tensor]:

@@ -1,9 +1,11 @@
 """The image of a request: a raw body, or the part `file` of a form. Nothing is decoded here."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import Depends, Request
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
 
@@ -23,8 +25,8 @@ async def read_image(request: Request) -> bytes:
     whether this is a form, and refused if it names something that is no image at all.
 
     Raises:
-        RequestError: 400 for an empty body, 413 for one over the limit, 415 for a type that is no
-            image, 422 for a form without the one file.
+        RequestError: 400 for an empty body, 408 for one that does not come, 413 for one over the
+            limit, 415 for a type that is no image, 422 for a form without the one file.
     """
     limit: int = request.app.state.settings.max_body_bytes
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
@@ -55,14 +57,28 @@ async def _bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     if declared.isdecimal() and int(declared) > limit:
         raise fault
     received = 0
-    async for chunk in request.stream():
-        received += len(chunk)
-        if received > limit:
-            raise fault
-        yield chunk
+    seconds: float = request.app.state.settings.body_seconds
+    try:
+        async with asyncio.timeout(seconds):
+            async for chunk in request.stream():
+                received += len(chunk)
+                if received > limit:
+                    raise fault
+                yield chunk
+    except TimeoutError:
+        raise RequestError(
+            408,
+            f"the body was not complete after {seconds:g} s ({received:,} bytes); send it again",
+        ) from None
 
 
 async def _read_form(request: Request, limit: int) -> bytes:
+    if b"boundary" not in parse_options_header(request.headers["content-type"])[1]:
+        raise RequestError(
+            422,
+            f"the form cannot be read: its content type names no boundary; see RFC 7578. "
+            f"Send one image in the field {FIELD!r}",
+        )
     parser = MultiPartParser(
         request.headers, _bounded(request, limit), max_files=1, max_fields=8, max_part_size=limit
     )
@@ -70,10 +86,9 @@ async def _read_form(request: Request, limit: int) -> bytes:
     parser.spool_max_size = limit
     try:
         form = await parser.parse()
-    except (MultiPartException, KeyError, AttributeError, UnicodeDecodeError) as error:
-        reason = getattr(error, "message", "its boundary is missing or wrong")
+    except (MultiPartException, UnicodeError) as error:
         raise RequestError(
-            422, f"the form cannot be read: {reason}; send one image in the field {FIELD!r}"
+            422, f"the form cannot be read: {error}; send one image in the field {FIELD!r}"
         ) from None
     try:
         return await _file_of(form)
@@ -86,7 +101,9 @@ async def _file_of(form: FormData) -> bytes:
     if part is None:
         found = ", ".join(repr(name) for name in form) or "none"
         raise RequestError(
-            422, f"the form has no field {FIELD!r} (found: {found}); send the image in it"
+            422,
+            f"the form has no field {FIELD!r} (found: {found}); send the image in it, "
+            "and the form to its end",
         )
     if isinstance(part, str):
         raise RequestError(

@@ -1,11 +1,10 @@
 """What the service answers, as types: they make the JSON, the OpenAPI page and its examples."""
 
-import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.engines.base import Probabilities
 from service.request_image import FIELD
@@ -24,6 +23,14 @@ class Prediction(BaseModel):
     class_id: int
     label: str
     probability: float = Field(ge=0, le=1)
+
+
+def _to_microseconds(milliseconds: float) -> float:
+    return round(milliseconds, 3)
+
+
+Milliseconds = Annotated[float, AfterValidator(_to_microseconds)]
+"""A duration, shown to the microsecond."""
 
 
 class PredictResponse(BaseModel):
@@ -46,7 +53,9 @@ class PredictResponse(BaseModel):
 
     model: Model
     predictions: list[Prediction]
-    timing_ms: dict[str, float] = Field(description="milliseconds of each stage")
+    timing_ms: dict[str, Annotated[float, AfterValidator(_to_microseconds)]] = Field(
+        description="milliseconds of each stage"
+    )
 
 
 class ErrorResponse(BaseModel):
@@ -59,24 +68,6 @@ class Status(BaseModel):
     """The answer to a health question."""
 
     status: str
-
-
-class Timing:
-    """Where a request's time goes, stage by stage."""
-
-    def __init__(self) -> None:
-        self.milliseconds: dict[str, float] = {}
-        self._since = time.perf_counter()
-
-    def finish(self, stage: str) -> None:
-        """Book the time since the last stage on this one."""
-        now = time.perf_counter()
-        self.record(**{stage: (now - self._since) * 1000})
-        self._since = now
-
-    def record(self, **milliseconds: float) -> None:
-        """Book stages that were measured elsewhere."""
-        self.milliseconds.update({stage: round(ms, 3) for stage, ms in milliseconds.items()})
 
 
 def top_predictions(
@@ -103,14 +94,14 @@ _FORM = {
     }
 }
 PREDICT_DOCUMENTATION: dict[str, Any] = {
-    "response_model": PredictResponse,
     "responses": {
         status: {"model": ErrorResponse, "description": description}
         for status, description in {
             400: "the body is empty",
+            408: "the body did not arrive in time",
             413: "the body has too many bytes, or the image too many pixels",
-            415: "not an image, or of a format that is not accepted",
-            422: "the image cannot be decoded or is too small, the form lacks its file, "
+            415: "the content type names no image, or the image's format is not accepted",
+            422: "the bytes are no image, truncated or too small, the form lacks its file, "
             "or `k` is out of range",
         }.items()
     },

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,9 +14,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.errors import StartupError
-from service.machine import let_waiting_threads_sleep
+from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from
-from service.startup import seconds_since_process_start
 
 log = logging.getLogger("service")
 
@@ -32,8 +32,9 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
     try:
         settings = settings_from()
         with _bind(settings) as listener:
-            server = _Server(create_app(settings), settings, listener)
-            server.run([listener])
+            app = create_app(settings)
+            _listen(listener, settings)
+            _Server(app, settings, listener).run([listener])
     except StartupError as error:
         sys.exit(f"error: {error}")
 
@@ -52,13 +53,26 @@ def _bind(settings: Settings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
-    except OSError as error:
+    except (OSError, TypeError, UnicodeError) as error:  # the last two: of an impossible host name
         listener.close()
-        raise StartupError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-            "Stop what uses it, or choose another address (--host, --port; make serve port=8123)"
-        ) from None
+        raise _cannot_listen(settings, error) from None
     return listener
+
+
+def _listen(listener: socket.socket, settings: Settings) -> None:
+    """From here on connections are taken. Fails if another process came first since `_bind`."""
+    try:
+        listener.listen()
+    except OSError as error:
+        raise _cannot_listen(settings, error) from None
+
+
+def _cannot_listen(settings: Settings, error: Exception) -> StartupError:
+    return StartupError(
+        f"cannot listen on {settings.host} port {settings.port}: "
+        f"{getattr(error, 'strerror', None) or error}. "
+        "Stop what uses it, or choose another address (--host, --port; make serve port=8123)"
+    )
 
 
 class _Server(uvicorn.Server):
@@ -76,6 +90,7 @@ class _Server(uvicorn.Server):
         self._app = app
         self._settings = settings
         self._listener = listener
+        self._end_of_drain: asyncio.TimerHandle | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped."""
@@ -97,7 +112,8 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Instead of uvicorn's own, which ends the process by the signal after a clean shutdown."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, self._drain)
+        for ending in (signal.SIGTERM, signal.SIGHUP):  # told to end; the terminal was closed
+            loop.add_signal_handler(ending, self._drain)
         loop.add_signal_handler(signal.SIGINT, self._stop)
         yield
 
@@ -108,10 +124,13 @@ class _Server(uvicorn.Server):
             return
         self._app.state.draining = True
         log.info("drain    not ready any more, stopping in %g s", self._settings.drain_seconds)
-        asyncio.get_running_loop().call_later(self._settings.drain_seconds, self._stop)
+        loop = asyncio.get_running_loop()
+        self._end_of_drain = loop.call_later(self._settings.drain_seconds, self._stop)
 
     def _stop(self) -> None:
         """Close the listener, finish the requests in flight; asked a second time, do not wait."""
+        if self._end_of_drain is not None:
+            self._end_of_drain.cancel()
         log.info("stop     finishing requests in flight")
         self.force_exit = self.should_exit
         self.should_exit = True
@@ -124,5 +143,8 @@ def _configure_log() -> None:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    for name in ("uvicorn", "uvicorn.error"):  # its own start and stop lines repeat ours
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # uvicorn's own start and stop lines repeat ours.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # What these say of a client's odd input, its answer says.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="PIL")

@@ -30,7 +30,7 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     artifact: Path = Field(DEFAULT_ARTIFACT, description="folder of the artifact bundle")
     artifact_digest: str | None = Field(
@@ -47,19 +47,28 @@ class Settings(BaseSettings):
         "auto", description="where to compute; auto takes a GPU if there is one"
     )
     threads: int | None = Field(
-        None, ge=1, description="computing threads; as many as cores may be used, if not given"
+        None,
+        ge=1,
+        le=256,
+        description="computing threads; as many as cores may be used, if not given",
     )
     environment: Literal["strict", "warn"] = Field(
         "strict",
         description="when package versions differ from those validated: refuse to start, or warn",
     )
     max_body_bytes: int = Field(10 * 2**20, ge=1, description="largest request body")
+    body_seconds: float = Field(
+        30, gt=0, le=3600, description="time for a request's body to arrive"
+    )
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="largest image, width × height")
     drain_seconds: float = Field(
-        5, ge=0, description="after SIGTERM: time of serving on while /readyz says not ready"
+        5,
+        ge=0,
+        le=3600,
+        description="after SIGTERM: time of serving on while not ready",
     )
     shutdown_seconds: int = Field(
-        30, ge=0, description="after that: time for requests in flight to finish"
+        30, ge=0, le=3600, description="after that: time for requests in flight to finish"
     )
     access_log: bool = Field(True, description="one log line a request")
 

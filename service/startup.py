@@ -4,17 +4,12 @@ Nothing of the artifact is deserialised before all of it is hashed, and nothing 
 the golden photos give the answers that were recorded when the model was validated.
 """
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import psutil
 
 from service.artifact.manifest import Manifest
 from service.artifact.verify import Bundle, check_code, environment_differences, verify
@@ -22,52 +17,12 @@ from service.engines import FORMS, load_engine
 from service.engines.base import Engine, Form
 from service.errors import StartupError
 from service.inference_runner import InferenceRunner
+from service.loaded_model import LoadedModel
 from service.machine import available_cores, gpu_count
-from service.preprocessing import Pixels, preprocess
-from service.responses import Model
+from service.preprocessing import preprocess
 from service.settings import Settings
 
 log = logging.getLogger("service")
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """A verified model, warm and ready, and how it came up."""
-
-    bundle: Bundle
-    form: Form
-    runner: InferenceRunner
-    decoders: ThreadPoolExecutor
-    """Threads that preprocess: Pillow lets go of the GIL while it decodes."""
-    max_pixels: int
-    threads: int
-    environment_differences: list[str]
-    milliseconds: dict[str, float]
-    """Of each step of the start."""
-
-    @property
-    def manifest(self) -> Manifest:
-        """The bundle's."""
-        return self.bundle.manifest
-
-    @property
-    def name(self) -> Model:
-        """Name and version, as they stand in every answer."""
-        return Model(name=self.manifest.name, version=self.manifest.version)
-
-    async def preprocess(self, image: bytes) -> Pixels:
-        """An image file's bytes to pixels, uint8 H × W × 3, without blocking the event loop.
-
-        Raises:
-            ImageError: as `preprocessing.preprocess`.
-        """
-        decode = partial(preprocess, image, self.manifest.preprocessing, max_pixels=self.max_pixels)
-        return await asyncio.get_running_loop().run_in_executor(self.decoders, decode)
-
-    def close(self) -> None:
-        """Finish what is under way and let go of threads and device."""
-        self.decoders.shutdown()
-        self.runner.close()
 
 
 def load_model(settings: Settings) -> LoadedModel:
@@ -103,7 +58,9 @@ def load_model(settings: Settings) -> LoadedModel:
 
     threads = settings.threads or available_cores()
     with step("load") as say:
-        runner = InferenceRunner(_load(form, bundle.path / form.file, device, threads))
+        runner = InferenceRunner(
+            _load(form, bundle.path / manifest.forms[form.name].file, device, threads)
+        )
         say(f"{form.name} by {runner.engine.runtime} on {device}, {threads} threads")
 
     with step("warm-up") as say:
@@ -116,31 +73,30 @@ def load_model(settings: Settings) -> LoadedModel:
         photos = manifest.forms[form.name].golden
         say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
 
-    decoders = ThreadPoolExecutor(available_cores(), thread_name_prefix="decode")
     return LoadedModel(
         bundle=bundle,
         form=form,
         runner=runner,
-        decoders=decoders,
+        decoders=ThreadPoolExecutor(available_cores(), thread_name_prefix="decode"),
         max_pixels=settings.max_pixels,
         threads=threads,
         environment_differences=differences,
-        milliseconds=milliseconds,
+        startup_ms=milliseconds,
     )
 
 
 def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
     """Which form runs where: the manifest's default on a CPU, torch if there is a GPU."""
-    gpus = gpu_count() if settings.device != "cpu" else 0
-    if settings.device == "cuda" and not gpus:
+    obstacle = _obstacle_to_gpu() if settings.device != "cpu" else "a CPU was asked for"
+    if settings.device == "cuda" and obstacle:
         raise StartupError(
-            "device cuda: expected an NVIDIA GPU with its driver, found none. "
-            "Serve on the CPU (--device cpu) or check nvidia-smi"
+            f"device cuda: expected an NVIDIA GPU that torch can use, found that {obstacle}. "
+            "Serve on the CPU (--device cpu) or mend that"
         )
     name = settings.engine
     if name == "auto":
         on_gpu = [other for other in manifest.forms if FORMS[other].needs_torch]
-        name = on_gpu[0] if gpus and on_gpu else manifest.default_form
+        name = on_gpu[0] if on_gpu and not obstacle else manifest.default_form
     if name not in manifest.forms:
         raise StartupError(
             f"engine {name}: the artifact holds no such form, only {', '.join(manifest.forms)}. "
@@ -152,7 +108,29 @@ def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
             f"engine {name} runs on a CPU only: expected a form of torch for device cuda. "
             "Choose --engine eager or --device cpu"
         )
-    return form, "cuda" if gpus and form.needs_torch else "cpu"
+    return form, "cuda" if form.needs_torch and not obstacle else "cpu"
+
+
+def _obstacle_to_gpu() -> str | None:
+    """Why torch cannot compute on a GPU here, or None if it can.
+
+    torch is imported only where the driver shows a GPU: its import costs a second.
+    """
+    if not gpu_count():
+        return "the driver shows none"
+    try:
+        import torch
+    except ImportError:
+        obstacle = "there is one, but torch is not installed"
+    else:
+        if torch.cuda.is_available():
+            return None
+        obstacle = (
+            f"there is one, but torch {torch.__version__} cannot use it: it was built without "
+            "CUDA, or for a newer driver"
+        )
+    log.warning("match    %s; serving on the CPU", obstacle)
+    return obstacle
 
 
 def _judge(differences: list[str], settings: Settings) -> None:
@@ -173,7 +151,15 @@ def _load(form: Form, path: Path, device: str, threads: int) -> Engine:
         from service.torch_pair import check_torch_pair
 
         check_torch_pair()
-    return load_engine(form, path, device, threads)
+    try:
+        return load_engine(form, path, device, threads)
+    except Exception as error:
+        # Whatever a runtime trips over: memory, a driver, a format that its version does not know.
+        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise StartupError(
+            f"form {form.name} cannot be loaded on {device}: {reason[0]}. "
+            "Choose another form (--engine) or device (--device), or build the artifact again"
+        ) from error
 
 
 def _replay_golden_photos(bundle: Bundle, form: Form, runner: InferenceRunner) -> float:
@@ -196,8 +182,3 @@ def _replay_golden_photos(bundle: Bundle, form: Form, runner: InferenceRunner) -
                 )
             largest = max(largest, difference)
     return largest
-
-
-def seconds_since_process_start() -> float:
-    """Since the operating system started this process, imports included."""
-    return time.time() - float(psutil.Process().create_time())

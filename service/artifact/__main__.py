@@ -38,9 +38,10 @@ def _build(options: argparse.Namespace) -> None:
     from service.artifact.recipe import default_recipe, own_recipe
 
     if options.architecture is None:
-        if options.weights or options.labels:
+        own = ("weights", "labels", "photos", "name", "version")
+        if given := [f"--{option}" for option in own if getattr(options, option)]:
             raise StartupError(
-                "--weights and --labels describe a model of your own: add --architecture"
+                f"{', '.join(given)}: for a model of your own only; add --architecture"
             )
         recipe = default_recipe(options.forms)
     else:
@@ -48,7 +49,7 @@ def _build(options: argparse.Namespace) -> None:
             raise StartupError("--architecture needs --weights (safetensors) and --labels (text)")
         recipe = own_recipe(
             name=options.name or options.architecture.replace("_", "-"),
-            version=options.version,
+            version=options.version or "1.0.0",
             architecture=options.architecture,
             weights=options.weights,
             labels=options.labels,
@@ -96,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--labels", type=Path, help="text file with a label a line, by class id")
     own.add_argument("--photos", type=Path, help="folder of photos to calibrate and measure with")
     own.add_argument("--name", help="the model's name in every answer")
-    own.add_argument("--version", default="1.0.0", help="its version (1.0.0)")
+    own.add_argument("--version", help="its version (1.0.0)")
 
     check = commands.add_parser("verify", help="is it, to the last bit, what was validated?")
     check.set_defaults(run=_verify)

@@ -25,6 +25,7 @@ from service.artifact.manifest import (
     digest_line,
 )
 from service.artifact.placement import (
+    DISK_FAULTS,
     as_disk_fault,
     check_destination,
     folder_beside,
@@ -66,6 +67,8 @@ def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
             manifest = _fill(folder, recipe, say)
             sync(folder)
         except OSError as error:
+            if error.errno not in DISK_FAULTS:
+                raise
             raise as_disk_fault(error, destination) from error
         verify(folder)
         put_in_place(folder, destination)
@@ -139,8 +142,8 @@ class _FormBuilder:
         self._golden = self._copy_golden_photos()
         self._engines: dict[str, Engine] = {}
         self._parities: dict[str, Parity] = {}
-        eager = self._write_and_load(FORMS["eager"])
-        self._reference = parity.probabilities_of(eager, self._crops)
+        self._eager = self._write_and_load(FORMS["eager"])
+        self._reference = parity.probabilities_of(self._eager, self._crops)
 
     def add(self, form: Form) -> Parity:
         """Write a form, load it as the service will, compare it.
@@ -148,8 +151,12 @@ class _FormBuilder:
         Raises:
             StartupError: it falls under its bound.
         """
-        engine = self._engines[form.name] = self._write_and_load(form)
-        found = parity.probabilities_of(engine, self._crops)
+        if form.name == "eager":  # the reference is what it is compared with
+            engine, found = self._eager, self._reference
+        else:
+            engine = self._write_and_load(form)
+            found = parity.probabilities_of(engine, self._crops)
+        self._engines[form.name] = engine
         measured = parity.measure_parity(form, self._reference, found)
         self._parities[form.name] = measured
         return measured
@@ -222,19 +229,24 @@ class _FormBuilder:
 
 
 def _choose_default(records: dict[str, FormRecord]) -> tuple[str, str]:
-    """The fastest form on this machine's CPU among those that keep the accuracy floor."""
-    worthy = {
-        name: record for name, record in records.items() if parity.may_be_default(record.parity)
-    }
-    times = {name: record.milliseconds_per_image for name, record in worthy.items()}
-    fastest = min(times, key=times.__getitem__)
-    listing = ", ".join(
-        f"{name} {times[name]:.1f}" for name in sorted(times, key=times.__getitem__)
-    )
-    return fastest, (
-        f"fastest on the building machine ({available_cores()} cores, ms an image: {listing}) of "
+    """The fastest form on this machine's CPU that keeps the accuracy floor and needs no torch.
+
+    Where there is none, torch is put up with, and where there is still none, any form.
+    """
+    worthy = [name for name, record in records.items() if parity.may_be_default(record.parity)]
+    without_torch = [name for name in worthy if not FORMS[name].needs_torch]
+    candidates = without_torch or worthy or list(records)
+    ranking = sorted(candidates, key=lambda name: records[name].milliseconds_per_image)
+    times = ", ".join(f"{name} {records[name].milliseconds_per_image:.1f}" for name in ranking)
+    floor = (
         f"the forms that agree with eager fp32 on at least {parity.DEFAULT_SURE_AGREEMENT:.0%} of "
         f"the sure and {parity.DEFAULT_AGREEMENT:.0%} of all crops"
+        if worthy
+        else "all forms, none of which keeps the accuracy floor"
+    )
+    return ranking[0], (
+        f"fastest on the building machine ({available_cores()} cores, ms an image: {times}) of "
+        f"{floor}{', and need no torch' if without_torch else ''}"
     )
 
 

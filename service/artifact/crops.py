@@ -5,9 +5,10 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from service.preprocessing import Pixels, PreprocessingSettings, preprocess
+from service.engines.base import PixelBatch
+from service.preprocessing import MIN_SIDE, PreprocessingSettings, preprocess
 
 SMALLEST_SHARE = 0.08
 """Of a picture's area, as in the random crops of ImageNet training (Szegedy et al., 2014)."""
@@ -15,7 +16,7 @@ SMALLEST_SHARE = 0.08
 
 def random_crops(
     pictures: Sequence[Path], count: int, seed: int, settings: PreprocessingSettings
-) -> Pixels:
+) -> PixelBatch:
     """Cut `count` random rectangles, in turn from each picture, half of them mirrored.
 
     Each crop becomes a JPEG and goes through `preprocess`, as a request's image does.
@@ -23,24 +24,21 @@ def random_crops(
     Returns:
         uint8, count × crop × crop × 3; the same for the same arguments.
     """
-    random = np.random.default_rng(seed)
-    images = []
-    for path in pictures:
-        with Image.open(path) as image:
-            images.append(image.convert("RGB"))
-    return np.stack(
-        [
-            preprocess(_random_crop(images[number % len(images)], random), settings)
-            for number in range(count)
-        ]
-    )
+    crops = np.empty((count, settings.crop, settings.crop, 3), np.uint8)
+    for first, path in enumerate(pictures[:count]):
+        with Image.open(path) as file:  # one at a time: a folder of photos may not fit in memory
+            image = ImageOps.exif_transpose(file).convert("RGB")
+        for number in range(first, count, len(pictures)):
+            random = np.random.default_rng([seed, number])
+            crops[number] = preprocess(_random_crop(image, random), settings)
+    return crops
 
 
 def _random_crop(image: Image.Image, random: np.random.Generator) -> bytes:
     area = image.width * image.height * random.uniform(SMALLEST_SHARE, 1)
     aspect = np.exp(random.uniform(np.log(3 / 4), np.log(4 / 3)))
-    width = min(image.width, round(np.sqrt(area * aspect)))
-    height = min(image.height, round(np.sqrt(area / aspect)))
+    width = min(image.width, max(MIN_SIDE, round(np.sqrt(area * aspect))))
+    height = min(image.height, max(MIN_SIDE, round(np.sqrt(area / aspect))))
     left = int(random.integers(image.width - width + 1))
     top = int(random.integers(image.height - height + 1))
     crop = image.crop((left, top, left + width, top + height))

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from service.engines import FORMS
 from service.preprocessing import PreprocessingSettings
 
 MANIFEST = "manifest.json"
@@ -82,7 +83,7 @@ class FormRecord(_Part):
     """Median of a batch of one on the building machine; compare within one manifest only."""
     golden: dict[str, dict[int, float]]
     """Per golden photo: the five most probable classes and their probabilities."""
-    golden_tolerance: float
+    golden_tolerance: float = Field(gt=0, le=0.05)
     """Largest difference of a probability at which a replay still counts as the same model."""
 
 
@@ -105,6 +106,30 @@ class Manifest(_Part):
     forms: dict[str, FormRecord]
     files: dict[str, File]
     """Every file of the bundle but the manifest and its digest, by its path in the bundle."""
+
+    @model_validator(mode="after")
+    def _is_coherent(self) -> Self:
+        """What the rest of the service takes for granted about a manifest."""
+        for name, record in self.forms.items():
+            _demand(name in FORMS, f"form {name} is none of {', '.join(FORMS)}")
+            _demand(record.file in self.files, f"forms.{name}.file is not among the files")
+            _demand(len(record.golden) > 0, f"forms.{name}.golden is empty")
+            for photo, expected in record.golden.items():
+                _demand(photo in self.files, f"golden photo {photo} is not among the files")
+                _demand(len(expected) > 0, f"golden photo {photo} expects nothing")
+                _demand(max(expected) < len(self.labels), f"a class of {photo} has no label")
+        side, settings = self.input.shape[1], self.preprocessing
+        _demand(0 < settings.crop <= settings.resize, "preprocessing.crop is not within resize")
+        _demand(settings.crop == side, "preprocessing.crop is not the side of the input")
+        _demand(self.default_form in self.forms, f"default form {self.default_form} is not there")
+        _demand(self.output.shape[-1] == len(self.labels), "there is not one label a class")
+        _demand(code_files().keys() <= self.files.keys(), "code/ is incomplete")
+        return self
+
+
+def _demand(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
 
 
 def digest_line(digest: str) -> bytes:

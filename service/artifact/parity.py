@@ -13,6 +13,9 @@ SURE = 0.3
 """A crop is sure if eager fp32 gives its first class more than this."""
 _BATCH = 8
 
+FEWEST_SURE_CROPS = 100
+"""Below that, a share of them says little."""
+
 FP32_LARGEST_DIFFERENCE = 1e-4
 INT8_SURE_AGREEMENT = 0.985
 DEFAULT_SURE_AGREEMENT, DEFAULT_AGREEMENT = 0.99, 0.96
@@ -34,11 +37,18 @@ def measure_parity(form: Form, reference: Probabilities, found: Probabilities) -
     sure = reference.max(axis=1) > SURE
     agrees = reference.argmax(axis=1) == found.argmax(axis=1)
     agreement = float(agrees.mean())
-    agreement_sure = float(agrees[sure].mean()) if sure.any() else 1.0
+    agreement_sure = float(agrees[sure].mean()) if sure.any() else agreement
     difference = float(np.abs(reference - found).max())
     if form.precision == "int8":
         bound = f"the same first class on {INT8_SURE_AGREEMENT:.1%} of the sure crops"
         holds = agreement_sure >= INT8_SURE_AGREEMENT
+        if sure.sum() < FEWEST_SURE_CROPS:
+            raise StartupError(
+                f"form {form.name} cannot be judged: eager fp32 is more than {SURE} sure of only "
+                f"{sure.sum()} of {len(sure)} crops, expected {FEWEST_SURE_CROPS}. Measure with "
+                "photos like those that the model is for (--photos), or build without this form "
+                "(--forms with the others)"
+            )
     else:
         bound = f"the same first class on every crop, within {FP32_LARGEST_DIFFERENCE:g}"
         holds = agreement == 1 and difference <= FP32_LARGEST_DIFFERENCE

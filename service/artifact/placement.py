@@ -5,6 +5,7 @@ build that was interrupted, or found the disk full, leaves nothing that a start 
 artifact.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -15,6 +16,9 @@ from pathlib import Path
 
 from service.artifact.manifest import MANIFEST
 from service.errors import StartupError
+
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
+"""Errors that say that the destination cannot take the bundle."""
 
 
 def check_destination(destination: Path) -> None:

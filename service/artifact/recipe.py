@@ -19,7 +19,7 @@ from service.model_definition import (
     load_weights,
     published_lite0_weights,
 )
-from service.preprocessing import PreprocessingSettings
+from service.preprocessing import ImageError, PreprocessingSettings, preprocess
 from service.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 
 
@@ -117,7 +117,7 @@ def photos_of_folder(folder: Path) -> Photos:
     """A folder of photos: half for parity, half for calibration, the first eight golden.
 
     Raises:
-        StartupError: fewer than four photos.
+        StartupError: fewer than four photos, or one that cannot be read.
     """
     endings = {".jpg", ".jpeg", ".png", ".webp"}
     found = sorted(path for path in folder.glob("*") if path.suffix.lower() in endings)
@@ -125,6 +125,11 @@ def photos_of_folder(folder: Path) -> Photos:
         raise StartupError(
             f"--photos {folder}: expected at least 4 JPEG, PNG or WebP files, found {len(found)}"
         )
+    for path in found:
+        try:
+            preprocess(path.read_bytes())
+        except (ImageError, OSError) as error:
+            raise StartupError(f"--photos {path}: {error}") from None
     return Photos(found[:8], found[::2], found[1::2])
 
 

@@ -46,6 +46,9 @@ class Bundle:
 def verify(path: Path, expected_digest: str | None = None) -> Bundle:
     """Check every byte of a bundle against its manifest, and the manifest against its digest.
 
+    It is checked once: whoever may write to the folder afterwards can still change what is loaded.
+    Serve from a folder that the service's user cannot write to.
+
     Args:
         path: the bundle's folder.
         expected_digest: SHA-256 of the manifest, from a source that is trusted. Without it a
@@ -54,18 +57,24 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
     Raises:
         StartupError: anything is missing, added, or not as recorded.
     """
-    digest = _verify_manifest(path, expected_digest)
-    manifest = _parse_manifest(path)
-    _verify_listing(path, manifest)
-    # Two at a time: hashing releases the GIL, and a bundle is a few large files.
-    with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(_verify_file, path, *item) for item in manifest.files.items()]
-        for job in jobs:
-            job.result()
+    try:
+        data, digest = _read_manifest(path, expected_digest)
+        manifest = _parse_manifest(path, data)
+        _verify_listing(path, manifest)
+        # Two at a time: hashing releases the GIL, and a bundle is a few large files.
+        with ThreadPoolExecutor(2) as pool:
+            jobs = [pool.submit(_verify_file, path, *item) for item in manifest.files.items()]
+            for job in jobs:
+                job.result()
+    except OSError as error:
+        raise StartupError(
+            f"{error.filename or path} cannot be read: {error.strerror}. "
+            "Give this user the right to read the artifact, or restore it"
+        ) from error
     return Bundle(path, manifest, digest)
 
 
-def _verify_manifest(path: Path, expected_digest: str | None) -> str:
+def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]:
     if not path.is_dir():
         raise StartupError(
             f"no artifact at {path}: there is no such folder. "
@@ -76,7 +85,8 @@ def _verify_manifest(path: Path, expected_digest: str | None) -> str:
             raise StartupError(
                 f"{path} is no complete artifact: expected a file {name}, found none. {_RESTORE}"
             )
-    digest = sha256(path / MANIFEST)
+    data = (path / MANIFEST).read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
     recorded = (path / MANIFEST_DIGEST).read_bytes()
     if recorded != digest_line(digest):
         raise StartupError(
@@ -88,12 +98,12 @@ def _verify_manifest(path: Path, expected_digest: str | None) -> str:
             f"{path} is another artifact than the one asked for: expected the digest "
             f"{expected_digest}, found {digest}. Deploy the right one or change --artifact-digest"
         )
-    return digest
+    return data, digest
 
 
-def _parse_manifest(path: Path) -> Manifest:
+def _parse_manifest(path: Path, data: bytes) -> Manifest:
     try:
-        return Manifest.model_validate_json((path / MANIFEST).read_bytes())
+        return Manifest.model_validate_json(data)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 
 from service.engines.torch_module import TorchEngine, configure_torch
@@ -12,9 +13,10 @@ from service.model_definition import ServingModel, create_model, load_weights
 def load(path: Path, device: str, threads: int) -> TorchEngine:
     """Load weights.safetensors; its header says which architecture they are for."""
     configure_torch(threads)
-    with safe_open(path, framework="pt", device=device) as file:
+    with safe_open(path, framework="pt", device="cpu") as file:
         header = json.loads(file.metadata()["serving_model"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    model = create_model(header["architecture"], header["num_classes"])
+    with torch.device("meta"):  # no memory and no random initialisation for what is replaced next
+        model = create_model(header["architecture"], header["num_classes"])
     load_weights(model, weights)
     return TorchEngine(ServingModel(model, header["mean"], header["std"]).to(device), device)

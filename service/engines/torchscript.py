@@ -16,7 +16,7 @@ def load(path: Path, device: str, threads: int) -> TorchEngine:
     """Load a TorchScript archive."""
     configure_torch(threads)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore")  # of its end; the category varies with the release
         module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
         module = torch.jit.freeze(module.eval())
     return TorchEngine(module, device)

@@ -16,6 +16,7 @@ import psutil
 from service.sample_photos import SAMPLE_PHOTOS
 from service.settings import ROOT
 
+MOST_SECONDS, MOST_MEMORY_RATIO = 2.5, 1.5
 ROUNDS, REQUESTS, PORT = 7, 70, 8461
 _SERVICE = [sys.executable, "-m", "service.inference_service", "--port", str(PORT)]
 CONTESTANTS = {
@@ -46,11 +47,18 @@ def main() -> None:
     plain = next(iter(figures.values()))
     print(f"| medians of {ROUNDS} rounds | ready, s | ratio | memory, MiB | ratio |")
     print("|---|---|---|---|---|")
+    broken = False
     for name, one in figures.items():
         ready, memory = statistics.median(one.ready_s), statistics.median(one.memory_mib)
         ready_ratio = ready / statistics.median(plain.ready_s)
         memory_ratio = memory / statistics.median(plain.memory_mib)
+        broken |= ready > MOST_SECONDS or memory_ratio > MOST_MEMORY_RATIO
         print(f"| {name} | {ready:.2f} | {ready_ratio:.2f} | {memory:.0f} | {memory_ratio:.2f} |")
+    bounds = (
+        f"ready within {MOST_SECONDS} s, memory within {MOST_MEMORY_RATIO} × the plain service's"
+    )
+    print(f"\n{bounds}: {'broken' if broken else 'kept'}")
+    sys.exit(broken)
 
 
 def _measure(command: list[str], figures: Figures) -> None:

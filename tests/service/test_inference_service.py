@@ -65,7 +65,7 @@ def test_wrong_k(client: TestClient, k: str) -> None:
         (b"hello", 422, "the 5 bytes are not an image; send JPEG, PNG or WebP"),
         (CAT.read()[:20_000], 422, "cannot be decoded (20,000 bytes received); send the complete"),
         (image_file((1, 1)), 422, "1 × 1 pixels; each side must have at least 16"),
-        (bomb(20_000), 413, "at most 50,000,000 pixels are accepted"),
+        (bomb(20_000), 413, "pixels; at most 50,000,000 are accepted"),
         (bomb(8_000), 413, "8000 × 8000 = 64,000,000 pixels; at most 50,000,000 are accepted"),
         (image_file((64, 64), "GIF"), 415, "GIF is not accepted; send JPEG, PNG or WebP"),
         (bytes(10 * 2**20 + 1), 413, "larger than 10,485,760 bytes"),
@@ -117,7 +117,16 @@ def test_other_routes_and_methods(client: TestClient) -> None:
         assert "see /docs for what there is" in answer.json()["error"]
 
 
+def test_form_in_an_impossible_encoding(client: TestClient) -> None:
+    body = b'--B\r\nContent-Disposition: form-data; name="\xe9"\r\n\r\nx\r\n--B--\r\n'
+    media_type = {"content-type": "multipart/form-data; charset=undefined; boundary=B"}
+    answer = client.post("/predict", content=body, headers=media_type)
+    assert answer.status_code == 422
+    assert "the form cannot be read" in answer.json()["error"]
+
+
 def test_health(client: TestClient) -> None:
+    assert client.head("/readyz").status_code == 200
     assert client.get("/livez").json() == {"status": "live"}
     assert client.get("/readyz").json() == {"status": "ready"}
 
@@ -137,7 +146,7 @@ def test_artifact_tells_all(client: TestClient, bundle: Bundle) -> None:
 def test_openapi_describes_the_contract(client: TestClient) -> None:
     predict = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) >= {"image/jpeg", "multipart/form-data"}
-    assert set(predict["responses"]) == {"200", "400", "413", "415", "422"}
+    assert set(predict["responses"]) == {"200", "400", "408", "413", "415", "422"}
 
 
 def test_the_exhibit_is_readable_on_one_screen() -> None:

@@ -1,6 +1,9 @@
 """Cores and GPUs, as containers and drivers show them."""
 
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from service import machine
 def cgroup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A stand-in for /sys/fs/cgroup on a machine of 8 cores."""
     monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    monkeypatch.setattr(machine, "_OWN_CGROUP", tmp_path / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     return tmp_path
 
@@ -32,6 +36,35 @@ def test_quota_of_cgroup_v1(cgroup: Path, quota: str, cores: int) -> None:
     (cgroup / "cpu/cpu.cfs_quota_us").write_text(f"{quota}\n")
     (cgroup / "cpu/cpu.cfs_period_us").write_text("100000\n")
     assert machine.available_cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("own", "limited", "file"),
+    [
+        ("0::/system.slice/app.service", "system.slice/app.service", "cpu.max"),
+        ("0::/system.slice/app.service", "system.slice", "cpu.max"),
+        ("3:cpu,cpuacct:/docker/abc\n0::/", "cpu/docker/abc", "cpu.cfs"),
+    ],
+)
+def test_quota_of_a_nested_group(cgroup: Path, own: str, limited: str, file: str) -> None:
+    (cgroup / "own").write_text(own + "\n")
+    (cgroup / limited).mkdir(parents=True)
+    if file == "cpu.max":
+        (cgroup / limited / file).write_text("200000 100000\n")
+    else:
+        (cgroup / limited / "cpu.cfs_quota_us").write_text("200000\n")
+        (cgroup / limited / "cpu.cfs_period_us").write_text("100000\n")
+    assert machine.available_cores() == 2
+
+
+def test_age_of_the_process() -> None:
+    script = (
+        "import time; time.sleep(0.3)\n"
+        "from service.machine import seconds_since_process_start as age; print(age())"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert 0.3 <= float(done.stdout) <= time.monotonic() - started + 0.02
 
 
 def test_affinity(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:

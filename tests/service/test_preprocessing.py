@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 import torch
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from PIL import Image
+from PIL import ExifTags, Image
 from torchvision.transforms import v2
 
 from service.preprocessing import (
@@ -99,15 +100,14 @@ def test_large_jpeg_is_decoded_small_and_close_to_a_full_decode() -> None:
     assert difference(full, oracle(data)).max() <= 1
 
 
-@pytest.mark.parametrize(("antialias", "largest"), [(True, 0.04), (False, 0.1)])
 def test_close_to_what_the_weights_were_trained_with(
-    photo: SamplePhoto, client: TestClient, antialias: bool, largest: float
+    photo: SamplePhoto, client: TestClient
 ) -> None:
-    """TensorFlow's evaluation: cut 224/256 of the shorter side from the centre, bicubic to 224.
+    """TensorFlow's evaluation: cut 224/256 of the shorter side from the centre, bilinear to 224.
 
-    Measured over the sample photos: the same first class on all of them. Cutting before resizing
-    shifts the crop by up to half a pixel (largest difference of a probability 0.034); TensorFlow's
-    filter, which does not antialias, adds to that (0.098).
+    That filter does not antialias, and Pillow's do. Measured over the sample photos: the same first
+    class on all of them, largest difference of a probability 0.073 (with Pillow's own bilinear
+    filter it is 0.108).
     """
     image = np.array(Image.open(photo.path).convert("RGB"))
     height, width, _ = image.shape
@@ -115,13 +115,24 @@ def test_close_to_what_the_weights_were_trained_with(
     top, left = (height - side + 1) // 2, (width - side + 1) // 2
     cut = torch.from_numpy(image[top : top + side, left : left + side]).permute(2, 0, 1)[None]
     resized = torch.nn.functional.interpolate(
-        cut.float(), (224, 224), mode="bicubic", align_corners=False, antialias=antialias
+        cut.float(), (224, 224), mode="bilinear", align_corners=False, antialias=False
     )
     trained_with = resized[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
     runner = cast(FastAPI, client.app).state.model.runner
     expected, found = runner.run_batch(np.stack([trained_with, preprocess(photo.read())]))
     assert expected.argmax() == found.argmax()
-    assert np.abs(expected - found).max() < largest
+    assert np.abs(expected - found).max() < 0.08
+
+
+def test_a_turned_photo_that_is_square_once_it_is_decoded_small() -> None:
+    """4097 × 4103 pixels at an eighth are 513 × 513: the size no longer shows the quarter turn."""
+    upright = coffee((4097, 4103))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    data = encoded(turned, "JPEG", exif=exif, quality=95)
+    apart = difference(preprocess(data), preprocess(encoded(upright, "JPEG", quality=95)))
+    assert apart.mean() < 0.5
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -146,7 +157,16 @@ def test_exif_orientation_is_applied(orientation: int, file_format: str) -> None
     }
     data = encoded(stored, file_format, exif=exif, **quality.get(file_format, {}))
     apart = difference(preprocess(data), oracle(encoded(upright, "PNG")))
-    assert apart.mean() < 1.5
+    assert apart.mean() < (0.01 if file_format != "JPEG" else 1)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_damaged_exif_does_not_cost_the_photo(file_format: str) -> None:
+    plain = encoded(coffee(), file_format)
+    for exif in (b"garbage" * 5, b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x04abc\0"):
+        found = preprocess(encoded(coffee(), file_format, exif=exif))
+        assert (found == preprocess(plain)).all()
 
 
 def as_mode(mode: str) -> Callable[[Image.Image], Image.Image]:
@@ -261,16 +281,22 @@ def bomb(side: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [8_000, 10_000, 20_000])
-def test_decompression_bomb_is_refused_before_memory_is_allocated(side: int) -> None:
-    import tracemalloc
-
-    data = bomb(side)
-    tracemalloc.start()
-    with pytest.raises(ImageTooLargeError, match="pixels"):
-        preprocess(data)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < 2**20 + 2 * len(data)
+def test_decompression_bomb_is_refused_before_it_is_decoded(side: int, tmp_path: Path) -> None:
+    """In a process of its own, whose memory is looked at from outside: it must not grow."""
+    (tmp_path / "bomb.png").write_bytes(bomb(side))
+    script = (
+        "import resource, sys, warnings; warnings.simplefilter('ignore')\n"
+        "from service.preprocessing import ImageTooLargeError, preprocess\n"
+        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "data = open(sys.argv[1], 'rb').read(); before = peak()\n"
+        "try: preprocess(data)\n"
+        "except ImageTooLargeError as error: print(peak() - before, error)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "bomb.png")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    kibibytes, message = done.stdout.split(maxsplit=1)
+    assert int(kibibytes) < 4096  # decoded, the smallest of them would take 8,000
+    assert "pixels" in message
 
 
 def test_the_pixel_limit_is_the_callers() -> None:

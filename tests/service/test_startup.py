@@ -88,15 +88,46 @@ def test_port_in_use() -> None:
         assert f"cannot listen on 127.0.0.1 port {port}: " in refusal("--port", str(port))
 
 
+def test_two_starts_at_once(start_service: Start) -> None:
+    """One gets the port, the other ends with a line, whichever way their steps interleave."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    pair = [start_service("--port", port) for _ in range(2)]
+    deadline = time.monotonic() + 60
+    while all(one.process.poll() is None for one in pair) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    (loser,) = [one for one in pair if one.process.poll() is not None]
+    (winner,) = [one for one in pair if one is not loser]
+    assert loser.process.returncode == 1
+    assert f"error: cannot listen on 127.0.0.1 port {port}" in loser.log.read_text()
+    assert "Traceback" not in loser.log.read_text()
+    assert httpx.get(f"{winner.url}/readyz").status_code == 200
+
+
+def test_form_that_cannot_be_loaded(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_memory(*_: object) -> None:
+        raise RuntimeError("out of memory\nsecond line")
+
+    monkeypatch.setattr(startup, "load_engine", out_of_memory)
+    with pytest.raises(StartupError, match=r"cannot be loaded on cpu: out of memory\. Choose an"):
+        startup.load_model(Settings(artifact=bundle.path, device="cpu"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--artifact", "/no/such"], "no artifact at /no/such: there is no such folder. Build one"),
         (["--engine", "tensorrt"], "setting --engine (SERVICE_ENGINE) is 'tensorrt': Input should"),
-        (["--device", "cuda"], "device cuda: expected an NVIDIA GPU with its driver, found none"),
+        (
+            ["--device", "cuda"],
+            "device cuda: expected an NVIDIA GPU that torch can use, found",
+        ),
         (["--port", "99999"], "setting --port (SERVICE_PORT) is '99999': Input should be less"),
         (["--artifact-digest", "0" * 64], "is another artifact than the one asked for"),
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1 port 0"),
+        (["--host", "exämple.."], "cannot listen on exämple.. port 0"),
+        (["--drain-seconds", "inf"], "setting --drain-seconds (SERVICE_DRAIN_SECONDS) is 'inf'"),
     ],
 )
 def test_wrong_settings(arguments: list[str], words: str) -> None:
@@ -169,6 +200,11 @@ def test_gpu_is_chosen_where_there_is_one(bundle: Bundle, monkeypatch: pytest.Mo
     monkeypatch.setattr(startup, "gpu_count", lambda: 0)
     assert chosen() == (default, "cpu")
     monkeypatch.setattr(startup, "gpu_count", lambda: 1)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert chosen() == (default, "cpu")
+    with pytest.raises(StartupError, match=r"found that there is one, but torch .* cannot use it"):
+        chosen(device="cuda")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert chosen() == ("eager", "cuda")
     assert chosen(device="cpu") == (default, "cpu")
     assert chosen(engine="onnx-fp32") == ("onnx-fp32", "cpu")
@@ -197,8 +233,35 @@ def test_drain_loses_no_request(start_service: Start) -> None:
     assert "Traceback" not in service.log.read_text()
 
 
-def test_interrupted_before_it_is_ready(start_service: Start) -> None:
-    service = start_service()
-    service.wait_for(" verify ")
-    assert service.stop(signal.SIGINT) in (0, 130)  # 0 if it was ready by then
+def test_a_client_that_leaves_is_no_fault_of_ours(start_service: Start) -> None:
+    service = start_service("--body-seconds", "1")
+    host, port = service.url.removeprefix("http://").split(":")
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf"
+    with socket.create_connection((host, int(port))) as leaves:
+        leaves.sendall(head)
+    with socket.create_connection((host, int(port))) as stalls:
+        stalls.sendall(head)
+        answer = stalls.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"the body was not complete after 1 s (4 bytes)" in answer
+    assert httpx.get(f"{service.url}/livez").status_code == 200
+    assert "GET /livez" in service.log.read_text()  # the access log
+    assert service.stop(signal.SIGINT) == 0
     assert "Traceback" not in service.log.read_text()
+
+
+def test_asked_twice_it_stops_at_once(start_service: Start) -> None:
+    service = start_service("--drain-seconds", "600")
+    service.wait_for(" ready ")
+    service.process.send_signal(signal.SIGTERM)
+    service.wait_for(" drain ")
+    assert service.stop(signal.SIGTERM) == 0
+
+
+def test_interrupted_while_loading(start_service: Start) -> None:
+    service = start_service("--engine", "exported-program", "--device", "cpu")  # takes seconds
+    service.wait_for(" match ")
+    assert service.stop(signal.SIGINT) == 130
+    log = service.log.read_text()
+    assert log.endswith("interrupted before the service was ready\n")
+    assert "Traceback" not in log

@@ -25,6 +25,7 @@ from service.errors import StartupError
 from service.model_definition import create_model
 from service.preprocessing import PreprocessingSettings, preprocess
 from service.sample_photos import SAMPLE_PHOTOS
+from service.settings import DEFAULT_ARTIFACT
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +78,7 @@ def test_two_builds_are_the_same(
 ) -> None:
     """The default artifact and a second build: the same hashes of weights and ONNX."""
     monkeypatch.setattr(building, "PARITY_CROPS", 70)
+    monkeypatch.setattr(parity, "FEWEST_SURE_CROPS", 1)
     monkeypatch.setattr(parity, "INT8_SURE_AGREEMENT", 0.9)  # of few crops; not measured
     manifest = build(recipe, tmp_path / "again", lambda _: None)
     for name in ("weights.safetensors", "model.onnx", "model.int8.onnx"):
@@ -140,6 +142,24 @@ def test_other_folders_are_not_overwritten(recipe: Recipe, tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+def test_default_form() -> None:
+    """The fastest that is close enough and needs no torch; failing that, what there is."""
+
+    def chosen(**forms: tuple[float, float]) -> str:
+        record = verify(DEFAULT_ARTIFACT).manifest.forms["eager"]
+        records = {}
+        for name, (agreement, milliseconds) in forms.items():
+            measured = record.parity.model_copy(update={"top1_agreement_sure": agreement})
+            update = {"parity": measured, "milliseconds_per_image": milliseconds}
+            records[name.replace("_", "-")] = record.model_copy(update=update)
+        return building._choose_default(records)[0]
+
+    assert chosen(eager=(1, 1), onnx_fp32=(1, 9), onnx_int8=(0.99, 4)) == "onnx-int8"
+    assert chosen(eager=(1, 1), onnx_fp32=(1, 9), onnx_int8=(0.985, 4)) == "onnx-fp32"
+    assert chosen(eager=(1, 20), torchscript=(1, 15)) == "torchscript"
+    assert chosen(onnx_int8=(0.985, 4)) == "onnx-int8"
+
+
 @pytest.fixture
 def own_model(tmp_path: Path) -> list[str]:
     """The command line for an engineer's own model: a small torchvision network, three labels."""
@@ -187,11 +207,29 @@ def test_own_model_that_does_not_fit(
     assert error.count("\n") == 1
 
 
+def test_own_photos_are_looked_at_first(
+    own_model: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for photo in SAMPLE_PHOTOS:
+        (folder / Path(photo.file).name).write_bytes(photo.read())
+    (folder / "broken.jpg").write_bytes(SAMPLE_PHOTOS[4].read()[:5000])
+    assert main([*own_model, "--photos", str(folder)]) == 1
+    assert "broken.jpg: the image is truncated" in capsys.readouterr().err
+
+
+def test_few_sure_crops_cannot_judge_int8() -> None:
+    reference = np.full((700, 10), 0.1, np.float32)
+    with pytest.raises(StartupError, match="sure of only 0 of 700 crops, expected 100"):
+        parity.measure_parity(FORMS["onnx-int8"], reference, reference)
+
+
 def test_own_model_needs_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--architecture", "resnet18"]) == 1
     assert "needs --weights (safetensors) and --labels" in capsys.readouterr().err
     assert main(["build", "--labels", "labels.txt"]) == 1
-    assert "add --architecture" in capsys.readouterr().err
+    assert "--labels: for a model of your own only; add --architecture" in capsys.readouterr().err
     with pytest.raises(SystemExit) as exit_status:
         main(["build", "--forms", "onnx-fp64"])
     assert exit_status.value.code == 2
