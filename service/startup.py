@@ -57,18 +57,17 @@ def load_model(settings: Settings) -> LoadedModel:
         say("code and environment " + ("differ" if differences else "are the validated ones"))
 
     threads = settings.threads or available_cores()
-    with step("load") as say:
-        runner = InferenceRunner(
-            _load(form, bundle.path / manifest.forms[form.name].file, device, threads)
-        )
+    with step("load") as say, _engine_faults(form, device):
+        path = bundle.path / manifest.forms[form.name].file
+        runner = InferenceRunner(_load(form, path, device, threads))
         say(f"{form.name} by {runner.engine.runtime} on {device}, {threads} threads")
 
-    with step("warm-up") as say:
+    with step("warm-up") as say, _engine_faults(form, device):
         side = manifest.preprocessing.crop
         batches = runner.warm_up((side, side, 3))
         say(f"{len(batches)} batches: first {batches[0]:.1f} ms, last {batches[-1]:.1f} ms")
 
-    with step("replay") as say:
+    with step("replay") as say, _engine_faults(form, device):
         largest = _replay_golden_photos(bundle, form, runner)
         photos = manifest.forms[form.name].golden
         say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
@@ -87,15 +86,20 @@ def load_model(settings: Settings) -> LoadedModel:
 
 def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
     """Which form runs where: the manifest's default on a CPU, torch if there is a GPU."""
-    obstacle = _obstacle_to_gpu() if settings.device != "cpu" else "a CPU was asked for"
+    name = settings.engine
+    on_gpu = [other for other in manifest.forms if FORMS[other].needs_torch]
+    if settings.device == "cpu":
+        obstacle: str | None = "a CPU was asked for"
+    elif name != "auto" and name not in on_gpu and settings.device == "auto":
+        obstacle = "the form that was asked for runs on a CPU only"
+    else:
+        obstacle = _obstacle_to_gpu()
     if settings.device == "cuda" and obstacle:
         raise StartupError(
             f"device cuda: expected an NVIDIA GPU that torch can use, found that {obstacle}. "
             "Serve on the CPU (--device cpu) or mend that"
         )
-    name = settings.engine
     if name == "auto":
-        on_gpu = [other for other in manifest.forms if FORMS[other].needs_torch]
         name = on_gpu[0] if on_gpu and not obstacle else manifest.default_form
     if name not in manifest.forms:
         raise StartupError(
@@ -151,13 +155,20 @@ def _load(form: Form, path: Path, device: str, threads: int) -> Engine:
         from service.torch_pair import check_torch_pair
 
         check_torch_pair()
+    return load_engine(form, path, device, threads)
+
+
+@contextmanager
+def _engine_faults(form: Form, device: str) -> Iterator[None]:
+    """Whatever a runtime trips over (memory, a driver, an unknown format) becomes one line."""
     try:
-        return load_engine(form, path, device, threads)
+        yield
+    except StartupError:
+        raise
     except Exception as error:
-        # Whatever a runtime trips over: memory, a driver, a format that its version does not know.
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
         raise StartupError(
-            f"form {form.name} cannot be loaded on {device}: {reason[0]}. "
+            f"form {form.name} does not run on {device}: {reason[0]}. "
             "Choose another form (--engine) or device (--device), or build the artifact again"
         ) from error
 

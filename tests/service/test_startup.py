@@ -110,7 +110,7 @@ def test_form_that_cannot_be_loaded(bundle: Bundle, monkeypatch: pytest.MonkeyPa
         raise RuntimeError("out of memory\nsecond line")
 
     monkeypatch.setattr(startup, "load_engine", out_of_memory)
-    with pytest.raises(StartupError, match=r"cannot be loaded on cpu: out of memory\. Choose an"):
+    with pytest.raises(StartupError, match=r"does not run on cpu: out of memory\. Choose an"):
         startup.load_model(Settings(artifact=bundle.path, device="cpu"))
 
 
