@@ -61,24 +61,32 @@ def test_concurrent_requests_share_one_device_thread() -> None:
     assert threading.main_thread().name not in engine.threads
 
 
+class WaitingEngine(CountingEngine):
+    """Answers only once the event loop has turned meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_finish = threading.Event()
+
+    def __call__(self, pixels: PixelBatch) -> Probabilities:
+        assert self.may_finish.wait(timeout=30), "the event loop stood still"
+        return super().__call__(pixels)
+
+
 def test_event_loop_turns_while_the_device_works() -> None:
-    runner = InferenceRunner(CountingEngine())
-    turns = 0
+    engine = WaitingEngine()
+    runner = InferenceRunner(engine)
 
-    async def count_turns() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
+    async def ask() -> float:
+        answer = asyncio.create_task(runner.predict(image(7)))
+        for _ in range(10):
             await asyncio.sleep(0)
+        assert not answer.done()
+        engine.may_finish.set()
+        return float((await answer).probabilities[0])
 
-    async def ask() -> None:
-        counting = asyncio.create_task(count_turns())
-        await runner.predict(image(1))
-        counting.cancel()
-
-    asyncio.run(ask())
+    assert asyncio.run(ask()) == 7
     runner.close()
-    assert turns > 10
 
 
 def test_warm_up_and_batch() -> None:
