@@ -96,8 +96,8 @@ def let_waiting_threads_sleep() -> None:
     """Have torch's threads sleep when they wait for each other; call it before torch is imported.
 
     By default they spin for milliseconds. Where something else needs a core at the same time, a
-    spinning thread holds up the very one that it waits for: a forward pass of 30 ms was seen to
-    take 1,500 ms. (A short spin, because sleeping at once costs an idle machine a third.)
+    spinning thread holds up the very one that it waits for, and a forward pass takes many times as
+    long. A short spin is kept, because to sleep at once is slow on an idle machine.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 

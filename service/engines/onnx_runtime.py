@@ -18,7 +18,7 @@ class OnnxRuntimeEngine:
         # Waiting threads sleep: spinning would take the cores from decoding the next image.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not adds_int8_products_exactly():
-            # Take the exact way, which is slower (2.5 times, where it is not needed).
+            # Take the exact way; not everywhere, because it is far slower.
             options.add_session_config_entry("session.x64quantprecision", "1")
         options.log_severity_level = 3  # errors only; it warns of things that nobody can act upon
         self._session = onnxruntime.InferenceSession(
