@@ -38,7 +38,7 @@ def answer_errors_as_json(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         route = f"{request.method} {_shorten(request.url.path)}"
-        message = f"{route}: {error.detail}; see /docs for what there is"
+        message = f"{route}: {error.detail}; see /openapi.json for what there is"
         return _json(error.status_code, message, error.headers)
 
     @app.exception_handler(Exception)

@@ -114,7 +114,7 @@ def test_wrong_form(client: TestClient) -> None:
 def test_other_routes_and_methods(client: TestClient) -> None:
     for answer, status in ((client.get("/predict"), 405), (client.get("/nothing"), 404)):
         assert answer.status_code == status
-        assert "see /docs for what there is" in answer.json()["error"]
+        assert "see /openapi.json for what there is" in answer.json()["error"]
 
 
 def test_form_in_an_impossible_encoding(client: TestClient) -> None:
