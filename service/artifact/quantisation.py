@@ -38,7 +38,7 @@ def quantise(fp32: Path, int8: Path, calibration: Images) -> None:
     Args:
         fp32: a model with one input, BatchNorm folded into the convolutions.
         int8: the file to write.
-        calibration: N × height × width × 3; a hundred photos do, more change little.
+        calibration: N × height × width × 3, of other photos than parity is measured over.
     """
     model = onnx.load(fp32)
     for number, node in enumerate(model.graph.node):
@@ -66,10 +66,9 @@ def _stem(graph: GraphProto) -> list[NodeProto]:
     """The first convolution, and the depthwise ones that follow it with no branch between.
 
     They stay float. The first is faster so: if it is int8, ONNX Runtime moves the image's transpose
-    behind the normalisation, which is slow channels-last. And rounding the weights of EfficientNet-
-    Lite0's first depthwise layer alone did more harm than that of all other layers together.
-    Depthwise layers are known as the hard ones (Sheng et al., 2018, "A Quantization-Friendly
-    Separable Convolution for MobileNets").
+    behind the normalisation, which is slow channels-last. And rounding the weights of the first
+    depthwise layer does the most harm; depthwise layers are known as the hard ones (Sheng et al.,
+    2018, "A Quantization-Friendly Separable Convolution for MobileNets").
 
     Only a stem may be float: between two quantised layers, ONNX Runtime takes a float convolution
     for one to quantise as it loads the model, with a single scale for all its weights
