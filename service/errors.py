@@ -1,6 +1,11 @@
 """What can go wrong, named once. Who raises says what was wrong, what was expected, what to do."""
 
 
+def shorten(text: str) -> str:
+    """What a client sent, for repeating it to them."""
+    return text if len(text) <= 100 else f"{text[:100]}…"
+
+
 class StartupError(Exception):
     """The service (or a build) must not go on: one line for the operator, exit code not 0."""
 
@@ -12,3 +17,12 @@ class RequestError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
+
+
+class OverloadedError(RequestError):
+    """There is too much to do for this request to be answered in time: 503 and `Retry-After`."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(503, message)
+        self.retry_after = retry_after
+        """Whole seconds."""

@@ -1,19 +1,32 @@
-"""Inference runner: the one owner of the device.
+"""Inference runner: the one owner of the device, and of the threads that feed it.
 
-Every forward pass runs on one thread of its own, whatever the number of requests: an engine is
-never called twice at once, its threads never compete with those of a second call, and the event
-loop never waits for arithmetic.
+Event loop → one queue → a few worker threads. A worker takes the most advanced work there is: a
+forward pass if images are ready and the device has a lane free, else the next image to preprocess.
+So an idle device never waits for a batch to fill, images gather while it is busy, and an image
+stays on its thread: there is no hop between its preprocessing and its forward pass.
 """
 
 import asyncio
+import math
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from bisect import bisect_right, insort
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from service.admission import Admission
+from service.counters import Counters
 from service.engines.base import Engine, PixelBatch, Probabilities
+from service.errors import OverloadedError
+from service.layout import Layout
 from service.preprocessing import Pixels
+
+DEADLINE_S = 1.0
+"""Of a request that names none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,49 +36,243 @@ class Inference:
     probabilities: Probabilities
     """float32, classes."""
     timing_ms: dict[str, float]
-    """"queue": waiting for the device; "forward": on it."""
+    """"queue": waiting, "preprocess": bytes to pixels, "forward": on the device."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """One request inside the runner. Times are perf_counter's, in seconds."""
+
+    image: bytes
+    future: "asyncio.Future[Inference]"
+    arrived: float
+    deadline: float
+    strict: bool
+    """The deadline is the client's own: it holds whatever the time was spent on."""
+    pixels: Pixels = field(init=False)
+    preprocess_s: float = 0.0
 
 
 class InferenceRunner:
-    """Runs one engine, for as many concurrent callers as there are."""
+    """Runs one engine, for as many concurrent callers as can be answered in time."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._device_thread = ThreadPoolExecutor(1, thread_name_prefix="device")
-
-    def warm_up(self, shape: tuple[int, int, int], batches: int = 3) -> list[float]:
-        """Run batches of one blank image, so that no user pays for first-time work.
+    def __init__(
+        self,
+        engine: Engine,
+        preprocess: Callable[[bytes], Pixels],
+        layout: Layout,
+        admission: Admission,
+        queue_limit: int = 256,
+    ) -> None:
+        """Start the threads.
 
         Args:
-            shape: height, width, 3.
-            batches: how many.
-
-        Returns:
-            Milliseconds of each batch, in order.
+            engine: what runs a forward pass, from `layout.lanes` threads at once.
+            preprocess: an image file's bytes to pixels; from any thread.
+            layout: how the machine is divided.
+            admission: who may enter.
+            queue_limit: most requests inside, whatever their deadlines: each holds its image.
         """
-        blank = np.zeros((1, *shape), dtype=np.uint8)
-        return [self._device_thread.submit(self._timed, blank).result()[2] for _ in range(batches)]
+        self.engine = engine
+        self.layout = layout
+        self.counters = Counters()
+        self._preprocess = preprocess
+        self._admission = admission
+        self._queue_limit = queue_limit
+        self._condition = threading.Condition()
+        self._waiting: list[_Job] = []
+        """To be preprocessed, the earliest deadline first."""
+        self._ready: deque[_Job] = deque()
+        """To go through the model."""
+        self._forwards = 0
+        self._closed = False
+        self._workers = [
+            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            for number in range(layout.workers)
+        ]
+        for worker in self._workers:
+            worker.start()
 
-    def run_batch(self, pixels: PixelBatch) -> Probabilities:
-        """Classify a batch: uint8 N × H × W × 3 to float32 N × classes. Blocks."""
-        return self._device_thread.submit(self.engine, pixels).result()
+    def check_admission(self, deadline_s: float | None = None) -> None:
+        """Raise what `classify` would raise now, without the image: ask before reading it.
 
-    async def predict(self, pixels: Pixels) -> Inference:
-        """Classify one image, uint8 H × W × 3, without blocking the event loop."""
-        submitted = time.perf_counter()
-        loop = asyncio.get_running_loop()
-        probabilities, started, forward_ms = await loop.run_in_executor(
-            self._device_thread, self._timed, pixels[np.newaxis]
-        )
-        queue_ms = (started - submitted) * 1000
-        return Inference(probabilities[0], {"queue": queue_ms, "forward": forward_ms})
+        Raises:
+            OverloadedError: it could not be answered in time; says when to try again.
+        """
+        now = time.perf_counter()
+        with self._condition:
+            self._check(now, now + (deadline_s or DEADLINE_S), deadline_s)
+
+    async def classify(self, image: bytes, deadline_s: float | None = None) -> Inference:
+        """Preprocess one image file and run it through the model; the event loop only waits.
+
+        Cancelled while it waits (because the client left), it costs no more work.
+
+        Args:
+            image: a file's bytes.
+            deadline_s: seconds that the answer may take; if it cannot be met the request is
+                refused at once, and if it passes before the forward pass there will be none.
+
+        Raises:
+            OverloadedError: refused, or expired while waiting.
+            ImageError: as `preprocessing.preprocess`.
+        """
+        now = time.perf_counter()
+        deadline = now + (deadline_s or DEADLINE_S)
+        future: asyncio.Future[Inference] = asyncio.get_running_loop().create_future()
+        job = _Job(image, future, now, deadline, deadline_s is not None)
+        with self._condition:
+            self._check(now, deadline, deadline_s)
+            self.counters.admitted += 1
+            insort(self._waiting, job, key=_deadline)
+            self._condition.notify()
+        return await future
 
     def close(self) -> None:
-        """Wait for the batch under way, and let go of the device."""
-        self._device_thread.shutdown()
+        """Finish what is inside and let go of threads and device."""
+        with self._condition:
+            self._closed = True
+            self._condition.notify_all()
+        for worker in self._workers:
+            worker.join()
 
-    def _timed(self, pixels: PixelBatch) -> tuple[Probabilities, float, float]:
-        """The engine's answer, when it was asked (perf_counter, s), how long it took (ms)."""
+    def _check(self, now: float, deadline: float, deadline_s: float | None) -> None:
+        inside = self.counters.inside
+        later = len(self._waiting) - bisect_right(self._waiting, deadline, key=_deadline)
+        seconds = self._admission.retry_after(inside - later, now, deadline_s)
+        if seconds is None and (inside >= self._queue_limit or self._closed):
+            seconds = math.ceil(inside * self._admission.interval_s) or 1
+        if seconds is not None:
+            self.counters.refused += 1
+            raise OverloadedError(
+                f"{inside} requests are inside, this one could not be answered in time; "
+                f"try again in {seconds} s",
+                seconds,
+            )
+
+    def _work(self) -> None:
+        """One worker thread: the most advanced step that there is, again and again."""
+        while True:
+            with self._condition:
+                batch = self._take_ready()
+                job = None if batch else self._take_waiting()
+                if not batch and job is None:
+                    if self._closed:
+                        return
+                    self._condition.wait()
+                    continue
+            if job is not None:
+                self._preprocess_one(job)
+            else:
+                self._forward(batch)
+
+    def _take_ready(self) -> list[_Job]:
+        """A batch for a free lane of the device, or nothing."""
+        batch: list[_Job] = []
+        if self._forwards < self.layout.lanes:
+            while self._ready and len(batch) < self.layout.max_batch:
+                job = self._ready.popleft()
+                if self._is_alive(job):
+                    batch.append(job)
+        if batch:
+            self._forwards += 1
+            self.counters.batches += 1
+            self.counters.images += len(batch)
+        return batch
+
+    def _take_waiting(self) -> _Job | None:
+        """The next image to preprocess, unless enough are ready for the device."""
+        while self._waiting and len(self._ready) < 2 * self.layout.max_batch:
+            job = self._waiting.pop(0)
+            if self._is_alive(job):
+                return job
+        return None
+
+    def _is_alive(self, job: _Job) -> bool:
+        """Whether its answer is still wanted; if not, the job ends here, without a forward pass."""
+        if job.future.cancelled():
+            self.counters.left += 1
+            return False
+        late = time.perf_counter() - job.deadline
+        if late > 0:
+            self.counters.expired += 1
+            waited = (job.deadline + late - job.arrived) * 1000
+            self._leave(job, OverloadedError(f"waited {waited:.0f} ms, over its deadline", 1))
+            return False
+        return True
+
+    def _preprocess_one(self, job: _Job) -> None:
         started = time.perf_counter()
-        probabilities = self.engine(pixels)
-        return probabilities, started, (time.perf_counter() - started) * 1000
+        try:
+            job.pixels = self._preprocess(job.image)
+        except Exception as error:
+            with self._condition:
+                self.counters.failed += 1
+                self._leave(job, error)
+            return
+        job.preprocess_s = time.perf_counter() - started
+        if not job.strict:
+            job.deadline += job.preprocess_s  # it bounds the waiting; a large image is no fault
+        with self._condition:
+            self._ready.append(job)
+
+    def _forward(self, batch: list[_Job]) -> None:
+        started = time.perf_counter()
+        answers = self._isolated(batch)
+        ended = time.perf_counter()
+        forward_s = ended - started
+        with self._condition:
+            self._forwards -= 1
+            for job, answer in zip(batch, answers, strict=True):
+                self._admission.answered(
+                    ended, job.preprocess_s + forward_s, bool(self._waiting or self._ready)
+                )
+                if isinstance(answer, Exception):
+                    self.counters.failed += 1
+                    self._leave(job, answer)
+                    continue
+                self.counters.answered += 1
+                self.counters.latency.observe(ended - job.arrived)
+                queue_s = ended - job.arrived - job.preprocess_s - forward_s
+                seconds = {"queue": queue_s, "preprocess": job.preprocess_s, "forward": forward_s}
+                timing_ms = {name: value * 1000 for name, value in seconds.items()}
+                self._leave(job, Inference(answer, timing_ms))
+            if self._ready:
+                self._condition.notify()  # the lane is free again
+
+    def _isolated(self, batch: list[_Job]) -> list[Probabilities | Exception]:
+        """An answer for each job; if the batch fails, each is tried alone, and fails alone."""
+        try:
+            probabilities = self.engine(_stack(batch))
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+            return [self._isolated([job])[0] for job in batch]
+        return [
+            row if np.isfinite(row[0]) else FloatingPointError("the model answered not a number")
+            for row in probabilities
+        ]
+
+    def _leave(self, job: _Job, result: Inference | Exception) -> None:
+        """Hand the result to the event loop."""
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            job.future.get_loop().call_soon_threadsafe(_settle, job.future, result)
+
+
+def _deadline(job: _Job) -> float:
+    return job.deadline
+
+
+def _stack(batch: list[_Job]) -> PixelBatch:
+    if len(batch) == 1:
+        return batch[0].pixels[np.newaxis]  # no copy
+    return np.stack([job.pixels for job in batch])
+
+
+def _settle(future: "asyncio.Future[Inference]", result: Inference | Exception) -> None:
+    if future.done():
+        return  # cancelled: the client left
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

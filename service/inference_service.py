@@ -8,12 +8,15 @@ process and its signals (server.py), the settings (settings.py, or --help).
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Request, Response
 
-from service import health
+from service import health, metrics
+from service.documentation import predict_documentation
+from service.door import Door
 from service.error_responses import answer_errors_as_json
-from service.request_image import ImageBytes
-from service.responses import PREDICT_DOCUMENTATION, PredictResponse, top_predictions
+from service.request_image import read_image
+from service.request_parameters import read_deadline, read_k
+from service.responses import predict_response
 from service.server import serve
 from service.settings import Settings
 from service.startup import load_model
@@ -31,26 +34,22 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         model.close()
 
-    name, version = model.manifest.name, model.manifest.version
+    name, version, labels = model.manifest.name, model.manifest.version, model.manifest.labels
     app = FastAPI(title=name, version=version, lifespan=lifespan, redirect_slashes=False)
     app.state.settings, app.state.model, app.state.draining = settings, model, False
-    app.include_router(health.router)
     answer_errors_as_json(app)
+    app.include_router(health.router)
+    app.include_router(metrics.router)
 
-    @app.post("/predict", **PREDICT_DOCUMENTATION)
-    async def predict(
-        image: ImageBytes,
-        k: int = Query(5, ge=1, le=len(model.manifest.labels), description="how many classes"),
-    ) -> PredictResponse:
+    @app.post("/predict", **predict_documentation(len(labels)))
+    async def predict(request: Request) -> Response:
         """Classify one image: a JPEG, PNG or WebP file as the body, or as the field of a form."""
-        pixels, preprocess_ms = await model.preprocess(image)
-        inference = await model.predict(pixels)
-        return PredictResponse(
-            model=model.name,
-            predictions=top_predictions(inference.probabilities, k, model.manifest.labels),
-            timing_ms={"preprocess": preprocess_ms, **inference.timing_ms},
-        )
+        k, deadline_s = read_k(request, len(labels)), read_deadline(request.scope)
+        image = await read_image(request)
+        inference = await model.runner.classify(image, deadline_s)  # preprocess, forward pass
+        return predict_response(model.name, inference, k, labels)
 
+    app.add_middleware(Door, path="/predict", endpoint=predict, runner=model.runner)
     return app
 
 

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Request
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from service.errors import RequestError
 from service.preprocessing import ACCEPTED
@@ -33,7 +33,7 @@ async def read_image(request: Request) -> bytes:
     if media_type == _FORM:
         data = await _read_form(request, limit)
     elif media_type in _UNSPECIFIC or media_type.startswith("image/"):
-        data = b"".join([chunk async for chunk in _bounded(request, limit)])
+        data = await _read_body(request, limit)
     else:
         raise RequestError(
             415,
@@ -46,30 +46,37 @@ async def read_image(request: Request) -> bytes:
     return data
 
 
-ImageBytes = Annotated[bytes, Depends(read_image)]
-"""A parameter of this type receives the request's image file."""
+async def _read_body(request: Request, limit: int) -> bytes:
+    """The whole body, cut off as soon as it is known to be over the limit.
 
-
-async def _bounded(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body in chunks, cut off as soon as it is known to be over the limit."""
+    Not by `request.stream()`: generators on this path cost as much as all the rest of the reading.
+    """
     fault = RequestError(413, f"the body is larger than {limit:,} bytes; send a smaller image")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise fault
+    chunks: list[bytes] = []
     received = 0
     seconds: float = request.app.state.settings.body_seconds
     try:
         async with asyncio.timeout(seconds):
-            async for chunk in request.stream():
+            more = True
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                chunk = message.get("body", b"")
                 received += len(chunk)
                 if received > limit:
                     raise fault
-                yield chunk
+                chunks.append(chunk)
+                more = message.get("more_body", False)
     except TimeoutError:
         raise RequestError(
             408,
             f"the body was not complete after {seconds:g} s ({received:,} bytes); send it again",
         ) from None
+    return b"".join(chunks)
 
 
 async def _read_form(request: Request, limit: int) -> bytes:
@@ -80,7 +87,11 @@ async def _read_form(request: Request, limit: int) -> bytes:
             f"Send one image in the field {FIELD!r}",
         )
     parser = MultiPartParser(
-        request.headers, _bounded(request, limit), max_files=1, max_fields=8, max_part_size=limit
+        request.headers,
+        _once(await _read_body(request, limit)),
+        max_files=1,
+        max_fields=8,
+        max_part_size=limit,
     )
     # Below the limit the file stays in memory; otherwise a request would touch the disk.
     parser.spool_max_size = limit
@@ -94,6 +105,10 @@ async def _read_form(request: Request, limit: int) -> bytes:
         return await _file_of(form)
     finally:
         await form.close()
+
+
+async def _once(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
 
 
 async def _file_of(form: FormData) -> bytes:

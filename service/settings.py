@@ -50,7 +50,13 @@ class Settings(BaseSettings):
         None,
         ge=1,
         le=256,
-        description="computing threads; as many as cores may be used, if not given",
+        description="computing threads of one forward pass; fitted at warm-up, if not given",
+    )
+    target_ms: float = Field(
+        50, gt=0, le=600_000, description="latency that 99 of 100 answers should keep"
+    )
+    max_requests: int = Field(
+        256, ge=1, description="most requests inside at once; each holds its image"
     )
     environment: Literal["strict", "warn"] = Field(
         "strict",

@@ -5,18 +5,21 @@ the golden photos give the answers that were recorded when the model was validat
 """
 
 import logging
+import statistics
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from service.admission import Admission
 from service.artifact.manifest import Manifest
 from service.artifact.verify import Bundle, check_code, environment_differences, verify
 from service.engines import FORMS, load_engine
 from service.engines.base import Engine, Form
 from service.errors import StartupError
 from service.inference_runner import InferenceRunner
+from service.layout import batching_pays, choose_layout, measure_batches
 from service.loaded_model import LoadedModel
 from service.machine import available_cores, gpu_count
 from service.preprocessing import preprocess
@@ -56,28 +59,44 @@ def load_model(settings: Settings) -> LoadedModel:
         _judge(differences, settings)
         say("code and environment " + ("differ" if differences else "are the validated ones"))
 
-    threads = settings.threads or available_cores()
+    path = bundle.path / manifest.forms[form.name].file
+    cores = available_cores()
+    threads = settings.threads or 1
     with step("load") as say, _engine_faults(form, device):
-        path = bundle.path / manifest.forms[form.name].file
-        runner = InferenceRunner(_load(form, path, device, threads))
-        say(f"{form.name} by {runner.engine.runtime} on {device}, {threads} threads")
+        engine = _load(form, path, device, threads)
+        say(f"{form.name} by {engine.runtime} on {device}")
 
     with step("warm-up") as say, _engine_faults(form, device):
         side = manifest.preprocessing.crop
-        batches = runner.warm_up((side, side, 3))
-        say(f"{len(batches)} batches: first {batches[0]:.1f} ms, last {batches[-1]:.1f} ms")
+        most_ms = settings.target_ms / 2  # the rest is for waiting and preprocessing
+        costs = measure_batches(engine, (side, side, 3), most_ms)
+        if settings.threads is None and device == "cpu" and cores > 1 and batching_pays(costs):
+            threads = cores
+            engine = _load(form, path, device, threads)
+            costs = measure_batches(engine, (side, side, 3), most_ms)
+        layout = choose_layout(costs, cores, threads, most_ms)
+        say(
+            ", ".join(f"batch {size}: {cost:.1f} ms" for size, cost in costs.items())
+            + f" → {layout.lanes} lanes of {threads} threads, batches up to {layout.max_batch}"
+        )
 
     with step("replay") as say, _engine_faults(form, device):
-        largest = _replay_golden_photos(bundle, form, runner)
+        largest, preprocess_s = _replay_golden_photos(bundle, form, engine)
         photos = manifest.forms[form.name].golden
         say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
 
+    service_s = preprocess_s + costs[1] / 1000
+    runner = InferenceRunner(
+        engine,
+        partial(preprocess, settings=manifest.preprocessing, max_pixels=settings.max_pixels),
+        layout,
+        Admission(settings.target_ms / 1000, service_s, parallel=cores),
+        settings.max_requests,
+    )
     return LoadedModel(
         bundle=bundle,
         form=form,
         runner=runner,
-        decoders=ThreadPoolExecutor(available_cores(), thread_name_prefix="decode"),
-        max_pixels=settings.max_pixels,
         threads=threads,
         environment_differences=differences,
         startup_ms=milliseconds,
@@ -173,14 +192,20 @@ def _engine_faults(form: Form, device: str) -> Iterator[None]:
         ) from error
 
 
-def _replay_golden_photos(bundle: Bundle, form: Form, runner: InferenceRunner) -> float:
-    """Send each golden photo the whole way; return the largest difference of a probability."""
+def _replay_golden_photos(bundle: Bundle, form: Form, engine: Engine) -> tuple[float, float]:
+    """Send each golden photo the whole way.
+
+    Returns the largest difference of a probability, and the median seconds of preprocessing.
+    """
     record = bundle.manifest.forms[form.name]
     largest = 0.0
+    seconds = []
     for photo, expected in record.golden.items():
         data = (bundle.path / photo).read_bytes()
+        started = time.perf_counter()
         pixels = preprocess(data, bundle.manifest.preprocessing)
-        (probabilities,) = runner.run_batch(pixels[None])
+        seconds.append(time.perf_counter() - started)
+        (probabilities,) = engine(pixels[None])
         for class_id, probability in expected.items():
             difference = abs(float(probabilities[class_id]) - probability)
             if not difference <= record.golden_tolerance:  # "not <=": NaN must not pass
@@ -192,4 +217,4 @@ def _replay_golden_photos(bundle: Bundle, form: Form, runner: InferenceRunner) -
                     "(--engine) or validate here: python -m service.artifact build"
                 )
             largest = max(largest, difference)
-    return largest
+    return largest, statistics.median(seconds)

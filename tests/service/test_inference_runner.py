@@ -1,120 +1,259 @@
-"""The runner: one call of the engine at a time, on one thread, never on the event loop's."""
+"""The runner: no work for nothing, nobody waits for nothing, nobody fails for another."""
 
 import asyncio
-import threading
-import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
-from service.engines.base import PixelBatch, Probabilities
+from service.admission import Admission
+from service.errors import OverloadedError
 from service.inference_runner import Inference, InferenceRunner
+from service.layout import Layout
+from tests.service.engines_for_tests import CountingEngine, GatedEngine, PoisonedEngine, one_byte
+
+ONE_LANE = Layout(workers=3, lanes=1, max_batch=16)
+TWO_LANES = Layout(workers=2, lanes=2, max_batch=1)
 
 
-class CountingEngine:
-    """Answers each image's first byte, slowly, and notes who called it and how often at once."""
-
-    runtime = "none"
-    device = "cpu"
-
-    def __init__(self) -> None:
-        self.threads: set[str] = set()
-        self.batches: list[int] = []
-        self.running = 0
-        self.most_at_once = 0
-
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
-        self.running += 1
-        self.most_at_once = max(self.most_at_once, self.running)
-        self.threads.add(threading.current_thread().name)
-        self.batches.append(len(pixels))
-        time.sleep(0.002)
-        self.running -= 1
-        return pixels[:, 0, 0, :1].astype(np.float32)
+def patient() -> Admission:
+    """Lets everyone in: these tests are about what happens inside."""
+    return Admission(target_s=1000, service_s=1e-9, parallel=2)
 
 
-class FailingEngine(CountingEngine):
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
-        if pixels[0, 0, 0, 0] == 13:
-            raise RuntimeError("out of memory")
-        return super().__call__(pixels)
-
-
-def image(value: int) -> PixelBatch:
-    return np.full((4, 4, 3), value, np.uint8)
-
-
-def test_concurrent_requests_share_one_device_thread() -> None:
-    engine = CountingEngine()
-    runner = InferenceRunner(engine)
-
-    async def ask() -> list[float]:
-        answers = await asyncio.gather(*(runner.predict(image(value)) for value in range(50)))
-        assert all(answer.timing_ms["queue"] >= 0 for answer in answers)
-        assert all(answer.timing_ms["forward"] >= 2 for answer in answers)
-        return [float(answer.probabilities[0]) for answer in answers]
-
-    assert asyncio.run(ask()) == list(range(50))
+@contextmanager
+def running(engine: CountingEngine, layout: Layout = ONE_LANE) -> Iterator[InferenceRunner]:
+    runner = InferenceRunner(engine, one_byte, layout, patient(), queue_limit=20_000)
+    yield runner
+    if isinstance(engine, GatedEngine):
+        engine.gate.set()
     runner.close()
-    assert engine.most_at_once == 1
-    assert len(engine.threads) == 1
-    assert threading.main_thread().name not in engine.threads
 
 
-class WaitingEngine(CountingEngine):
-    """Answers only once the event loop has turned meanwhile."""
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never happened")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.may_finish = threading.Event()
 
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
-        assert self.may_finish.wait(timeout=30), "the event loop stood still"
-        return super().__call__(pixels)
+async def classify(runner: InferenceRunner, value: int, deadline_s: float | None = None) -> float:
+    return float((await runner.classify(bytes([value]), deadline_s)).probabilities[0])
+
+
+def images(engine: CountingEngine) -> list[int]:
+    return [value for batch in engine.batches for value in batch]
+
+
+async def outcomes(jobs: list[Awaitable[object]]) -> list[object]:
+    return list(await asyncio.gather(*jobs, return_exceptions=True))
+
+
+@pytest.mark.parametrize("layout", [ONE_LANE, TWO_LANES], ids=["batches", "lanes"])
+def test_each_gets_its_own_answer(layout: Layout) -> None:
+    engine = CountingEngine()
+    with running(engine, layout) as runner:
+
+        async def ask() -> list[object]:
+            return await outcomes([classify(runner, value) for value in range(100)])
+
+        assert asyncio.run(ask()) == list(range(100))
+    assert engine.most_at_once <= layout.lanes
+    assert max(map(len, engine.batches)) <= layout.max_batch
+    assert all(name.startswith("worker-") for name in engine.threads)
+    counters = runner.counters
+    assert (counters.admitted, counters.answered, counters.images) == (100, 100, 100)
+    assert counters.batches == len(engine.batches)
+
+
+def test_timing_adds_up() -> None:
+    with running(CountingEngine(seconds=0.02)) as runner:
+        timing = asyncio.run(runner.classify(b"x")).timing_ms
+    assert set(timing) == {"queue", "preprocess", "forward"}
+    assert timing["forward"] >= 20
+    assert all(milliseconds >= 0 for milliseconds in timing.values())
+
+
+def test_idle_device_starts_at_once_and_gathers_while_busy() -> None:
+    engine = GatedEngine()
+    with running(engine) as runner:
+
+        async def ask() -> None:
+            first = asyncio.create_task(classify(runner, 0))
+            await until(lambda: len(engine.batches) == 1)  # alone: nothing else had come
+            others = [asyncio.create_task(classify(runner, value)) for value in range(1, 21)]
+            await until(lambda: runner.counters.admitted == 21)
+            engine.gate.set()
+            assert [await one for one in (first, *others)] == list(range(21))
+
+        asyncio.run(ask())
+    assert engine.batches[0] == [0]
+    assert sorted(images(engine)[1:]) == list(range(1, 21))
+    assert len(engine.batches[1]) == 16  # all that had gathered, up to the largest batch
 
 
 def test_event_loop_turns_while_the_device_works() -> None:
-    engine = WaitingEngine()
-    runner = InferenceRunner(engine)
+    engine = GatedEngine()
+    with running(engine) as runner:
 
-    async def ask() -> float:
-        answer = asyncio.create_task(runner.predict(image(7)))
-        for _ in range(10):
-            await asyncio.sleep(0)
-        assert not answer.done()
-        engine.may_finish.set()
-        return float((await answer).probabilities[0])
+        async def ask() -> float:
+            answer = asyncio.create_task(classify(runner, 7))
+            await until(lambda: len(engine.batches) == 1)
+            assert not answer.done()
+            engine.gate.set()
+            return await answer
 
-    assert asyncio.run(ask()) == 7
-    runner.close()
+        assert asyncio.run(ask()) == 7
 
 
-def test_warm_up_and_batch() -> None:
+def test_earliest_deadline_first() -> None:
+    engine = GatedEngine()
+    with running(engine, Layout(workers=1, lanes=1, max_batch=1)) as runner:
+
+        async def ask() -> None:
+            jobs = [asyncio.create_task(classify(runner, 0))]
+            await until(lambda: len(engine.batches) == 1)
+            for value, deadline_s in enumerate([30, 10, None, 20, 5], start=1):
+                jobs.append(asyncio.create_task(classify(runner, value, deadline_s)))
+                await asyncio.sleep(0)
+            engine.gate.set()
+            await outcomes(list(jobs))
+
+        asyncio.run(ask())
+    assert images(engine) == [0, 3, 5, 2, 4, 1]
+
+
+def test_no_forward_for_the_expired_and_for_those_who_left() -> None:
+    """10,000 requests, of which two in three stop waiting in the queue: none costs a forward."""
+    engine = GatedEngine()
+    with running(engine) as runner:
+
+        async def ask() -> list[object]:
+            blocker = asyncio.create_task(classify(runner, 99))
+            await until(lambda: len(engine.batches) == 1)
+            jobs = [
+                asyncio.create_task(classify(runner, number % 3, 0.05 if number % 3 else 60))
+                for number in range(10_000)
+            ]
+            await until(lambda: runner.counters.admitted == 10_001)
+            for number, job in enumerate(jobs):
+                if number % 3 == 1:
+                    job.cancel()
+            await asyncio.sleep(0.06)  # the deadlines of a third pass
+            engine.gate.set()
+            await blocker
+            return await outcomes(list(jobs))
+
+        answers = asyncio.run(ask())
+    counters = runner.counters
+    asked = sum(number % 3 == 0 for number in range(10_000))
+    assert answers[::3] == [0.0] * asked
+    assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[1::3])
+    assert all(isinstance(answer, OverloadedError) for answer in answers[2::3])
+    # Some had already been preprocessed and waited for the device: they are dropped there.
+    assert set(images(engine)[1:]) == {0}
+    assert (counters.images, counters.answered) == (asked + 1, asked + 1)
+    assert (counters.left, counters.expired) == (3333, 3333)
+    assert counters.admitted == counters.answered + counters.left + counters.expired
+
+
+def test_deadline_that_passes_in_preprocessing_stops_the_forward() -> None:
     engine = CountingEngine()
-    runner = InferenceRunner(engine)
-    assert len(runner.warm_up((4, 4, 3), batches=4)) == 4
-    assert runner.run_batch(np.stack([image(5), image(6)])).tolist() == [[5], [6]]
-    assert engine.batches == [1, 1, 1, 1, 2]
+
+    def slow(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        import time
+
+        time.sleep(0.1)
+        return one_byte(data)
+
+    runner = InferenceRunner(engine, slow, ONE_LANE, patient())
+
+    async def ask() -> None:
+        with pytest.raises(OverloadedError, match=r"waited \d+ ms, over its deadline"):
+            await runner.classify(b"x", deadline_s=0.05)
+        # Without a deadline of its own a request may be a large image.
+        await runner.classify(b"x")
+
+    asyncio.run(ask())
     runner.close()
+    assert len(engine.batches) == 1
+    assert runner.counters.expired == 1
 
 
-def test_a_failure_reaches_its_caller_only() -> None:
-    runner = InferenceRunner(FailingEngine())
+@pytest.mark.parametrize("poison", [13, 14], ids=["raises", "NaN"])
+def test_poison_in_a_batch_of_16_fails_alone(poison: int) -> None:
+    class GatedPoison(PoisonedEngine, GatedEngine):
+        pass
 
-    async def ask() -> list[object]:
-        jobs = (runner.predict(image(value)) for value in (12, 13, 14))
-        return list(await asyncio.gather(*jobs, return_exceptions=True))
+    engine = GatedPoison()
+    values = [poison if number == 5 else 100 + number for number in range(16)]
+    with running(engine) as runner:
 
-    before, failed, after = asyncio.run(ask())
-    runner.close()
-    assert isinstance(failed, RuntimeError)
+        async def ask() -> list[object]:
+            first = asyncio.create_task(classify(runner, 0))
+            await until(lambda: len(engine.batches) == 1)
+            jobs = [asyncio.create_task(classify(runner, value)) for value in values]
+            await until(lambda: len(runner._ready) == 16)
+            engine.gate.set()
+            await first
+            return await outcomes(list(jobs))
+
+        answers = asyncio.run(ask())
+    assert len(engine.batches[1]) == 16
+    assert isinstance(answers.pop(5), RuntimeError if poison == 13 else FloatingPointError)
+    assert answers == [value for value in values if value != poison]
+    assert (runner.counters.failed, runner.counters.answered) == (1, 16)
+
+
+def test_damaged_image_fails_alone() -> None:
+    with running(CountingEngine()) as runner:
+
+        async def ask() -> list[object]:
+            images = [bytes([1]), b"damaged", bytes([2])]
+            return await outcomes([runner.classify(image) for image in images])
+
+        before, failed, after = asyncio.run(ask())
+    assert isinstance(failed, ValueError)
     assert isinstance(before, Inference)
     assert isinstance(after, Inference)
-    assert (before.probabilities.tolist(), after.probabilities.tolist()) == ([12], [14])
+    assert runner.counters.images == 2
 
 
-def test_closed_runner_takes_no_more() -> None:
-    runner = InferenceRunner(CountingEngine())
+def test_queue_is_bounded() -> None:
+    engine = GatedEngine()
+    runner = InferenceRunner(engine, one_byte, ONE_LANE, patient(), queue_limit=8)
+
+    async def ask() -> list[object]:
+        jobs = [asyncio.create_task(classify(runner, value)) for value in range(20)]
+        await until(lambda: runner.counters.refused == 12)
+        with pytest.raises(OverloadedError, match="8 requests are inside, this one could not"):
+            runner.check_admission()
+        engine.gate.set()
+        return await outcomes(list(jobs))
+
+    answers = asyncio.run(ask())
     runner.close()
-    with pytest.raises(RuntimeError):
-        runner.run_batch(image(1)[None])
+    assert answers[:8] == list(range(8))
+    refusals = answers[8:]
+    assert all(isinstance(refusal, OverloadedError) for refusal in refusals)
+    assert runner.counters.admitted == 8
+
+
+def test_close_finishes_what_is_inside_and_takes_no_more() -> None:
+    engine = GatedEngine()
+    runner = InferenceRunner(engine, one_byte, ONE_LANE, patient())
+
+    async def ask() -> list[object]:
+        jobs = [asyncio.create_task(classify(runner, value)) for value in range(5)]
+        await until(lambda: runner.counters.admitted == 5)
+        closing = asyncio.get_running_loop().run_in_executor(None, runner.close)
+        await until(lambda: runner._closed)
+        with pytest.raises(OverloadedError):
+            await runner.classify(b"x")
+        engine.gate.set()
+        await closing
+        return await outcomes(list(jobs))
+
+    assert asyncio.run(ask()) == list(range(5))

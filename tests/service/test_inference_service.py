@@ -146,7 +146,8 @@ def test_artifact_tells_all(client: TestClient, bundle: Bundle) -> None:
 def test_openapi_describes_the_contract(client: TestClient) -> None:
     predict = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) >= {"image/jpeg", "multipart/form-data"}
-    assert set(predict["responses"]) == {"200", "400", "408", "413", "415", "422"}
+    assert set(predict["responses"]) == {"200", "400", "408", "413", "415", "422", "503"}
+    assert {one["name"] for one in predict["parameters"]} == {"k", "X-Deadline-Ms"}
 
 
 def test_the_exhibit_is_readable_on_one_screen() -> None:

@@ -118,7 +118,7 @@ def test_close_to_what_the_weights_were_trained_with(
     )
     trained_with = resized[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
     runner = cast(FastAPI, client.app).state.model.runner
-    expected, found = runner.run_batch(np.stack([trained_with, preprocess(photo.read())]))
+    expected, found = runner.engine(np.stack([trained_with, preprocess(photo.read())]))
     assert expected.argmax() == found.argmax()
     assert np.abs(expected - found).max() < 0.08
 

@@ -1,0 +1,1 @@
+"""Challenges: what the learner builds, and what loads and grades it."""

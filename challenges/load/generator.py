@@ -1,0 +1,229 @@
+"""The load generator: one thread sends what is due, one receives.
+
+Plain blocking threads keep time better than an event loop: sleep is exact to some 50 µs, while the
+timers of asyncio and uvloop count in whole milliseconds.
+"""
+
+import select
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import httptools
+import numpy as np
+
+from challenges.load.arrivals import Seconds
+from challenges.load.observations import LOST, Observations
+
+MOST_CONNECTIONS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where requests go."""
+
+    port: int
+    path: str = "/predict"
+    host: str = "127.0.0.1"
+    headers: Mapping[str, str] | None = None
+    """Beside Host and Content-Length; {"Content-Type": "image/jpeg"} if not given."""
+
+    def request(self, body: bytes) -> bytes:
+        """The whole HTTP/1.1 request, as sent."""
+        headers = {"Content-Type": "image/jpeg"} if self.headers is None else self.headers
+        lines = [f"POST {self.path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"Content-Length: {len(body)}", "", ""]
+        return "\r\n".join(lines).encode() + body
+
+
+def generate(
+    target: Target, due: Seconds, bodies: Sequence[bytes], timeout: float = 10
+) -> Observations:
+    """Send one request at each moment of `due` and note what became of it.
+
+    Args:
+        target: where to.
+        due: seconds from the start, ascending (`arrivals.due_times`).
+        bodies: request i carries bodies[i % len(bodies)].
+        timeout: seconds after which a request is given up.
+
+    Returns:
+        What was observed; a request without an answer has status 0.
+    """
+    requests = [target.request(body) for body in bodies]
+    run = _Run(target, due, timeout)
+    receiver = threading.Thread(target=run.receive, daemon=True)
+    busy = time.process_time()
+    run.start = time.perf_counter()
+    receiver.start()
+    for number, moment in enumerate(due):
+        wait = run.start + moment - time.perf_counter()
+        if wait > 0:
+            time.sleep(wait)
+        run.send(number, requests[number % len(requests)])
+    run.all_sent.set()
+    receiver.join()
+    wall = time.perf_counter() - run.start
+    return Observations(
+        due=due,
+        sent=run.sent,
+        done=run.done,
+        status=run.status,
+        bodies=run.bodies,
+        retry_after=run.retry_after,
+        cpu_share=(time.process_time() - busy) / wall,
+    )
+
+
+class _Run:
+    """What the two threads share. A request's slots are written by one thread at a time."""
+
+    def __init__(self, target: Target, due: Seconds, timeout: float) -> None:
+        self.target = target
+        self.timeout = timeout
+        self.start = 0.0
+        self.all_sent = threading.Event()
+        self.sent = np.full(len(due), np.nan)
+        self.done = np.full(len(due), np.nan)
+        self.status = np.full(len(due), LOST)
+        self.retry_after = np.full(len(due), np.nan)
+        self.bodies: list[bytes] = [b""] * len(due)
+        self.idle: deque[_Connection] = deque()
+        self.connections: dict[int, _Connection] = {}
+        self.poll = select.epoll()
+
+    def now(self) -> float:
+        return time.perf_counter() - self.start
+
+    def send(self, number: int, request: bytes) -> None:
+        self.sent[number] = self.now()
+        try:
+            try:
+                connection = self.idle.pop()
+            except IndexError:
+                connection = _Connection(self)
+            connection.send(number, request)
+        except OSError:
+            self.done[number] = self.now()  # nobody listens; the request stays LOST
+
+    def receive(self) -> None:
+        """Until every request is answered, lost or given up."""
+        checked = 0.0
+        while not self.all_sent.is_set() or self._waiting():
+            for file, event in self.poll.poll(0.05):
+                if file in self.connections:
+                    self.connections[file].on_event(event)
+            if self.now() - checked > 0.1:
+                checked = self.now()
+                for connection in self._waiting():
+                    connection.give_up_if_late(checked)
+        for connection in list(self.connections.values()):
+            connection.close()
+        self.poll.close()
+
+    def _waiting(self) -> "list[_Connection]":
+        return [each for each in list(self.connections.values()) if each.number is not None]
+
+
+class _Connection:
+    """One kept-alive connection, with at most one request on its way."""
+
+    def __init__(self, run: _Run) -> None:
+        if len(run.connections) >= MOST_CONNECTIONS:
+            raise OSError("too many connections")
+        self._run = run
+        self.number: int | None = None
+        """The request on its way."""
+        self._used = False
+        self._socket = socket.create_connection((run.target.host, run.target.port), run.timeout)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        run.connections[self._socket.fileno()] = self
+        run.poll.register(self._socket, select.EPOLLIN)
+
+    def send(self, number: int, request: bytes) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self._body: list[bytes] = []
+        self._request = request
+        self._unsent = memoryview(request)
+        self.number = number
+        try:
+            self._write()
+        except OSError:
+            self._on_closed()
+
+    def _write(self) -> None:
+        with suppress(BlockingIOError):
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        if self._unsent:  # a large body: the receiving thread goes on when there is room
+            self._run.poll.modify(self._socket, select.EPOLLIN | select.EPOLLOUT)
+
+    def on_event(self, event: int) -> None:
+        """In the receiving thread."""
+        try:
+            if event & select.EPOLLOUT:
+                self._run.poll.modify(self._socket, select.EPOLLIN)
+                self._write()
+            if event & ~select.EPOLLOUT:
+                data = self._socket.recv(65536)
+                if not data:
+                    raise ConnectionResetError
+                self._parser.feed_data(data)
+        except BlockingIOError:
+            return
+        except (OSError, httptools.HttpParserError):
+            self._on_closed()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Of httptools; so are the next two."""
+        if name.lower() == b"retry-after" and self.number is not None:
+            self._run.retry_after[self.number] = float(value)
+
+    def on_body(self, body: bytes) -> None:
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self.number is not None:
+            self._run.status[self.number] = self._parser.get_status_code()
+            self._run.bodies[self.number] = b"".join(self._body)
+            self._settle()
+        if self._parser.should_keep_alive():
+            self._used = True
+            self._run.idle.append(self)
+        else:
+            self.close()
+
+    def give_up_if_late(self, now: float) -> None:
+        if self.number is not None and now - self._run.sent[self.number] > self._run.timeout:
+            self._settle()
+            self.close()
+
+    def _settle(self) -> None:
+        if self.number is not None:
+            self._run.done[self.number] = self._run.now()
+            self.number = None
+
+    def _on_closed(self) -> None:
+        """The server closed. If it had answered here before, it may just have been tired of
+        waiting for the next request: ask once more elsewhere, as every HTTP client does.
+        """
+        number, self.number = self.number, None
+        self.close()
+        if number is None:
+            return
+        if self._used and not self._body:
+            with suppress(OSError):
+                _Connection(self._run).send(number, self._request)
+                return
+        self._run.done[number] = self._run.now()
+
+    def close(self) -> None:
+        self._run.connections.pop(self._socket.fileno(), None)
+        with suppress(ValueError):
+            self._run.idle.remove(self)
+        self._socket.close()

@@ -1,0 +1,77 @@
+"""What a load run observed, and whether it may be believed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from challenges.load.arrivals import Seconds
+
+LOST = 0
+"""Status of a request without an answer: refused, reset or given up."""
+MOST_LATE_MS = 10.0
+MOST_CPU_SHARE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """One run. All arrays have one entry a request, times are seconds from the start."""
+
+    due: Seconds
+    sent: Seconds
+    done: Seconds
+    """When the answer was complete, or the request lost."""
+    status: npt.NDArray[np.int64]
+    """HTTP status; `LOST` without an answer."""
+    bodies: Sequence[bytes]
+    retry_after: Seconds
+    """Of the header; NaN without it."""
+    cpu_share: float
+    """Of one core, that the generator itself used."""
+
+    @property
+    def ok(self) -> npt.NDArray[np.bool_]:
+        """Which requests were answered 200."""
+        return np.equal(self.status, 200)
+
+    @property
+    def latency_ms(self) -> npt.NDArray[np.float64]:
+        """From the moment a request was due to its whole answer, milliseconds."""
+        return (self.done - self.due) * 1000
+
+    @property
+    def lateness_ms(self) -> npt.NDArray[np.float64]:
+        """From the moment a request was due to its leaving: the generator's own fault, ms."""
+        return (self.sent - self.due) * 1000
+
+    @property
+    def throughput(self) -> float:
+        """Right answers a second, from the first request due to the last answer."""
+        if not self.ok.any():
+            return 0.0
+        return float(self.ok.sum() / (self.done[self.ok].max() - self.due[0]))
+
+    def percentile(self, share: float) -> float:
+        """Latency in ms that `share` (in %) of the requests do not exceed.
+
+        A request that failed counts as infinitely late: to shed load must not look like speed.
+        """
+        latency = np.where(self.ok, self.latency_ms, np.inf)
+        return float(np.percentile(latency, share, method="higher"))
+
+    def wrong(self, is_right: Callable[[int, bytes], bool]) -> int:
+        """How many of the answers with status 200 `is_right(request number, body)` denies."""
+        return sum(
+            ok and not is_right(number, body)
+            for number, (ok, body) in enumerate(zip(self.ok, self.bodies, strict=True))
+        )
+
+    def bottleneck(self) -> str | None:
+        """Why this run says more of the generator than of the server, or None."""
+        late = float(np.percentile(self.lateness_ms, 99))
+        if self.cpu_share > MOST_CPU_SHARE:
+            return f"the generator used {self.cpu_share:.0%} of a core"
+        if late > MOST_LATE_MS:
+            return f"the generator sent 1 % of the requests over {late:.1f} ms late"
+        return None
