@@ -1,12 +1,14 @@
 # Every target sets up what it needs and then calls one Python entry point.
 
 port ?= 8000
+rate ?= 50
+seconds ?= 20
 PYTHON ?= python3
 python := .venv/bin/python
 artifact := artifacts/default/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test bench format lock picture clean
+.PHONY: help setup serve test bench load format lock picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,8 +22,12 @@ serve: $(artifact) ## serve the model on 127.0.0.1:8000 (make serve port=8123 fo
 test: $(artifact) ## check format, lint and types, and run all tests
 	@$(python) tools/run_checks.py
 
-bench: $(artifact) ## measure start-up and memory beside a plain service
+bench: $(artifact) ## measure the service beside its peers, into reports/ (quick=1: roughly; peers="mosec litserve")
 	@$(python) -m tests.performance.startup
+	@$(python) -m tests.performance $(if $(quick),--quick) $(if $(peers),--only $(peers))
+
+load: $(artifact) ## load a running service (port=8000 rate=50 seconds=20)
+	@$(python) -m challenges.load --port $(port) --rate $(rate) --seconds $(seconds)
 
 format: setup ## format the code and mend what the linter can mend
 	@$(python) -m ruff format . && $(python) -m ruff check --fix .

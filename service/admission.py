@@ -7,7 +7,7 @@ rate at which requests really leave, and a refusal says when to try again.
 
 import math
 
-STRICT, LENIENT = 0.7, 2.0
+STRICT, LENIENT = 0.6, 2.0
 """Shares of the target latency that a request may be expected to take: under lasting overload (the
 rest is room for what cannot be foreseen), and in a burst."""
 PATIENCE_S = 0.1

@@ -1,8 +1,8 @@
 """The door: the short way of a request for a prediction.
 
 Plain ASGI, before FastAPI: what cannot be answered in time is refused before its body is read;
-what is let in goes to its endpoint straight, not through FastAPI's layers, which would take a
-tenth of a core's time under full load; and when its client leaves, the work for it stops.
+what is let in goes to its endpoint straight, not through FastAPI's layers, whose Python would take
+time from the forward passes under full load; and when its client leaves, the work for it stops.
 """
 
 import asyncio

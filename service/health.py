@@ -41,6 +41,8 @@ async def artifact(request: Request) -> dict[str, Any]:
         "precision": model.form.precision,
         "device": model.runner.engine.device,
         "threads": model.threads,
+        "lanes": model.runner.layout.lanes,
+        "max_batch": model.runner.layout.max_batch,
         "environment_match": {
             "matches": not model.environment_differences,
             "differences": model.environment_differences,

@@ -23,6 +23,7 @@ from service.counters import Counters
 from service.engines.base import Engine, PixelBatch, Probabilities
 from service.errors import OverloadedError
 from service.layout import Layout
+from service.machine import let_others_go_first
 from service.preprocessing import Pixels
 
 DEADLINE_S = 1.0
@@ -152,6 +153,7 @@ class InferenceRunner:
 
     def _work(self) -> None:
         """One worker thread: the most advanced step that there is, again and again."""
+        let_others_go_first()
         while True:
             with self._condition:
                 batch = self._take_ready()

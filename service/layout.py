@@ -9,7 +9,7 @@ from service.engines.base import Engine
 
 BATCHING_PAYS = 0.8
 """An image in the best batch must cost less than this share of an image alone."""
-_MOST_BATCH = 32
+_BATCHES = (1, 4, 8, 16, 32)
 _REPEATS = 3
 
 
@@ -36,17 +36,16 @@ def measure_batches(
         most_ms: no larger batch is tried once one takes longer.
 
     Returns:
-        Milliseconds of a batch of 1, 2, 4 … images: the best of three.
+        Milliseconds of a batch of 1, 4, 8 … images, the best of three each; no larger ones than
+        tell that batching does not pay (runtimes keep the memory that a large batch once took).
     """
     costs: dict[int, float] = {}
-    size = 1
-    while size <= _MOST_BATCH:
+    for size in _BATCHES:
         batch = np.zeros((size, *shape), dtype=np.uint8)
         engine(batch)  # memory is set up, kernels are chosen
         costs[size] = min(_milliseconds(engine, batch) for _ in range(_REPEATS))
-        if costs[size] > most_ms:
+        if costs[size] > most_ms or (size > 1 and not batching_pays(costs)):
             break
-        size *= 2
     return costs
 
 
@@ -63,8 +62,8 @@ def batching_pays(costs: dict[int, float]) -> bool:
 def choose_layout(costs: dict[int, float], cores: int, threads: int, most_ms: float) -> Layout:
     """The layout for an engine that computes with so many threads.
 
-    There is one worker more than the cores can run, to fill the moments in which another waits for
-    the interpreter's lock.
+    A worker a core, and no more forward passes at once than the cores can run: two cores never have
+    more than two of them to do, and each is done as fast as one core can.
 
     Args:
         costs: of `measure_batches`.
@@ -72,12 +71,12 @@ def choose_layout(costs: dict[int, float], cores: int, threads: int, most_ms: fl
         threads: of one forward pass.
         most_ms: the longest forward pass that latency allows.
     """
-    workers = cores + 1
     if not batching_pays(costs):
-        return Layout(workers, lanes=max(1, cores // threads) + 1, max_batch=1)
+        return Layout(cores, lanes=max(1, cores // threads), max_batch=1)
     affordable = [size for size, cost in costs.items() if cost <= most_ms] or [1]
     best = min(affordable, key=lambda size: costs[size] / size)
-    return Layout(workers, lanes=1, max_batch=best)
+    # The lane's worker mostly waits for the engine's own threads or the device.
+    return Layout(cores + 1, lanes=1, max_batch=best)
 
 
 def _milliseconds(engine: Engine, batch: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> float:

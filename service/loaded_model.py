@@ -17,7 +17,7 @@ class LoadedModel:
     form: Form
     runner: InferenceRunner
     threads: int
-    """Of one forward pass."""
+    """Of one forward pass; how many run at once is the runner's layout."""
     environment_differences: list[str]
     startup_ms: dict[str, float]
     """Of each step of the start."""

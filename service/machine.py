@@ -3,6 +3,8 @@
 import ctypes
 import os
 import platform
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -100,6 +102,17 @@ def let_waiting_threads_sleep() -> None:
     long. A short spin is kept, because to sleep at once is slow on an idle machine.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+def let_others_go_first() -> None:
+    """Lower this thread's priority, so that the event loop need not wait for a core.
+
+    What the loop has to do takes microseconds (to refuse a request, to say that the service
+    lives), what this thread has to do takes milliseconds. On Linux priorities are a thread's own
+    (sched(7), "The nice value"); elsewhere nothing is done.
+    """
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
 _IMPORTED = time.monotonic()

@@ -21,7 +21,8 @@ ROUNDS, REQUESTS, PORT = 7, 70, 8461
 _SERVICE = [sys.executable, "-m", "service.inference_service", "--port", str(PORT)]
 CONTESTANTS = {
     "plain FastAPI, onnx-fp32": [
-        sys.executable, "-m", "uvicorn", "tests.performance.plain_fastapi:app", "--port", str(PORT)
+        sys.executable, "-m", "uvicorn", "tests.performance.peers.plain_fastapi:app",
+        "--port", str(PORT), "--no-access-log",
     ],
     "this service, onnx-fp32": [*_SERVICE, "--engine", "onnx-fp32"],
     "this service, default form": _SERVICE,
@@ -84,8 +85,8 @@ def _measure(command: list[str], figures: Figures) -> None:
 
 
 def _ready(client: httpx.Client, url: str) -> bool:
-    try:
-        return client.get(f"{url}/readyz").status_code == 200
+    try:  # ours, and the plain one's
+        return 200 in (client.get(url + path).status_code for path in ("/readyz", "/ready"))
     except httpx.TransportError:
         return False
 

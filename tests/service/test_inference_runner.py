@@ -1,6 +1,7 @@
 """The runner: no work for nothing, nobody waits for nothing, nobody fails for another."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,9 +9,14 @@ import numpy as np
 import pytest
 
 from service.admission import Admission
+from service.artifact.verify import Bundle
+from service.engines import FORMS, load_engine
+from service.engines.base import PixelBatch, Probabilities
 from service.errors import OverloadedError
 from service.inference_runner import Inference, InferenceRunner
 from service.layout import Layout
+from service.preprocessing import preprocess
+from service.sample_photos import SAMPLE_PHOTOS
 from tests.service.engines_for_tests import CountingEngine, GatedEngine, PoisonedEngine, one_byte
 
 ONE_LANE = Layout(workers=3, lanes=1, max_batch=16)
@@ -205,6 +211,52 @@ def test_poison_in_a_batch_of_16_fails_alone(poison: int) -> None:
     assert isinstance(answers.pop(5), RuntimeError if poison == 13 else FloatingPointError)
     assert answers == [value for value in values if value != poison]
     assert (runner.counters.failed, runner.counters.answered) == (1, 16)
+
+
+class RealEngineWithPoison:
+    """The default form; a black image among those it is given makes it fail."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        form = FORMS[bundle.manifest.default_form]
+        self._engine = load_engine(form, bundle.path / form.file, "cpu", threads=1)
+        self.runtime, self.device = self._engine.runtime, "cpu"
+        self.gate = threading.Event()
+
+    def __call__(self, pixels: PixelBatch) -> Probabilities:
+        assert self.gate.wait(timeout=30)
+        if not pixels.reshape(len(pixels), -1).any(axis=1).all():
+            raise RuntimeError("a black image")
+        return self._engine(pixels)
+
+
+def test_neighbours_of_poison_get_their_unbatched_answers(bundle: Bundle) -> None:
+    """The model itself, one black image in 16: within the manifest's tolerance of being alone."""
+    record = bundle.manifest.forms[bundle.manifest.default_form]
+    random = np.random.default_rng(0)
+    photos = [preprocess(photo.read()) for photo in SAMPLE_PHOTOS]
+    images = [np.roll(photos[n % 7], int(random.integers(224)), axis=1) for n in range(16)]
+    images[5] = np.zeros_like(images[5])
+    engine = RealEngineWithPoison(bundle)
+    layout = Layout(workers=1, lanes=1, max_batch=16)
+    runner = InferenceRunner(engine, lambda data: images[data[0]], layout, patient())
+
+    async def ask() -> list[object]:
+        blocker = asyncio.create_task(runner.classify(bytes([0])))
+        await until(lambda: runner.counters.batches == 1)
+        jobs = [asyncio.create_task(runner.classify(bytes([n]))) for n in range(16)]
+        await until(lambda: runner.counters.admitted == 17)
+        engine.gate.set()
+        await blocker
+        return await outcomes(list(jobs))
+
+    answers = asyncio.run(ask())
+    runner.close()
+    assert isinstance(answers.pop(5), RuntimeError)
+    del images[5]
+    for answer, image in zip(answers, images, strict=True):
+        assert isinstance(answer, Inference)
+        (alone,) = engine(image[None])
+        assert np.abs(answer.probabilities - alone).max() <= record.golden_tolerance
 
 
 def test_damaged_image_fails_alone() -> None:

@@ -98,3 +98,22 @@ def test_int8_products(
     monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "cpuinfo")
     monkeypatch.setattr("platform.machine", lambda: processor)
     assert machine.adds_int8_products_exactly() is exact
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of single threads are Linux's")
+def test_lowers_the_priority_of_its_own_thread_only() -> None:
+    import os
+    import threading
+
+    niceness = []
+
+    def work() -> None:
+        machine.let_others_go_first()
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert niceness == [5]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

@@ -1,6 +1,9 @@
 """The generator tells the truth of servers that behave in known ways."""
 
 import asyncio
+import json
+import subprocess
+import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +14,7 @@ from challenges.load.arrivals import due_times
 from challenges.load.generator import Target, generate
 from challenges.load.images import distinct_images
 from challenges.load.observations import LOST, Observations
+from service.settings import ROOT
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 Answer = Callable[[int], Awaitable[bytes | None]]
@@ -154,3 +158,23 @@ def test_a_generator_that_is_the_bottleneck_says_so() -> None:
     assert slow.bottleneck() == "the generator used 90% of a core"
     late = Observations(**{**fields, "sent": seen.due + 0.02})
     assert late.bottleneck() == "the generator sent 1 % of the requests over 20.0 ms late"
+
+
+def test_command_line() -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "challenges.load", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+    with server(at_once) as (port, received):
+        done = run("--port", str(port), "--seconds", "0.5", "--json")
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)
+        assert (found["requests"], found["statuses"]) == (25, {"200": 25})
+        assert len(set(received)) == 25
+    nobody = run("--port", str(port), "--seconds", "0.1")
+    assert nobody.returncode == 1
+    assert "none of 5 requests was answered" in nobody.stderr
+    assert "Traceback" not in nobody.stderr
+    wrong = run("--rate", "-1")
+    assert wrong.returncode == 2
+    assert "-1 is not between 0 and a million" in wrong.stderr
