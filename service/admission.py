@@ -14,40 +14,48 @@ PATIENCE_S = 0.1
 """A burst is over by then; what lasts longer is overload."""
 CALM_S = 1.0
 """Overload is over when nothing had to be refused for so long."""
+PROBE_S = 1.0
+"""So often a deadline that looks too short is tried on an idle machine, or a wrong estimate, which
+lets nobody in, could never be corrected."""
 _WEIGHT = 0.05
-"""Of the newest observation in the moving averages."""
+"""Of the newest request in the moving averages."""
 
 
 class Admission:
     """Decides who may enter. Not thread-safe: its owner holds a lock. Times in seconds."""
 
-    def __init__(self, target_s: float, service_s: float, parallel: int) -> None:
+    def __init__(self, target_s: float, service_s: float, interval_s: float, lanes: int) -> None:
         """Start from what the warm-up measured.
 
         Args:
             target_s: the latency that 99 of 100 answers should keep.
             service_s: one request's time when alone.
-            parallel: how many requests the machine works on at full speed.
+            interval_s: time between two answers when there is always work to do.
+            lanes: how many requests are worked on at once without waiting for each other.
         """
         self.target_s = target_s
         self.service_s = service_s
         """Of a request, once work on it begins (moving average)."""
-        self._parallel = parallel
-        self.interval_s = service_s / parallel
+        self.interval_s = interval_s
         """Between two answers while requests wait (moving average): 1 / drain rate."""
+        self._lanes = lanes
         self._last_answer: float | None = None
         self._above_since: float | None = None
         self._overloaded_until = -math.inf
+        self._next_probe = -math.inf
 
-    def answered(self, now: float, service_s: float, requests_wait: bool) -> None:
-        """Learn from a request that is done."""
-        self.service_s += _WEIGHT * (service_s - self.service_s)
+    def answered(self, now: float, service_s: float, count: int, requests_wait: bool) -> None:
+        """Learn from a batch of `count` requests that is done, each of which took `service_s`."""
+        weight = 1 - (1 - _WEIGHT) ** count
+        self.service_s += weight * (service_s - self.service_s)
         if self._last_answer is not None:
-            self.interval_s += _WEIGHT * (now - self._last_answer - self.interval_s)
+            self.interval_s += weight * ((now - self._last_answer) / count - self.interval_s)
         # The time between two answers is the drain rate's only if there was always work to do.
         self._last_answer = now if requests_wait else None
-        # Without waiting there would be nothing to learn from, and a slow start never forgotten.
-        self.interval_s = min(self.interval_s, self.service_s / self._parallel)
+        if not requests_wait:
+            # Without waiting there is nothing else to learn from, and a slow start would never be
+            # forgotten.
+            self.interval_s = min(self.interval_s, self.service_s / self._lanes)
 
     def expected_s(self, ahead: int) -> float:
         """How long a request will take that finds so many before it."""
@@ -62,27 +70,32 @@ class Admission:
             deadline_s: what the request says that it can wait; None leaves it to the target.
 
         Returns:
-            None for yes; else whole seconds, at least 1, after which it would be let in.
+            None for yes; else the whole seconds, at least 1, in which the line will be short
+            enough if nobody else comes.
         """
         expected = self.expected_s(ahead)
-        limit = deadline_s if deadline_s is not None else self._limit(expected, now)
-        if expected <= limit or (ahead < self._parallel and deadline_s is None):
-            return None
-        return max(1, math.ceil(expected - limit))
-
-    def _limit(self, expected: float, now: float) -> float:
-        """How long a request may be expected to take that does not say.
-
-        The target is one for 99 of 100: in a burst the hundredth is late rather than refused.
-        Under lasting overload, however, all would be late; then the line is drawn before that.
-        """
-        strict = STRICT * self.target_s
+        if deadline_s is not None:
+            if expected <= deadline_s or self._may_probe(ahead, now, deadline_s):
+                return None
+            return max(1, math.ceil(expected - deadline_s))
+        # The target is one for 99 of 100: in a burst the hundredth is late rather than refused.
+        # Under lasting overload, however, all would be late; then the line is drawn before that.
+        strict = max(STRICT * self.target_s, self.service_s)
         if expected <= strict:
             self._above_since = None
         elif self._above_since is None:
             self._above_since = now
-        overloaded = now < self._overloaded_until
-        if self._above_since is not None and (overloaded or now - self._above_since > PATIENCE_S):
+        lasting = self._above_since is not None and now - self._above_since > PATIENCE_S
+        overloaded = lasting or now < self._overloaded_until
+        limit = strict if overloaded else LENIENT * max(self.target_s, self.service_s)
+        if expected <= limit or ahead < self._lanes:
+            return None
+        if overloaded:
             self._overloaded_until = now + CALM_S
-            overloaded = True
-        return strict if overloaded else LENIENT * self.target_s
+        return max(1, math.ceil(expected - limit))
+
+    def _may_probe(self, ahead: int, now: float, deadline_s: float) -> bool:
+        if ahead or deadline_s < self.service_s / 4 or now < self._next_probe:
+            return False
+        self._next_probe = now + PROBE_S
+        return True

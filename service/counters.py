@@ -37,7 +37,7 @@ class Counters:
     left: int = 0
     """Dropped because nobody waited for the answer any more."""
     batches: int = 0
-    """Forward passes."""
+    """Forward passes, not counting those that a failed batch's images are tried in alone."""
     images: int = 0
     """Images in them."""
     latency: Histogram = field(default_factory=Histogram)

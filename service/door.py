@@ -6,6 +6,7 @@ time from the forward passes under full load; and when its client leaves, the wo
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
@@ -13,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.error_responses import error_response
-from service.errors import RequestError
+from service.errors import OverloadedError, RequestError
 from service.inference_runner import InferenceRunner
 from service.preprocessing import ImageError
 from service.request_parameters import read_deadline
@@ -28,19 +29,28 @@ class Door:
         path: str,
         endpoint: Callable[[Request], Awaitable[Response]],
         runner: InferenceRunner,
+        max_requests: int,
     ) -> None:
         self._app = app
         self._path = path
         self._endpoint = endpoint
         self._runner = runner
+        self._max_requests = max_requests
+        self._inside = 0
+        """Requests past the door, those included whose bodies are still on their way."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["path"] != self._path or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
+        scope["arrived"] = time.perf_counter()
         visitor = _Visitor(receive)
+        self._inside += 1
         try:
+            if self._inside > self._max_requests:
+                self._runner.counters.refused += 1
+                raise OverloadedError(f"{self._max_requests} requests are inside, the most", 1)
             self._runner.check_admission(read_deadline(scope))
             response = await self._endpoint(Request(scope, visitor.receive))
         except (RequestError, ImageError) as error:
@@ -52,6 +62,7 @@ class Door:
                 return
             raise
         finally:
+            self._inside -= 1
             visitor.watch_no_more()
         await response(scope, receive, send)
 

@@ -2,8 +2,8 @@
 
 Event loop → one queue → a few worker threads. A worker takes the most advanced work there is: a
 forward pass if images are ready and the device has a lane free, else the next image to preprocess.
-So an idle device never waits for a batch to fill, images gather while it is busy, and an image
-stays on its thread: there is no hop between its preprocessing and its forward pass.
+So an idle device never waits for a batch to fill, and images gather while it is busy. Where images
+run side by side (a lane a core) each stays on its thread, from its bytes to its answer.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.admission import Admission
+from service.admission import LENIENT, Admission
 from service.counters import Counters
 from service.engines.base import Engine, PixelBatch, Probabilities
 from service.errors import OverloadedError
@@ -27,7 +27,7 @@ from service.machine import let_others_go_first
 from service.preprocessing import Pixels
 
 DEADLINE_S = 1.0
-"""Of a request that names none."""
+"""Of a request that names none. Who names a later one may fill half of the queue only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class _Job:
     image: bytes
     future: "asyncio.Future[Inference]"
     arrived: float
+    order: float
+    """The earliest first."""
     deadline: float
     strict: bool
     """The deadline is the client's own: it holds whatever the time was spent on."""
@@ -82,7 +84,7 @@ class InferenceRunner:
         self._queue_limit = queue_limit
         self._condition = threading.Condition()
         self._waiting: list[_Job] = []
-        """To be preprocessed, the earliest deadline first."""
+        """To be preprocessed, the earliest order first."""
         self._ready: deque[_Job] = deque()
         """To go through the model."""
         self._forwards = 0
@@ -102,7 +104,7 @@ class InferenceRunner:
         """
         now = time.perf_counter()
         with self._condition:
-            self._check(now, now + (deadline_s or DEADLINE_S), deadline_s)
+            self._check(now, self._order(now, deadline_s), deadline_s)
 
     async def classify(self, image: bytes, deadline_s: float | None = None) -> Inference:
         """Preprocess one image file and run it through the model; the event loop only waits.
@@ -119,13 +121,14 @@ class InferenceRunner:
             ImageError: as `preprocessing.preprocess`.
         """
         now = time.perf_counter()
-        deadline = now + (deadline_s or DEADLINE_S)
+        order = self._order(now, deadline_s)
+        deadline = now + (DEADLINE_S if deadline_s is None else deadline_s)
         future: asyncio.Future[Inference] = asyncio.get_running_loop().create_future()
-        job = _Job(image, future, now, deadline, deadline_s is not None)
+        job = _Job(image, future, now, order, deadline, deadline_s is not None)
         with self._condition:
-            self._check(now, deadline, deadline_s)
+            self._check(now, order, deadline_s)
             self.counters.admitted += 1
-            insort(self._waiting, job, key=_deadline)
+            insort(self._waiting, job, key=_order)
             self._condition.notify()
         return await future
 
@@ -137,11 +140,17 @@ class InferenceRunner:
         for worker in self._workers:
             worker.join()
 
-    def _check(self, now: float, deadline: float, deadline_s: float | None) -> None:
+    def _order(self, now: float, deadline_s: float | None) -> float:
+        """Earliest deadline first; who names none is counted on to mean the target."""
+        return now + (LENIENT * self._admission.target_s if deadline_s is None else deadline_s)
+
+    def _check(self, now: float, order: float, deadline_s: float | None) -> None:
         inside = self.counters.inside
-        later = len(self._waiting) - bisect_right(self._waiting, deadline, key=_deadline)
+        later = len(self._waiting) - bisect_right(self._waiting, order, key=_order)
         seconds = self._admission.retry_after(inside - later, now, deadline_s)
-        if seconds is None and (inside >= self._queue_limit or self._closed):
+        patient = deadline_s is not None and deadline_s > DEADLINE_S
+        limit = self._queue_limit // 2 if patient else self._queue_limit
+        if seconds is None and (inside >= limit or self._closed):
             seconds = math.ceil(inside * self._admission.interval_s) or 1
         if seconds is not None:
             self.counters.refused += 1
@@ -213,6 +222,7 @@ class InferenceRunner:
                 self._leave(job, error)
             return
         job.preprocess_s = time.perf_counter() - started
+        job.image = b""  # it is not needed any more, and may be large
         if not job.strict:
             job.deadline += job.preprocess_s  # it bounds the waiting; a large image is no fault
         with self._condition:
@@ -225,10 +235,10 @@ class InferenceRunner:
         forward_s = ended - started
         with self._condition:
             self._forwards -= 1
+            service_s = forward_s + max(job.preprocess_s for job in batch)
+            requests_wait = bool(self._waiting or self._ready)
+            self._admission.answered(ended, service_s, len(batch), requests_wait)
             for job, answer in zip(batch, answers, strict=True):
-                self._admission.answered(
-                    ended, job.preprocess_s + forward_s, bool(self._waiting or self._ready)
-                )
                 if isinstance(answer, Exception):
                     self.counters.failed += 1
                     self._leave(job, answer)
@@ -239,8 +249,8 @@ class InferenceRunner:
                 seconds = {"queue": queue_s, "preprocess": job.preprocess_s, "forward": forward_s}
                 timing_ms = {name: value * 1000 for name, value in seconds.items()}
                 self._leave(job, Inference(answer, timing_ms))
-            if self._ready:
-                self._condition.notify()  # the lane is free again
+            if requests_wait:
+                self._condition.notify_all()  # the lane is free again, and there is room before it
 
     def _isolated(self, batch: list[_Job]) -> list[Probabilities | Exception]:
         """An answer for each job; if the batch fails, each is tried alone, and fails alone."""
@@ -261,8 +271,8 @@ class InferenceRunner:
             job.future.get_loop().call_soon_threadsafe(_settle, job.future, result)
 
 
-def _deadline(job: _Job) -> float:
-    return job.deadline
+def _order(job: _Job) -> float:
+    return job.order
 
 
 def _stack(batch: list[_Job]) -> PixelBatch:

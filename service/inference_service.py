@@ -44,12 +44,13 @@ def create_app(settings: Settings) -> FastAPI:
     @app.post("/predict", **predict_documentation(len(labels)))
     async def predict(request: Request) -> Response:
         """Classify one image: a JPEG, PNG or WebP file as the body, or as the field of a form."""
-        k, deadline_s = read_k(request, len(labels)), read_deadline(request.scope)
+        k = read_k(request, len(labels))
         image = await read_image(request)
+        deadline_s = read_deadline(request.scope)
         inference = await model.runner.classify(image, deadline_s)  # preprocess, forward pass
         return predict_response(model.name, inference, k, labels)
 
-    app.add_middleware(Door, path="/predict", endpoint=predict, runner=model.runner)
+    app.add_middleware(Door, "/predict", predict, model.runner, settings.max_requests)
     return app
 
 

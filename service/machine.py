@@ -6,6 +6,7 @@ import platform
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -112,7 +113,8 @@ def let_others_go_first() -> None:
     (sched(7), "The nice value"); elsewhere nothing is done.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        with suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
 _IMPORTED = time.monotonic()

@@ -1,5 +1,6 @@
 """What a request says beside its image: how many classes, and how long it can wait."""
 
+import time
 from typing import Annotated, TypeVar
 
 from fastapi import Request
@@ -35,14 +36,19 @@ def read_k(request: Request, classes: int) -> int:
 
 
 def read_deadline(scope: Scope) -> float | None:
-    """Seconds that the answer may take: the header X-Deadline-Ms, or None.
+    """Seconds that the answer may still take: the header X-Deadline-Ms, or None.
+
+    Counted from `scope["arrived"]` (perf_counter's seconds), which the door notes.
 
     Raises:
         RequestError: 422, it is no number of milliseconds above 0 and up to ten minutes.
     """
     for name, value in scope["headers"]:
         if name == _DEADLINE_NAME:
-            return _valid(_DEADLINE, DEADLINE_HEADER, value.decode("latin-1")) / 1000
+            milliseconds = _valid(_DEADLINE, DEADLINE_HEADER, value.decode("latin-1"))
+            now = time.perf_counter()
+            arrived: float = scope.get("arrived", now)
+            return milliseconds / 1000 - (now - arrived)
     return None
 
 

@@ -54,9 +54,7 @@ class PredictResponse(BaseModel):
 
     model: Model
     predictions: list[Prediction]
-    timing_ms: dict[str, Annotated[float, AfterValidator(_to_microseconds)]] = Field(
-        description="milliseconds of each stage"
-    )
+    timing_ms: dict[str, Milliseconds] = Field(description="milliseconds of each stage")
 
 
 class ErrorResponse(BaseModel):

@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         50, gt=0, le=600_000, description="latency that 99 of 100 answers should keep"
     )
     max_requests: int = Field(
-        256, ge=1, description="most requests inside at once; each holds its image"
+        256, ge=1, description="most requests at once; each holds its image in memory"
     )
     environment: Literal["strict", "warn"] = Field(
         "strict",

@@ -86,11 +86,16 @@ def load_model(settings: Settings) -> LoadedModel:
         say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
 
     service_s = preprocess_s + costs[1] / 1000
+    if layout.max_batch == 1:
+        interval_s = service_s / layout.lanes
+    else:  # preprocessing and the device work side by side: the slower one counts
+        per_image_s = costs[layout.max_batch] / layout.max_batch / 1000
+        interval_s = max(preprocess_s / cores, per_image_s)
     runner = InferenceRunner(
         engine,
         partial(preprocess, settings=manifest.preprocessing, max_pixels=settings.max_pixels),
         layout,
-        Admission(settings.target_ms / 1000, service_s, parallel=cores),
+        Admission(settings.target_ms / 1000, service_s, interval_s, layout.lanes),
         settings.max_requests,
     )
     return LoadedModel(

@@ -4,6 +4,7 @@ Plain blocking threads keep time better than an event loop: sleep is exact to so
 timers of asyncio and uvloop count in whole milliseconds.
 """
 
+import errno
 import select
 import socket
 import threading
@@ -116,12 +117,13 @@ class _Run:
         checked = 0.0
         while not self.all_sent.is_set() or self._waiting():
             for file, event in self.poll.poll(0.05):
-                if file in self.connections:
-                    self.connections[file].on_event(event)
+                connection = self.connections.get(file)
+                if connection is not None:
+                    connection.on_event(event)
             if self.now() - checked > 0.1:
                 checked = self.now()
-                for connection in self._waiting():
-                    connection.give_up_if_late(checked)
+                for late in self._waiting():
+                    late.give_up_if_late(checked)
         for connection in list(self.connections.values()):
             connection.close()
         self.poll.close()
@@ -139,17 +141,19 @@ class _Connection:
         self._run = run
         self.number: int | None = None
         """The request on its way."""
-        self._used = False
-        self._socket = socket.create_connection((run.target.host, run.target.port), run.timeout)
-        self._socket.setblocking(False)
+        self._socket = socket.socket()
+        self._socket.setblocking(False)  # a server that is slow to accept must not hold up others
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        error = self._socket.connect_ex((run.target.host, run.target.port))
+        if error not in (0, errno.EINPROGRESS):
+            self._socket.close()
+            raise OSError(error, "cannot connect")
         run.connections[self._socket.fileno()] = self
         run.poll.register(self._socket, select.EPOLLIN)
 
     def send(self, number: int, request: bytes) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._body: list[bytes] = []
-        self._request = request
         self._unsent = memoryview(request)
         self.number = number
         try:
@@ -193,7 +197,6 @@ class _Connection:
             self._run.bodies[self.number] = b"".join(self._body)
             self._settle()
         if self._parser.should_keep_alive():
-            self._used = True
             self._run.idle.append(self)
         else:
             self.close()
@@ -209,18 +212,9 @@ class _Connection:
             self.number = None
 
     def _on_closed(self) -> None:
-        """The server closed. If it had answered here before, it may just have been tired of
-        waiting for the next request: ask once more elsewhere, as every HTTP client does.
-        """
-        number, self.number = self.number, None
+        """The server closed: a request on its way is lost, and is not sent twice."""
+        self._settle()
         self.close()
-        if number is None:
-            return
-        if self._used and not self._body:
-            with suppress(OSError):
-                _Connection(self._run).send(number, self._request)
-                return
-        self._run.done[number] = self._run.now()
 
     def close(self) -> None:
         self._run.connections.pop(self._socket.fileno(), None)

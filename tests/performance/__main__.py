@@ -21,6 +21,7 @@ from service.settings import DEFAULT_ARTIFACT, ROOT
 from tests.performance import bounds, growth, report
 from tests.performance.contestants import FP32, OURS, OURS_DEFAULT, Contestants, Visit
 from tests.performance.experiments import (
+    Highest,
     NoFigureError,
     highest_rate,
     overload,
@@ -150,8 +151,8 @@ def _visit(one: Figures, visit: Visit, limit: float, number: int, plan: Plan) ->
         one.calm_ms.append([calm.percentile(share) for share in (50, 90, 99, 99.9)])
         one.latencies_ms.extend(np.where(calm.ok, calm.latency_ms, np.inf).tolist())
         if server.name in (OURS, OURS_DEFAULT):
-            answers = [json.loads(body) for body in calm.bodies]
-            one.queue_ms += [answer["timing_ms"]["queue"] for answer in answers if len(answer) > 1]
+            answers = (body for body, ok in zip(calm.bodies, calm.ok, strict=True) if ok)
+            one.queue_ms += [json.loads(body)["timing_ms"]["queue"] for body in answers]
         one.saturation.append(saturation(server, 1.05 * limit, plan.saturation_s))
         if number > 0:
             return
@@ -160,10 +161,10 @@ def _visit(one: Figures, visit: Visit, limit: float, number: int, plan: Plan) ->
         one.highest_poisson = highest_rate(server, 1.1 * limit, plan.search_s, "poisson")
         ours = server.name in (OURS, OURS_DEFAULT)
         seconds = plan.overload_s if ours else plan.peers_overload_s
-        before = visit.memory_mib()
-        over = overload(server, one.saturation[0], seconds, plan.after_s)
+        with Highest(visit.memory_mib) as memory:
+            over = overload(server, one.saturation[0], seconds, plan.after_s)
         one.overload = {name: getattr(over, name) for name in over.__slots__}
-        one.overload["grown_mib"] = visit.memory_mib() - before
+        one.overload["grown_mib"] = memory.highest - memory.first
         if ours:
             one.curve = with_rate(server, limit, plan.search_s)
     except NoFigureError as fault:

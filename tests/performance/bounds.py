@@ -26,23 +26,26 @@ class Verdict:
 
 
 def judge(results: dict[str, Any]) -> list[Verdict]:
-    """Every bound that this run has figures for."""
+    """Every bound; one for which there is no figure is not kept."""
     everyone = results["contestants"]
-    verdicts = []
-    for name, share in ((OURS, 0.95), (OURS_DEFAULT, 0.90)):
-        if name in everyone:
-            verdicts += _alone(name, everyone[name], results, share)
     peers = {name: one for name, one in everyone.items() if name not in (OURS, OURS_DEFAULT)}
-    for name, rate, calm in ((OURS, 1.2, 1.0), (OURS_DEFAULT, 1.7, 0.65)):
-        if name in everyone and peers:
-            verdicts += _beside(name, everyone[name], peers, rate, calm)
+    verdicts = []
+    for name, share, rate, calm in ((OURS, 0.95, 1.2, 1.0), (OURS_DEFAULT, 0.90, 1.7, 0.65)):
+        one = everyone.get(name, {})
+        verdicts += _alone(name, one, results["in_process_ms"], share)
+        if peers:
+            verdicts += _beside(name, one, peers, rate, calm)
     return verdicts
 
 
-def _alone(name: str, one: dict[str, Any], results: dict[str, Any], share: float) -> list[Verdict]:
-    in_process = results["in_process_ms"][one["form"]]
-    calm = one["latencies_ms"]
-    found = [
+def _alone(
+    name: str, one: dict[str, Any], in_process_ms: dict[str, list[float]], share: float
+) -> list[Verdict]:
+    calm, in_process = one.get("latencies_ms"), in_process_ms.get(one.get("form", ""))
+    over = one.get("overload") or {}
+    queue_ms = _percentile(one.get("queue_ms"), 50)
+    goodput = over.get("goodput", np.nan) / median(one.get("saturation") or [np.nan])
+    return [
         Verdict(f"{name}: saturation / limit", saturation_share(one), share, False),
         Verdict(
             f"{name}: median at 50/s less in-process, ms",
@@ -52,18 +55,18 @@ def _alone(name: str, one: dict[str, Any], results: dict[str, Any], share: float
             f"{name}: p99 at 50/s less in-process, ms",
             _percentile(calm, 99) - _percentile(in_process, 99), 4, True,
         ),
-        Verdict(f"{name}: median wait at 50/s, ms", median(one["queue_ms"]), 0.2, True),
+        Verdict(f"{name}: median wait at 50/s, ms", queue_ms, 0.2, True),
+        Verdict(f"{name}: goodput at 3 × / peak", goodput, 0.95, False),
+        *(
+            Verdict(f"{name}: {what}", over.get(key, np.nan), bound, True)
+            for what, key, bound in (
+                ("p99 of the accepted at 3 ×, ms", "accepted_p99_ms", 50),
+                ("p99 of a refusal at 3 ×, ms", "refused_p99_ms", 5),
+                ("memory grown at 3 ×, MiB", "grown_mib", 64),
+                ("back to normal after, s", "recovery_s", 2),
+            )
+        ),
     ]  # fmt: skip
-    if over := one["overload"]:
-        peak = median(one["saturation"])
-        found += [
-            Verdict(f"{name}: goodput at 3 × / peak", over["goodput"] / peak, 0.95, False),
-            Verdict(f"{name}: p99 of the accepted at 3 ×, ms", over["accepted_p99_ms"], 50, True),
-            Verdict(f"{name}: p99 of a refusal at 3 ×, ms", over["refused_p99_ms"], 5, True),
-            Verdict(f"{name}: memory grown at 3 ×, MiB", over["grown_mib"], 64, True),
-            Verdict(f"{name}: back to normal after, s", over["recovery_s"], 2, True),
-        ]
-    return found
 
 
 def _beside(
@@ -72,28 +75,30 @@ def _beside(
     found = []
     for arrivals in ("constant", "poisson"):
         key = f"highest_{arrivals}"
-        rates = [peer[key] for peer in peers.values() if peer[key]]
-        if rates and one[key] is not None:
-            ratio = one[key] / max(rates)
-            what = f"{name}: highest rate with p99 < 50 ms ({arrivals}) / best peer's"
-            found.append(Verdict(what, ratio, rate, False))
+        # A peer without a figure could be the best one: then there is no verdict in our favour.
+        rates = [peer[key] for peer in peers.values()]
+        best = np.nan if None in rates else max(rates)
+        own = one.get(key)
+        ratio = np.nan if own is None else own / best if best else np.inf
+        what = f"{name}: highest rate with p99 < 50 ms ({arrivals}) / best peer's"
+        found.append(Verdict(what, ratio, rate, False))
     lowest = min(calm_p99(peer) for peer in peers.values())
     what = f"{name}: p99 at 50/s / lowest peer's"
     found.append(Verdict(what, calm_p99(one) / lowest, calm, True))
     return found
 
 
-def _percentile(values: list[float], share: float) -> float:
+def _percentile(values: list[float] | None, share: float) -> float:
     # Some may be infinite: nothing is interpolated.
-    return float(np.percentile(values, share, method="higher"))
+    return float(np.percentile(values, share, method="higher")) if values else np.nan
 
 
 def saturation_share(one: dict[str, Any]) -> float:
     """Of the limit, measured right before: the median of the rounds."""
-    pairs = zip(one["saturation"], one["limit"], strict=False)
-    return float(median(reached / limit for reached, limit in pairs))
+    pairs = zip(one.get("saturation", []), one.get("limit", []), strict=False)
+    return float(median([reached / limit for reached, limit in pairs] or [np.nan]))
 
 
 def calm_p99(one: dict[str, Any]) -> float:
-    """p99 at 50/s, ms: the median of the rounds."""
-    return float(np.median([calm[2] for calm in one["calm_ms"] or [[0, 0, np.inf]]]))
+    """p99 at 50/s, ms: the median of the rounds; infinite if there is none."""
+    return float(median([calm[2] for calm in one.get("calm_ms") or []] or [np.inf]))

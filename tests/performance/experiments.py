@@ -1,7 +1,9 @@
 """What is measured of a server under load. Every figure is of answers that were right."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -74,6 +76,28 @@ def highest_rate(server: Server, most: float, seconds: float, arrivals: Arrivals
     return low
 
 
+class Highest:
+    """The highest of a value that is read every two seconds while the block runs."""
+
+    def __init__(self, read: Callable[[], float]) -> None:
+        self._read = read
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self.first = self.highest = read()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(2):
+            self.highest = max(self.highest, self._read())
+
+
 @dataclass(frozen=True, slots=True)
 class Overload:
     """Three times as much as can be answered, then a normal load."""
@@ -87,7 +111,8 @@ class Overload:
     lost: int
     """Requests without any answer."""
     recovery_s: float
-    """From the end of the overload until requests are answered within 50 ms for good."""
+    """From the end of the overload until requests are answered within 50 ms for good. What was let
+    in must be done before the calm load comes, so that time counts too."""
 
 
 def overload(server: Server, peak: float, seconds: float, after_s: float) -> Overload:
@@ -103,8 +128,7 @@ def overload(server: Server, peak: float, seconds: float, after_s: float) -> Ove
         accepted_p99_ms=_p99(seen.latency_ms[ok]),
         refused_p99_ms=_p99(seen.latency_ms[refused]),
         lost=int((seen.status == 0).sum()),
-        # One straggler in a hundred is noise; overload that lingers is not.
-        recovery_s=_settled(calm.due, late),
+        recovery_s=max(0.0, float(seen.done.max()) - seconds) + _settled(calm.due, late),
     )
 
 
@@ -113,7 +137,10 @@ def _p99(values: np.ndarray) -> float:
 
 
 def _settled(due: np.ndarray, late: np.ndarray) -> float:
-    """The moment from which on at most 1 % are late; infinity if that never comes."""
+    """The moment from which on at most 1 % are late; infinity if that never comes.
+
+    One straggler in a hundred is noise; overload that lingers is not.
+    """
     for first in range(len(due)):
         if late[first:].mean() <= 0.01:
             return float(due[first])

@@ -29,6 +29,17 @@ def connect(url: str) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30)
 
 
+def test_deadline_counts_from_the_first_byte(start_service: Callable[..., ServiceProcess]) -> None:
+    url = start_service().url
+    with connect(url) as client:
+        head = request_bytes(b"", declared=len(PHOTO))
+        client.sendall(head.replace(b"Host: x", b"Host: x\r\nX-Deadline-Ms: 300"))
+        time.sleep(0.5)  # a slow upload
+        client.sendall(PHOTO)
+        assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
+    assert metric(url, "inference_images_total") == 0
+
+
 def test_deadline_that_cannot_be_met(start_service: Callable[..., ServiceProcess]) -> None:
     url = start_service().url
     answer = httpx.post(f"{url}/predict", content=PHOTO, headers={"X-Deadline-Ms": "0.01"})
@@ -44,6 +55,22 @@ def test_deadline_that_cannot_be_met(start_service: Callable[..., ServiceProcess
 
 
 def test_refused_before_the_body_is_sent(start_service: Callable[..., ServiceProcess]) -> None:
+    url = start_service("--max-requests", "1").url
+    with connect(url) as slow, connect(url) as refused:
+        slow.sendall(request_bytes(PHOTO[:100], declared=len(PHOTO)))  # fills the only place
+        time.sleep(0.3)
+        refused.sendall(request_bytes(b"", declared=len(PHOTO)))
+        answer = refused.recv(65536).decode()
+        assert answer.startswith("HTTP/1.1 503 ")
+        assert "retry-after: 1" in answer
+        slow.sendall(PHOTO[100:])
+        assert slow.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert httpx.post(f"{url}/predict", content=PHOTO).status_code == 200
+
+
+def test_every_answer_and_every_refusal_is_counted(
+    start_service: Callable[..., ServiceProcess],
+) -> None:
     url = start_service("--max-requests", "1", "--target-ms", "600000").url
     with httpx.Client(timeout=60) as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client.post(f"{url}/predict", content=PHOTO), range(40)))
@@ -68,5 +95,6 @@ def test_no_forward_for_clients_that_left(start_service: Callable[..., ServicePr
     answered = metric(url, 'inference_requests_total{outcome="answered"}')
     left = metric(url, 'inference_requests_total{outcome="left"}')
     assert metric(url, "inference_images_total") == answered
-    assert left > 100  # most were still waiting when they left
+    assert left == 200 - answered  # and most were still waiting when they left:
+    assert left > answered
     assert httpx.post(f"{url}/predict", content=PHOTO).status_code == 200

@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
+from service import inference_runner
 from service.admission import Admission
 from service.artifact.verify import Bundle
 from service.engines import FORMS, load_engine
@@ -25,12 +27,12 @@ TWO_LANES = Layout(workers=2, lanes=2, max_batch=1)
 
 def patient() -> Admission:
     """Lets everyone in: these tests are about what happens inside."""
-    return Admission(target_s=1000, service_s=1e-9, parallel=2)
+    return Admission(target_s=1000, service_s=1e-9, interval_s=1e-9, lanes=2)
 
 
 @contextmanager
 def running(engine: CountingEngine, layout: Layout = ONE_LANE) -> Iterator[InferenceRunner]:
-    runner = InferenceRunner(engine, one_byte, layout, patient(), queue_limit=20_000)
+    runner = InferenceRunner(engine, one_byte, layout, patient(), queue_limit=40_000)
     yield runner
     if isinstance(engine, GatedEngine):
         engine.gate.set()
@@ -76,10 +78,21 @@ def test_each_gets_its_own_answer(layout: Layout) -> None:
 
 def test_timing_adds_up() -> None:
     with running(CountingEngine(seconds=0.02)) as runner:
-        timing = asyncio.run(runner.classify(b"x")).timing_ms
+
+        async def ask() -> tuple[Inference, float]:
+            started = time.perf_counter()
+            answer = await runner.classify(b"x")
+            return answer, (time.perf_counter() - started) * 1000
+
+        answer, milliseconds = asyncio.run(ask())
+        counted = runner.counters.latency
+    timing = answer.timing_ms
     assert set(timing) == {"queue", "preprocess", "forward"}
     assert timing["forward"] >= 20
-    assert all(milliseconds >= 0 for milliseconds in timing.values())
+    assert all(part >= 0 for part in timing.values())
+    assert sum(timing.values()) <= milliseconds
+    assert sum(timing.values()) == pytest.approx(counted.sum_s * 1000)
+    assert sum(counted.counts) == 1
 
 
 def test_idle_device_starts_at_once_and_gathers_while_busy() -> None:
@@ -90,7 +103,7 @@ def test_idle_device_starts_at_once_and_gathers_while_busy() -> None:
             first = asyncio.create_task(classify(runner, 0))
             await until(lambda: len(engine.batches) == 1)  # alone: nothing else had come
             others = [asyncio.create_task(classify(runner, value)) for value in range(1, 21)]
-            await until(lambda: runner.counters.admitted == 21)
+            await until(lambda: len(runner._ready) == 20)
             engine.gate.set()
             assert [await one for one in (first, *others)] == list(range(21))
 
@@ -128,7 +141,7 @@ def test_earliest_deadline_first() -> None:
             await outcomes(list(jobs))
 
         asyncio.run(ask())
-    assert images(engine) == [0, 3, 5, 2, 4, 1]
+    assert images(engine) == [0, 5, 2, 4, 1, 3]  # who names none means the target, here 2,000 s
 
 
 def test_no_forward_for_the_expired_and_for_those_who_left() -> None:
@@ -140,7 +153,7 @@ def test_no_forward_for_the_expired_and_for_those_who_left() -> None:
             blocker = asyncio.create_task(classify(runner, 99))
             await until(lambda: len(engine.batches) == 1)
             jobs = [
-                asyncio.create_task(classify(runner, number % 3, 0.05 if number % 3 else 60))
+                asyncio.create_task(classify(runner, number % 3, 0.05 if number % 3 == 2 else 60))
                 for number in range(10_000)
             ]
             await until(lambda: runner.counters.admitted == 10_001)
@@ -165,12 +178,13 @@ def test_no_forward_for_the_expired_and_for_those_who_left() -> None:
     assert counters.admitted == counters.answered + counters.left + counters.expired
 
 
-def test_deadline_that_passes_in_preprocessing_stops_the_forward() -> None:
+def test_deadline_that_passes_in_preprocessing_stops_the_forward(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inference_runner, "DEADLINE_S", 0.09)
     engine = CountingEngine()
 
-    def slow(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        import time
-
+    def slow(data: bytes) -> PixelBatch:
         time.sleep(0.1)
         return one_byte(data)
 
@@ -221,9 +235,11 @@ class RealEngineWithPoison:
         self._engine = load_engine(form, bundle.path / form.file, "cpu", threads=1)
         self.runtime, self.device = self._engine.runtime, "cpu"
         self.gate = threading.Event()
+        self.batches: list[int] = []
 
     def __call__(self, pixels: PixelBatch) -> Probabilities:
         assert self.gate.wait(timeout=30)
+        self.batches.append(len(pixels))
         if not pixels.reshape(len(pixels), -1).any(axis=1).all():
             raise RuntimeError("a black image")
         return self._engine(pixels)
@@ -237,20 +253,20 @@ def test_neighbours_of_poison_get_their_unbatched_answers(bundle: Bundle) -> Non
     images = [np.roll(photos[n % 7], int(random.integers(224)), axis=1) for n in range(16)]
     images[5] = np.zeros_like(images[5])
     engine = RealEngineWithPoison(bundle)
-    layout = Layout(workers=1, lanes=1, max_batch=16)
-    runner = InferenceRunner(engine, lambda data: images[data[0]], layout, patient())
+    runner = InferenceRunner(engine, lambda data: images[data[0]], ONE_LANE, patient())
 
     async def ask() -> list[object]:
         blocker = asyncio.create_task(runner.classify(bytes([0])))
         await until(lambda: runner.counters.batches == 1)
         jobs = [asyncio.create_task(runner.classify(bytes([n]))) for n in range(16)]
-        await until(lambda: runner.counters.admitted == 17)
+        await until(lambda: len(runner._ready) == 16)
         engine.gate.set()
         await blocker
         return await outcomes(list(jobs))
 
     answers = asyncio.run(ask())
     runner.close()
+    assert 16 in engine.batches
     assert isinstance(answers.pop(5), RuntimeError)
     del images[5]
     for answer, image in zip(answers, images, strict=True):
