@@ -113,22 +113,27 @@ def _colour(name: str) -> str:
 
 
 def _draw_latency(results: dict[str, Any], path: Path) -> None:
-    """How many of the requests at 50/s took longer than so long."""
+    """How many of the requests at 50/s took longer than so long; the axes in powers of ten."""
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     for name, one in reversed(results["contestants"].items()):
         latency = np.sort(one["latencies_ms"])
         if not len(latency):
             continue
         above = 1 - np.arange(len(latency)) / len(latency)
-        axes.step(latency, above, color=_colour(name), label=name, where="post")
-        if _colour(name) == _GREY:
-            axes.annotate(name, (latency[-1], above[-1]), fontsize=7, color="#555555")
+        ours = name in (OURS, OURS_DEFAULT)
+        axes.step(
+            latency,
+            above,
+            color=_colour(name) if ours else None,
+            linewidth=2.2 if ours else 0.9,
+            label=name,
+            where="post",
+        )
     axes.axvline(50, color=_RED, linewidth=1, linestyle="--")
     axes.set(xscale="log", yscale="log", xlabel="latency from the moment due, ms",
              ylabel="share of requests that took longer", title="50 requests a second")  # fmt: skip
     axes.set_xlim(4, 500)
-    ours = [line for line in axes.get_lines() if line.get_label() in (OURS, OURS_DEFAULT)]
-    axes.legend(handles=ours)
+    axes.legend(fontsize=8, reverse=True)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 
@@ -146,7 +151,7 @@ def _draw_rate(results: dict[str, Any], path: Path) -> None:
     left.axhline(50, color=_RED, linewidth=1, linestyle="--")
     left.set(xlabel="requests a second (Poisson)", ylabel="ms", ylim=(0, 80),
              title="latency of the answered, by rate")  # fmt: skip
-    left.legend(fontsize=8)
+    left.legend(fontsize=8, loc="lower right")
     everyone = {
         name: one
         for name, one in results["contestants"].items()
@@ -177,11 +182,14 @@ def _draw_growth(results: dict[str, Any], path: Path) -> None:
     sizes = growth["image_size"]
     pixels = [row["width"] * row["height"] / 1e6 for row in sizes]
     axes[0].plot(pixels, [row["preprocess_ms"] for row in sizes], "o-", color=_BLUE)
-    axes[0].set(xlabel="megapixels", ylabel="ms", title="preprocessing by image size")
+    axes[0].set(xlabel="megapixels", ylabel="ms", ylim=(0, None), title="preprocessing, by size")
     for name, costs in growth["batch_ms_per_image"].items():
         axes[1].plot([int(size) for size in costs], list(costs.values()), "o-", label=name)
+    batches = [int(size) for size in next(iter(growth["batch_ms_per_image"].values()))]
     axes[1].set(xscale="log", xlabel="batch", ylim=(0, None), title="forward pass, ms an image")
-    axes[1].legend(fontsize=8)
+    axes[1].set_xticks(batches, [str(size) for size in batches])
+    axes[1].minorticks_off()
+    axes[1].legend(fontsize=8, loc="center right")
     classes = [row["classes"] for row in growth["classes"]]
     for key in ("forward_ms", "top_5_ms"):
         values = [row[key] for row in growth["classes"]]
