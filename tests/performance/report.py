@@ -189,7 +189,7 @@ def _draw_growth(results: dict[str, Any], path: Path) -> None:
     axes[1].set(xscale="log", xlabel="batch", ylim=(0, None), title="forward pass, ms an image")
     axes[1].set_xticks(batches, [str(size) for size in batches])
     axes[1].minorticks_off()
-    axes[1].legend(fontsize=8, loc="center right")
+    axes[1].legend(fontsize=8)
     classes = [row["classes"] for row in growth["classes"]]
     for key in ("forward_ms", "top_5_ms"):
         values = [row[key] for row in growth["classes"]]
