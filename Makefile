@@ -38,8 +38,8 @@ lock: setup ## renew requirements.lock from pyproject.toml
 picture: $(artifact) ## draw the picture of the README from the service's real answers
 	@$(python) tools/draw_predictions.py
 
-clean: ## remove what was built (the environment stays)
-	rm -rf artifacts .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove what was built and measured (the environment stays)
+	rm -rf artifacts reports .peers .mypy_cache .pytest_cache .ruff_cache
 
 # The bundle is built again when what it was validated with changes.
 inputs := preprocessing.py model_definition.py sample_photos.py $(addprefix artifact/, build.py \
