@@ -53,7 +53,7 @@ class Contestants:
     @contextmanager
     def visit(self, name: str, traffic: Traffic) -> Iterator[Visit | None]:
         """Start a contestant, warm it up; end it afterwards. None if it does not start."""
-        peer = self._ours(name) if name in self.forms else PEERS[name]
+        peer = self.ours(name) if name in self.forms else PEERS[name]
         python = Path(sys.executable) if name in self.forms else prepare(peer)
         if isinstance(python, str):
             self.skipped[name] = python
@@ -78,7 +78,8 @@ class Contestants:
         finally:
             stop(process)
 
-    def _ours(self, name: str) -> Peer:
+    def ours(self, name: str) -> Peer:
+        """How to start this service with the form that the name stands for."""
         command = ["-m", "service.inference_service", "--no-access-log", "--device", "cpu"]
         return Peer(
             name.replace(" ", "-"),
