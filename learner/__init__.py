@@ -1,0 +1,1 @@
+"""What concerns the learner, whatever they look at: their language, their folder, their errors."""

@@ -1,0 +1,1 @@
+"""The lessons: en/ is the source of truth, ja/ and id/ are generated from it."""

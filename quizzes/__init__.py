@@ -1,0 +1,1 @@
+"""The quiz: questions as data, one engine, three faces."""
