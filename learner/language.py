@@ -62,7 +62,8 @@ def _(text: str) -> str:
 
     Placeholders are filled in afterwards: `_("{n} photos").format(n=3)`.
     """
-    return translations(language()).gettext(text)
+    # Under the empty text gettext keeps the catalogue's header.
+    return translations(language()).gettext(text) if text else ""
 
 
 def pgettext(context: str, text: str) -> str:

@@ -1,0 +1,35 @@
+"""The model artifact that lessons and experiments look at: built once, by `make serve`."""
+
+import functools
+
+from learner.errors import LearnerError
+from learner.language import _
+from service.artifact.verify import Bundle, verify
+from service.errors import StartupError
+from service.settings import DEFAULT_ARTIFACT
+
+
+@functools.cache
+def bundle() -> Bundle:
+    """The default artifact, verified to the last byte; hashed once in a process.
+
+    Raises:
+        LearnerError: it was not built yet, or is damaged; the message says what to do.
+    """
+    if not DEFAULT_ARTIFACT.is_dir():
+        raise LearnerError(
+            _(
+                "The model artifact is not built yet. Run `make serve` once in a terminal in the "
+                "workshop's folder (it takes a few minutes), stop it with Ctrl+C when it is ready, "
+                "then run this cell again."
+            )
+        )
+    try:
+        return verify(DEFAULT_ARTIFACT)
+    except StartupError as error:
+        raise LearnerError(
+            _(
+                "The model artifact cannot be used: {reason}. "
+                "Delete the folder {folder} and run `make serve` once."
+            ).format(reason=error, folder=DEFAULT_ARTIFACT)
+        ) from None
