@@ -8,16 +8,24 @@ python := .venv/bin/python
 artifact := artifacts/default/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test bench load format lock picture clean
+.PHONY: help setup lab serve quiz test bench load site slides timetable lessons translations \
+	format lock picture clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## set up the environment in .venv (once; goes on where it was interrupted)
 	@$(PYTHON) tools/setup_environment.py
 
+lab: $(artifact) ## open the lessons in JupyterLab (lang=ja or id; port=9000; fresh=1: new copies, yours are kept)
+	@exec $(python) -m notebooks.publishing.lab $(if $(lang),--lang $(lang)) \
+		$(if $(filter command line,$(origin port)),--port $(port)) $(if $(fresh),--fresh)
+
 serve: $(artifact) ## serve the model on 127.0.0.1:8000 (make serve port=8123 for another port)
 	@exec $(python) -m service.inference_service --port $(port)
+
+quiz: $(artifact) ## ask the quiz, missed questions first (lang=ja lesson=3)
+	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes $(if $(lesson),--lesson $(lesson))
 
 test: $(artifact) ## check format, lint and types, and run all tests
 	@$(python) tools/run_checks.py
@@ -29,6 +37,21 @@ bench: $(artifact) ## measure the service beside its peers, into reports/ (quick
 load: $(artifact) ## load a running service (port=8000 rate=50 seconds=20)
 	@$(python) -m challenges.load --port $(port) --rate $(rate) --seconds $(seconds)
 
+site: $(artifact) ## the lessons as web pages in three languages, into site/ (stored=1: run nothing)
+	@$(python) -m notebooks.publishing.site $(if $(stored),--stored)
+
+slides: $(artifact) ## slides with speaker notes and timetables, into slides/ (lang=ja)
+	@$(python) -m notebooks.publishing.slides $(if $(lang),--lang $(lang)) $(if $(stored),--stored)
+
+timetable: setup ## what fits into 90 minutes, half a day, a day (lang=ja)
+	@$(python) -m notebooks.publishing.timetable $(if $(lang),--lang $(lang))
+
+lessons: $(artifact) ## for authors: run the English lessons and store their outputs (only=03)
+	@$(python) tools/execute_lessons.py $(only)
+
+translations: setup ## for translators: renew catalogues and generated lessons, say what is left (check=1: only check)
+	@$(python) -m learner.translations $(if $(check),--check)
+
 format: setup ## format the code and mend what the linter can mend
 	@$(python) -m ruff format . && $(python) -m ruff check --fix .
 
@@ -39,7 +62,7 @@ picture: $(artifact) ## draw the picture of the README from the service's real a
 	@$(python) tools/draw_predictions.py
 
 clean: ## remove what was built and measured (the environment stays)
-	rm -rf artifacts reports .peers .mypy_cache .pytest_cache .ruff_cache
+	rm -rf artifacts reports site slides .peers .mypy_cache .pytest_cache .ruff_cache
 
 # The bundle is built again when what it was validated with changes.
 inputs := preprocessing.py model_definition.py sample_photos.py $(addprefix artifact/, build.py \

@@ -11,9 +11,7 @@ from typing import Any
 
 from learner.errors import LearnerError
 from learner.language import _
-
-ROOT = Path(__file__).resolve().parent.parent
-VARIABLE = "WORKSHOP_FOLDER"
+from learner.places import FOLDER_VARIABLE, folder_path
 
 
 def folder() -> Path:
@@ -22,7 +20,7 @@ def folder() -> Path:
     Raises:
         LearnerError: it cannot be written to.
     """
-    path = Path(os.environ.get(VARIABLE) or ROOT / "my_work")
+    path = folder_path()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,4 +71,4 @@ def write_json(name: str, content: dict[str, Any]) -> None:
 def _cannot_write(path: Path, error: OSError) -> str:
     return _(
         "Cannot write to {path}: {reason}. Make room, or set {variable} to another folder."
-    ).format(path=path, reason=error.strerror, variable=VARIABLE)
+    ).format(path=path, reason=error.strerror, variable=FOLDER_VARIABLE)

@@ -16,9 +16,20 @@ import threading
 
 def main() -> None:
     """Run the command; exit with its status, 128 + the signal if it died of one."""
-    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        if child is None:
+            early.append(number)  # a guard that died of it now would leave the command alone
+        else:
+            child.send_signal(number)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _: child.send_signal(received))
+        signal.signal(number, pass_on)
+    child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+    for missed in early:
+        child.send_signal(missed)
     threading.Thread(target=_end_with_the_asking_program, daemon=True).start()
     status = child.wait()
     sys.exit(status if status >= 0 else 128 - status)

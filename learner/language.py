@@ -6,6 +6,7 @@ English is in the code, `_("…")`; the other languages are in gettext catalogue
 
 import functools
 import gettext
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +18,14 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from learner.errors import LearnerError
+from learner.places import folder_path
 
 LANGUAGES = {"en": "English", "ja": "日本語", "id": "Bahasa Indonesia"}
 """Code (ISO 639-1) → what the language calls itself."""
 CATALOGUES = Path(__file__).resolve().parent / "catalogues"
 VARIABLE = "WORKSHOP_LANGUAGE"
+CHOICE = "choice.json"
+"""In the learner's folder: what `make lab` was last told."""
 _chosen: ContextVar[str | None] = ContextVar("chosen", default=None)
 
 
@@ -29,7 +33,8 @@ def language() -> str:
     """The code of the learner's language.
 
     It is that of the environment variable WORKSHOP_LANGUAGE; without it, that of the folder which a
-    lesson lies in (`notebooks/ja/…`); without that, English.
+    lesson lies in (`notebooks/ja/…`); without that, the last one that `make lab` was told; and
+    without that, English.
 
     Raises:
         LearnerError: the variable names none of `LANGUAGES`.
@@ -44,7 +49,15 @@ def language() -> str:
             )
         return code
     folder = Path.cwd().name
-    return folder if folder in LANGUAGES else "en"
+    return folder if folder in LANGUAGES else _last_choice()
+
+
+def _last_choice() -> str:
+    try:
+        chosen = json.loads((folder_path() / CHOICE).read_text(encoding="utf-8"))["language"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return "en"
+    return chosen if chosen in LANGUAGES else "en"
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Self
 
 from learner.errors import LearnerError
-from learner.folder import ROOT
 from learner.language import _
+from learner.places import ROOT
 
 GUARD = Path(__file__).with_name("guard.py")
 MOST_LINES = 10_000
@@ -52,6 +52,7 @@ class Program:
         self.command = list(command)
         self.lines: list[Line] = []
         self._on_line = on_line
+        self._dropped = 0
         self._news = threading.Condition()
         self._started = time.monotonic()
         self._process = subprocess.Popen(
@@ -89,10 +90,10 @@ class Program:
         seen = 0
         with self._news:
             while True:
-                for line in self.lines[seen:]:
+                for line in self.lines[max(0, seen - self._dropped) :]:
                     if words in line.text:
                         return line
-                seen = len(self.lines)
+                seen = self._dropped + len(self.lines)
                 left = deadline - time.monotonic()
                 if left <= 0 or not (self.running or self._reader.is_alive()):
                     break
@@ -142,6 +143,7 @@ class Program:
                     self.lines.append(line)
                     if len(self.lines) > MOST_LINES:
                         del self.lines[: MOST_LINES // 10]
+                        self._dropped += MOST_LINES // 10
                     self._news.notify_all()
                 if self._on_line is not None:
                     self._on_line(line)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 
-from service import health, metrics
+from service import console, health, metrics
 from service.documentation import predict_documentation
 from service.door import Door
 from service.error_responses import answer_errors_as_json
@@ -27,6 +27,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     (Not in `lifespan`, where a refusal would be a traceback of the server's, not one line.)
     """
+    console_routes = console.open_console(settings)  # before the load, to hear its log
     model = load_model(settings)
 
     @asynccontextmanager
@@ -40,6 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
     answer_errors_as_json(app)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(console_routes)
 
     @app.post("/predict", **predict_documentation(len(labels)))
     async def predict(request: Request) -> Response:

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
         30, ge=0, le=3600, description="after that: time for requests in flight to finish"
     )
     access_log: bool = Field(True, description="one log line a request")
+    console: bool = Field(False, description="serve /console, a page about this very process")
 
 
 def settings_from(arguments: list[str] | None = None) -> Settings:

@@ -59,6 +59,9 @@ def execute(path: Path) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.metadata["executed"] = digest(cell.source)
+            for output in cell.outputs:
+                # Without its kernel a widget is "model not found"; its text stands beside it.
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 
 

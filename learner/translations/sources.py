@@ -11,8 +11,8 @@ from babel.messages.extract import extract
 from babel.messages.frontend import parse_keywords
 from IPython.core.inputtransformer2 import TransformerManager
 
-from learner.folder import ROOT
 from learner.language import CATALOGUES
+from learner.places import ROOT
 from learner.translations import figures, glossary, notebooks
 from learner.translations.messages import Message, SourceError, unique
 
@@ -24,7 +24,7 @@ from service.console.texts import TRANSLATIONS
 KEYWORDS = parse_keywords(["_", "tr", "pgettext:1c,2"])
 LESSONS = "[0-9][0-9]_*.ipynb"
 """Of `notebooks/en`; a notebook that a learner adds there is theirs."""
-PYTHON = ("learner", "notebooks/workshop", "notebooks/panel", "quizzes", "challenges", "service")
+PYTHON = ("learner", "notebooks", "quizzes", "challenges", "service")
 JAVASCRIPT = ("notebooks/panel", "quizzes", "service")
 
 

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from IPython.display import display
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from PIL import Image
 
 from learner.language import _, language
+from quizzes.numbers import in_words
 
 TARGET_MS = 50
 """The lecture's latency target."""
@@ -26,9 +28,21 @@ def show(figure: Figure, alt: str) -> None:
     """Display a figure with `alt`, a text that says what can be read off it."""
     file = BytesIO()
     with style():
-        figure.savefig(file, format="png", dpi=110, bbox_inches="tight", facecolor="white")
-    picture = base64.b64encode(file.getvalue()).decode()
-    page = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{picture}">'
+        # A quarter of a PNG's size, and lessons are kept with their pictures.
+        figure.savefig(
+            file,
+            format="webp",
+            dpi=110,
+            bbox_inches="tight",
+            facecolor="white",
+            pil_kwargs={"quality": 85},
+        )
+    width, height = Image.open(file).size
+    data = base64.b64encode(file.getvalue()).decode()
+    page = (
+        f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" '
+        f'style="max-width: 100%; height: auto" src="data:image/webp;base64,{data}">'
+    )
     display({"text/html": page, "text/plain": alt}, raw=True)  # type: ignore[no-untyped-call]
 
 
@@ -41,7 +55,7 @@ def bars(
         axes = figure.subplots()
         names = list(values)
         drawn = axes.barh(names, list(values.values()), color=_colours(len(names)), height=0.6)
-        axes.bar_label(drawn, [f"{value:,.3g} {unit}" for value in values.values()], padding=4)
+        axes.bar_label(drawn, [in_words(value, unit) for value in values.values()], padding=4)
         axes.invert_yaxis()
         axes.margins(x=0.2)
         axes.set_title(title, loc="left")
@@ -49,7 +63,7 @@ def bars(
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         if target is not None:
             axes.axvline(target, color=TARGET_COLOUR, linestyle="--")
-    listed = "; ".join(f"{name}: {value:,.3g} {unit}" for name, value in values.items())
+    listed = "; ".join(f"{name}: {in_words(value, unit)}" for name, value in values.items())
     show(figure, f"{title}: {listed}" if title else listed)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from learner.folder import ROOT
+from learner.places import ROOT
 from learner.translations import blocks, figures, notebooks
 from learner.translations.messages import SourceError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from learner.folder import ROOT
+from learner.places import ROOT
 from learner.translations import blocks, catalogue, notebooks, work
 from learner.translations.merge import merge
 from learner.translations.messages import Entry, Message

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from learner import language
-from learner.folder import ROOT
+from learner.places import ROOT
 from learner.translations import __main__ as command
 from learner.translations import catalogue, generate, work
 from learner.translations.checks import problems

@@ -1,0 +1,91 @@
+"""What the conductor has done in threads of their own, because it waits for somebody else.
+
+Each takes `tell`, by which it reports, and `wanted`, by which it learns that it may end.
+"""
+
+import contextlib
+import http.client
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from notebooks.panel.client import Answer, Client
+from service.console.summary import artifact_summary, metrics_summary
+
+POLL_S = 1.0
+PERIOD_S = 0.03
+"""Between two photos at least, so that showing the one does not slow down the other."""
+FAILED = (OSError, http.client.HTTPException)
+"""What is raised when nobody answers. That the process is gone is noticed elsewhere."""
+Wanted = Callable[[], bool]
+
+
+def send_photos(
+    url: str,
+    photos: Sequence[bytes],
+    count: int,
+    seconds: float,
+    wanted: Wanted,
+    answered: Callable[[float, Answer], None],
+    done: Callable[[float], None],
+) -> None:
+    """Send `count` photos one after another, but no further one after `seconds`
+    since the first answer.
+
+    `answered` gets the moment (monotonic) and the answer of each, `done` the moment of the end.
+    """
+    client = Client(url)
+    deadline = float("inf")
+    with contextlib.suppress(*FAILED):
+        for number in range(count):
+            if number == 1:  # a first answer may take long: that is what some photos are for
+                deadline = time.monotonic() + seconds
+            if number > 1 and time.monotonic() > deadline:
+                break
+            if not wanted():
+                return
+            begun = time.monotonic()
+            answer = client.predict(photos[number % len(photos)])
+            answered(time.monotonic(), answer)
+            time.sleep(max(0.0, begun + PERIOD_S - time.monotonic()))
+    client.close()
+    done(time.monotonic())
+
+
+def watch(url: str, wanted: Wanted, tell: Callable[[str, dict[str, Any]], None]) -> None:
+    """Ask the service what it has loaded; then, again and again, how it does."""
+    client = Client(url)
+    with contextlib.suppress(*FAILED):
+        tell("artifact", artifact_summary(client.get("/artifact").json()))
+        while wanted():
+            tell("metrics", metrics_summary(client.get("/metrics").body.decode()))
+            time.sleep(POLL_S)
+    client.close()
+
+
+def classify(url: str, name: str, image: bytes, tell: Callable[[dict[str, Any]], None]) -> None:
+    """Have one image classified; `tell` gets what the front end shows of it."""
+    client = Client(url)
+    try:
+        answer = client.predict(image)
+    except FAILED:
+        tell({"key": "try_lost", "values": {}})
+        return
+    finally:
+        client.close()
+    found = answer.json()
+    if answer.status != 200:
+        reason = str(found.get("error", f"HTTP {answer.status}"))
+        tell({"key": "try_bad", "values": {"name": name, "reason": reason}})
+        return
+    tell(
+        {
+            "name": name,
+            "predictions": [
+                {"label": one["label"], "probability": round(one["probability"], 4)}
+                for one in found["predictions"]
+            ],
+            "timing_ms": found.get("timing_ms", {}),
+            "total_ms": round(answer.ms, 2),
+        }
+    )

@@ -1,0 +1,1 @@
+"""The lessons for people: in JupyterLab, as a site, as slides, in a timetable."""

@@ -1,0 +1,105 @@
+"""The lessons as data: titles, minutes, sections, objectives, read from the notebooks."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from learner.errors import LearnerError
+from learner.language import _
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent
+_HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
+_BULLET = re.compile(r"^[-*] +(.+(?:\n {2,}.+)*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A question, its prediction, its measurement and what they mean."""
+
+    cell: str
+    """The id of the cell that begins it."""
+    title: str
+    minutes: float
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One notebook in one language."""
+
+    path: Path
+    notebook: Any
+
+    @property
+    def name(self) -> str:
+        """For example `01_mindset_shift`; the same in all languages."""
+        return self.path.stem
+
+    @cached_property
+    def title(self) -> str:
+        """The first heading; the file's name without one."""
+        return heading(self.notebook.cells[0].source) or self.name
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        """In order. A section begins at the cell that carries `minutes`."""
+        return tuple(
+            Section(cell.id, heading(cell.source) or cell.id, float(cell.metadata["minutes"]))
+            for cell in self.notebook.cells
+            if "minutes" in cell.metadata
+        )
+
+    @property
+    def minutes(self) -> float:
+        """Of all its sections."""
+        return sum(section.minutes for section in self.sections)
+
+    @cached_property
+    def objectives(self) -> tuple[str, ...]:
+        """The bullets of the cell `objectives`, as Markdown."""
+        for cell in self.notebook.cells:
+            if cell.id == "objectives":
+                return tuple(re.sub(r"\s+", " ", text) for text in _BULLET.findall(cell.source))
+        return ()
+
+
+def lessons(language: str, notebooks: Path = NOTEBOOKS) -> list[Lesson]:
+    """The lessons of a language, in order; an empty list if there are none."""
+    return list(_read(sorted((notebooks / language).glob("[0-9]*.ipynb"))))
+
+
+def lessons_or_error(language: str, notebooks: Path = NOTEBOOKS) -> list[Lesson]:
+    """The lessons of a language, in order.
+
+    Raises:
+        LearnerError: there are none.
+    """
+    found = lessons(language, notebooks)
+    if not found:
+        raise LearnerError(
+            _("There are no lessons in {folder}. Run: make translations").format(
+                folder=notebooks / language
+            )
+        )
+    return found
+
+
+def _read(paths: list[Path]) -> Iterator[Lesson]:
+    for path in paths:
+        try:
+            notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        except (ValueError, OSError) as error:
+            raise LearnerError(
+                _("{file} cannot be read as a notebook: {reason}").format(file=path, reason=error)
+            ) from None
+        yield Lesson(path, notebook)
+
+
+def heading(markdown: str) -> str:
+    """The text of the first heading, without its marks; empty if there is none."""
+    found = _HEADING.search(markdown)
+    return found.group(1) if found else ""

@@ -1,0 +1,74 @@
+"""Where a request's time goes, and what each change to a service takes away from it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import Any
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from learner.language import _
+from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, show, style
+from service.machine import available_cores
+from service.preprocessing import PreprocessingSettings
+from service.sample_photos import SAMPLE_PHOTOS
+
+PHONE = (4000, 3000)
+"""Width and height in pixels of a photo as phones take it: 12 megapixels."""
+FULL_DECODE = PreprocessingSettings(reducing_gap=1e6)
+"""The service's preprocessing, but every pixel of a JPEG is decoded before it is resized."""
+
+
+def phone_photo(number: int = 0) -> bytes:
+    """A sample photo enlarged to the size of a phone's: a JPEG file."""
+    photo = Image.open(BytesIO(SAMPLE_PHOTOS[number].read())).convert("RGB")
+    file = BytesIO()
+    photo.resize(PHONE, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def decoders() -> ThreadPoolExecutor:
+    """A thread a core: decoding releases the GIL, so photos are decoded side by side."""
+    return ThreadPoolExecutor(available_cores())
+
+
+def batches_of(
+    sizes: Iterable[int], call: Callable[[Any], object], items: Any
+) -> dict[int, Callable[[], object]]:
+    """Calls to be timed, by size: each gives `call` the first so many of `items`, in one batch."""
+    return {size: lambda size=size: call(items[:size]) for size in sizes}  # type: ignore[misc]
+
+
+def stacked(steps: Mapping[str, Mapping[str, float]], title: str, target: float) -> None:
+    """Plot bars of ms an image, each cut into its modules; `target` is a line across them.
+
+    Args:
+        steps: name of a service → module → milliseconds an image.
+        title: of the plot.
+        target: milliseconds that an image may take.
+    """
+    modules = list(dict.fromkeys(module for parts in steps.values() for module in parts))
+    with style():
+        figure = Figure(figsize=(7, 0.9 + 0.42 * len(steps)))
+        axes = figure.subplots()
+        names = list(steps)
+        left = [0.0] * len(names)
+        for module, colour in zip(modules, COLOURS, strict=False):
+            widths = [steps[name].get(module, 0.0) for name in names]
+            drawn = axes.barh(names, widths, left=left, color=colour, height=0.6, label=module)
+            left = [before + width for before, width in zip(left, widths, strict=True)]
+        axes.bar_label(drawn, [_total(total) for total in left], padding=4)
+        axes.axvline(target, color=TARGET_COLOUR, linestyle="--")
+        axes.invert_yaxis()
+        axes.margins(x=0.3)
+        axes.set_title(title, loc="left")
+        axes.xaxis.set_visible(False)
+        axes.spines[["top", "right", "bottom"]].set_visible(False)
+        axes.legend(loc="lower right", frameon=False)
+    said = [f"{name}: {_total(total)}" for name, total in zip(names, left, strict=True)]
+    show(figure, "; ".join([title, *said]))
+
+
+def _total(milliseconds: float) -> str:
+    return _("{time:,.0f} ms = {rate:,.1f}/s").format(time=milliseconds, rate=1000 / milliseconds)

@@ -1,0 +1,114 @@
+"""What waiting does: a service simulated request by request, over times that were measured.
+
+Only the queue is simulated. How long a batch takes comes from measurements; what is left out
+(network, the event loop, two programs that share a core) makes a real service slower than this.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from challenges.load.arrivals import due_times
+from learner.language import _
+from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, show, style
+
+BatchTimes = Mapping[int, Sequence[float]]
+"""Images in a batch → the times in ms that were measured for a batch of that size."""
+Milliseconds = npt.NDArray[np.float64]
+
+
+def simulate(due_s: npt.ArrayLike, batch_ms: BatchTimes, seed: int = 0) -> Milliseconds:
+    """Latencies of requests at one server that takes whoever waits, first come first served.
+
+    An idle server starts at once; a busy one takes all that gathered, up to the largest size in
+    `batch_ms`. Each batch takes one of the measured times of its size, drawn at random; between two
+    measured sizes the time is interpolated.
+
+    Args:
+        due_s: when requests come, seconds, ascending.
+        batch_ms: measured times; has the size 1.
+        seed: of the draws.
+
+    Returns:
+        float64, one a request: milliseconds from the moment it was due to its answer.
+
+    Raises:
+        ValueError: no time for a batch of 1, or an empty list of times.
+    """
+    due = np.asarray(due_s, dtype=float).tolist()
+    sizes = sorted(batch_ms)
+    if not sizes or sizes[0] != 1 or not all(len(batch_ms[size]) for size in sizes):
+        raise ValueError("batch_ms must have at least one time for each size, and the size 1")
+    measured = [np.sort(np.asarray(batch_ms[size], dtype=float)) for size in sizes]
+    random = np.random.default_rng(seed)
+    done = np.empty(len(due))
+    first, free = 0, 0.0
+    while first < len(due):
+        start = max(free, due[first])
+        waiting = bisect_right(due, start, lo=first) - first
+        count = min(waiting, sizes[-1])
+        # The same share of each size's times, so that a slow draw is slow for all sizes.
+        share = random.random()
+        drawn = [times[int(share * len(times))] for times in measured]
+        free = start + float(np.interp(count, sizes, drawn)) / 1000
+        done[first : first + count] = free
+        first += count
+    latency: Milliseconds = (done - np.asarray(due)) * 1000
+    return latency
+
+
+def p99_ms(batch_ms: BatchTimes, rate: float, seconds: float = 60, seed: int = 0) -> float:
+    """The 99th percentile of the latency, in ms, under Poisson arrivals at `rate` a second."""
+    due = due_times("poisson", rate, seconds, seed)
+    return float(np.percentile(simulate(due, batch_ms, seed), 99))
+
+
+def saturation(batch_ms: BatchTimes) -> float:
+    """Requests a second at which the server is busy all the time, with the best size of batch."""
+    return max(1000 * size / float(np.mean(times)) for size, times in batch_ms.items())
+
+
+def tails(
+    services: Mapping[str, BatchTimes],
+    rate: float,
+    title: str = "",
+    target_ms: float = TARGET_MS,
+    seconds: float = 30,
+) -> None:
+    """Plot p99 (vertical, ms) over the rate (horizontal), a line a service; `rate` is marked."""
+    with style():
+        figure = Figure(figsize=(7, 3.4))
+        axes = figure.subplots()
+        said = []
+        for (name, times), colour in zip(services.items(), COLOURS, strict=False):
+            limit = saturation(times)
+            rates = np.linspace(0.05, 1, 20) * limit
+            p99 = np.array([p99_ms(times, float(one), seconds) for one in rates])
+            axes.plot(rates, p99, ".-", color=colour, label=name)
+            kept = max(rates[p99 < target_ms], default=0.0)
+            said.append(
+                _("{name}: saturated at {limit:.0f} a second, p99 under {target:g} ms up to "
+                  "{kept:.0f}").format(name=name, limit=limit, target=target_ms, kept=kept)
+            )  # fmt: skip
+        axes.axhline(target_ms, color=TARGET_COLOUR, linestyle="--")
+        axes.axvline(rate, color=COLOURS[4], linestyle=":")
+        axes.annotate(
+            _("{rate:g}/s").format(rate=rate),
+            (rate, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -12),
+            textcoords="offset points",
+        )
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xlim(left=0)
+        axes.set_xlabel(_("requests a second"))
+        axes.set_ylabel(_("p99, ms (logarithmic)"))
+        axes.set_title(title, loc="left")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="best")
+        axes.spines[["top", "right"]].set_visible(False)
+    show(figure, "; ".join([title, *said] if title else said))

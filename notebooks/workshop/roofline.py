@@ -1,0 +1,147 @@
+"""The roofline: what a machine can compute, bound by its arithmetic or by its memory.
+
+After Williams, Waterman and Patterson, 2009, "Roofline: An Insightful Visual Performance Model for
+Multicore Architectures".
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from learner.language import _
+from notebooks.workshop.plots import COLOURS, show, style
+from service.machine import available_cores
+
+_REPEATS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Two rates that were measured."""
+
+    memory: float
+    """Bytes a second that all cores together read."""
+    arithmetic: float
+    """Floating-point operations a second (float32): a multiplication and an addition are two."""
+
+    def attainable(self, intensity: float) -> float:
+        """Most operations a second at so many operations a byte: the roof."""
+        return min(self.arithmetic, self.memory * intensity)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One forward pass."""
+
+    name: str
+    images: int
+    """In it."""
+    bytes: float
+    """That it must read at least: the weights, once. What flows between layers is left out."""
+    flop: float
+    """Floating-point operations for all its images."""
+
+    @property
+    def intensity(self) -> float:
+        """Operations a byte."""
+        return self.flop / self.bytes
+
+    def memory_needed(self, rate: float) -> float:
+        """Bytes a second at `rate` images a second."""
+        return rate / self.images * self.bytes
+
+    def arithmetic_needed(self, rate: float) -> float:
+        """Operations a second at `rate` images a second."""
+        return rate / self.images * self.flop
+
+    def images_per_second(self, machine: Machine) -> float:
+        """Most images a second that the machine's two rates allow."""
+        return self.images / max(self.bytes / machine.memory, self.flop / machine.arithmetic)
+
+
+def measure(megabytes: int = 512, side: int = 2048) -> Machine:
+    """Time reading and multiplying on all cores: the best of five, since others only slow it down.
+
+    Args:
+        megabytes: that are read; several times what the caches hold.
+        side: rows and columns of the two matrices that are multiplied.
+    """
+    return Machine(_memory_rate(megabytes), _arithmetic_rate(side))
+
+
+def _memory_rate(megabytes: int) -> float:
+    values = np.ones(megabytes * 250_000, dtype=np.float32)
+    cores = available_cores()
+    with ThreadPoolExecutor(cores) as pool:
+        parts = np.array_split(values, cores)
+        return values.nbytes / _best_s(lambda: list(pool.map(np.max, parts)))
+
+
+def _arithmetic_rate(side: int) -> float:
+    matrix = np.ones((side, side), dtype=np.float32)
+    return 2 * side**3 / _best_s(lambda: matrix @ matrix)
+
+
+def _best_s(call: Callable[[], object]) -> float:
+    call()
+    times = []
+    for _repeat in range(_REPEATS):
+        started = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def roofline(machine: Machine, works: Sequence[Work], rate: float, title: str = "") -> None:
+    """Plot the roof, and for each work what `rate` images a second need: under it, or over it."""
+    with style():
+        figure = Figure(figsize=(7, 4.2))
+        axes = figure.subplots()
+        across = np.geomspace(0.5, 500, 200)
+        roof = [machine.attainable(float(intensity)) / 1e9 for intensity in across]
+        axes.plot(across, roof, color=COLOURS[4], linewidth=2.5)
+        axes.fill_between(across, roof, 1, color=COLOURS[4], alpha=0.12)
+        said = [
+            _("memory {memory:.0f} GB/s, arithmetic {arithmetic:.0f} GFLOP/s").format(
+                memory=machine.memory / 1e9, arithmetic=machine.arithmetic / 1e9
+            )
+        ]
+        heights = [round(work.arithmetic_needed(rate) / 1e9, 3) for work in works]
+        for number, (work, needed) in enumerate(zip(works, heights, strict=True)):
+            limit = work.images_per_second(machine)
+            fits = limit >= rate
+            axes.plot(work.intensity, needed, "o" if fits else "X", ms=9, color=COLOURS[not fits])
+            label = _("{name}: at most {limit:,.3g}/s").format(name=work.name, limit=limit)
+            # Batches of one model stand at the same height: their labels go down like stairs.
+            steps = heights[number + 1 :].count(needed)
+            axes.annotate(
+                label,
+                (work.intensity, needed),
+                xytext=(-24, 14 + 17 * steps),
+                textcoords="offset points",
+                fontsize=9,
+                arrowprops={
+                    "arrowstyle": "-",
+                    "color": COLOURS[4],
+                    "shrinkB": 5,
+                    "relpos": (0.1, 0),
+                },
+                bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
+            )
+            said.append(label)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xlim(0.5, 500)
+        axes.set_ylim(10, 30_000)
+        axes.set_xlabel(_("operations a byte of weights (logarithmic)"))
+        axes.set_ylabel(_("GFLOP/s (logarithmic)"))
+        axes.set_title(title, loc="left")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    show(figure, "; ".join([title, *said] if title else said))

@@ -1,0 +1,145 @@
+"""What lesson 4 draws of a running service: its start, its answers, its outages."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from challenges.load.observations import LOST, Observations
+from learner.language import _
+from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, show, style
+from quizzes.evidence.start_order import Step
+from service.sample_photos import SamplePhoto
+
+BLUE, ORANGE, GREEN, _PURPLE, GREY = COLOURS
+PALE = "#b9cfe4"
+
+
+def show_start(steps: Sequence[Step]) -> None:
+    """The steps of a start as bars over the time since the process began."""
+    with style():
+        figure = Figure(figsize=(7, 0.7 + 0.36 * len(steps)))
+        axes = figure.subplots()
+        said = []
+        for row, step in enumerate(steps):
+            milliseconds = (step.end - step.begin) * 1000
+            axes.barh(row, step.end - step.begin, left=step.begin, height=0.6, color=BLUE)
+            axes.text(step.end, row, f"  {milliseconds:,.0f} ms", va="center")
+            said.append(f"{step.name} {milliseconds:,.0f} ms")
+        axes.set_yticks(range(len(steps)), [step.name for step in steps])
+        axes.invert_yaxis()
+        axes.set_xlim(0, steps[-1].end * 1.18)
+        axes.set_xlabel(_("seconds since the process was started"))
+        axes.spines[["top", "right"]].set_visible(False)
+    show(figure, "; ".join(said))
+
+
+def show_first_users(
+    waited: Mapping[str, Sequence[float]], guess: float, target_ms: float = TARGET_MS
+) -> None:
+    """What each of the first users waited, a line a service; the guess and the target across."""
+    with style():
+        figure = Figure(figsize=(7, 3.6))
+        axes = figure.subplots()
+        said = []
+        for (name, values), colour, marker in zip(waited.items(), COLOURS, "os^vd", strict=False):
+            users = np.arange(1, len(values) + 1)
+            axes.plot(users, values, color=colour, marker=marker, label=name)
+            later = float(np.median(values[1:]))
+            said.append(
+                _("{name}: first user {first:,.0f} ms, later users {later:,.0f} ms").format(
+                    name=name, first=values[0], later=later
+                )
+            )
+        axes.axhline(guess, color=GREY, linestyle=":", label=_("the guess for the first user"))
+        axes.axhline(
+            target_ms,
+            color=TARGET_COLOUR,
+            linestyle="--",
+            label=_("target, {target:g} ms").format(target=target_ms),
+        )
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_xticks(range(1, max(map(len, waited.values())) + 1))
+        axes.set_xlabel(_("user, one after another"))
+        axes.set_ylabel(_("waited, ms (logarithmic)"))
+        axes.legend(loc="upper right")
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    show(figure, "; ".join(said))
+
+
+def show_answers(photos: Sequence[SamplePhoto], answers: Sequence[Mapping[str, Any]]) -> None:
+    """Photos, and under each the classes that the service answered, as bars; a right one is blue.
+
+    Args:
+        photos: what was sent.
+        answers: JSON of POST /predict, one a photo.
+    """
+    columns = len(photos)
+    said = []
+    with style():
+        figure = Figure(figsize=(2.3 * columns, 4), layout="constrained")
+        axes = figure.subplots(2, columns, squeeze=False, height_ratios=(3, 2.4))
+        for column, (photo, answer) in enumerate(zip(photos, answers, strict=True)):
+            axes[0, column].imshow(_square(photo.read()))
+            axes[0, column].axis("off")
+            _draw_answer(axes[1, column], answer["predictions"], photo.labels)
+            best = answer["predictions"][0]
+            said.append(f"{photo.name}: {best['label']} {best['probability']:.0%}")
+    show(figure, "; ".join(said))
+
+
+def _square(data: bytes, side: int = 260) -> Any:
+    with Image.open(BytesIO(data)) as image:
+        short = min(image.size)
+        left, top = (image.width - short) // 2, (image.height - short) // 2
+        square = image.convert("RGB").crop((left, top, left + short, top + short))
+    return np.asarray(square.resize((side, side)))
+
+
+def _draw_answer(axes: Any, predictions: Sequence[Mapping[str, Any]], right: Sequence[str]) -> None:
+    for row, prediction in enumerate(predictions):
+        label, probability = prediction["label"], prediction["probability"]
+        axes.barh(row, probability, color=BLUE if label in right else PALE, height=0.34)
+        axes.text(0, row - 0.3, f"{label}  {probability:.0%}", fontsize=9)
+    axes.set(xlim=(0, 1), ylim=(len(predictions) - 0.6, -0.75))
+    axes.axis("off")
+
+
+def show_outage(seen: Observations, at: float, back: float) -> None:
+    """Every request as a dot over the time: answered (height: latency) or lost (at the bottom).
+
+    Args:
+        seen: the requests.
+        at: when the service was killed, seconds from the first request.
+        back: when it answered again.
+    """
+    lost = seen.status == LOST
+    answered = ~lost  # a refusal, which says when to try again, is an answer, too
+    floor = 1.0
+    with style():
+        figure = Figure(figsize=(7, 3.2))
+        axes = figure.subplots()
+        axes.plot(
+            seen.due[answered], seen.latency_ms[answered], "o", color=BLUE, markersize=4,
+            label=_("answered"),
+        )  # fmt: skip
+        axes.plot(
+            seen.due[lost], np.full(lost.sum(), floor), "x", color=TARGET_COLOUR, markersize=6,
+            label=_("lost"),
+        )  # fmt: skip
+        axes.axvline(at, color=TARGET_COLOUR, linestyle="--", label=_("killed"))
+        axes.axvline(back, color=GREEN, linestyle="--", label=_("back"))
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_ylim(bottom=floor * 0.8)
+        axes.set_xlabel(_("moment the request was due, s"))
+        axes.set_ylabel(_("latency, ms (logarithmic)"))
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        axes.spines[["top", "right"]].set_visible(False)
+    alt = _("{answered} requests answered, {lost} lost; back {seconds:.1f} s after the kill")
+    show(figure, alt.format(answered=answered.sum(), lost=lost.sum(), seconds=back - at))

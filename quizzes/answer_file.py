@@ -1,0 +1,157 @@
+"""For scripts: what is asked (export), and what a file of answers is worth (check).
+
+    {"version": 1, "answers": {"question-id": ["option-id", …], "another-id": 20.5, …}}
+
+`version` may be missing. A question to put in order takes all its options, in that order. Whoever
+answers one question of a lesson is asked for all of that lesson; those missing count as 0 points.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from learner.errors import LearnerError
+from learner.language import _
+from quizzes import words
+from quizzes.engine import AnswerError, Verdict, grade, score
+from quizzes.questions import Answer, Entry, Number, all_questions, find, option_order, translated
+
+VERSION = 1
+
+
+def export() -> dict[str, Any]:
+    """All questions with the ids and texts of their options; nothing says which are right."""
+    return {
+        "version": VERSION,
+        "questions": [_exported(translated(entry)) for entry in all_questions().values()],
+    }
+
+
+def read_answers(text: str) -> dict[str, Answer]:
+    """Question id → answer, as an answer file says it.
+
+    Raises:
+        LearnerError: it is none; the message says where and why.
+    """
+    try:
+        content = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise LearnerError(_("no JSON: {reason}").format(reason=error)) from None
+    if not isinstance(content, dict):
+        raise LearnerError(_('expected an object with the key "answers"'))
+    version = content.get("version", VERSION)
+    if version != VERSION or isinstance(version, bool | float):
+        raise LearnerError(
+            _("it is of version {found}; this quiz reads version {version}").format(
+                found=json.dumps(version, ensure_ascii=False), version=VERSION
+            )
+        )
+    answers = content.get("answers")
+    if not isinstance(answers, dict):
+        raise LearnerError(_('expected the key "answers" with an object: question id → answer'))
+    if not answers:
+        raise LearnerError(
+            _('"answers" is empty; the questions are listed by: python -m quizzes export')
+        )
+    return {name: _answer(name, value) for name, value in answers.items()}
+
+
+def check(answers: Mapping[str, Answer]) -> dict[str, Any]:
+    """The verdict on each question of the lessons that the answers are from.
+
+    Raises:
+        LearnerError: an answer does not fit its question, or there is no such question.
+    """
+    entries = {name: find(name) for name in answers}
+    verdicts: dict[str, Verdict] = {}
+    for name, entry in entries.items():
+        try:
+            verdicts[name] = grade(entry.question, answers[name])
+        except AnswerError as error:
+            raise LearnerError(
+                _("question {name}: {reason}").format(name=name, reason=words.unfit(error))
+            ) from None
+    lessons = {entry.lesson for entry in entries.values()}
+    asked = [name for name, entry in all_questions().items() if entry.lesson in lessons]
+    points = [verdicts[name].points if name in verdicts else 0.0 for name in asked]
+    return {
+        "version": VERSION,
+        "score": score(points),
+        "correct": all(name in verdicts and verdicts[name].correct for name in asked),
+        "missing": [name for name in asked if name not in verdicts],
+        "questions": {
+            name: _judged(entries[name], verdicts[name]) for name in asked if name in verdicts
+        },
+    }
+
+
+def read_text(path: str, standard_input: Any) -> str:
+    """The text of a file, of standard input if it is "-".
+
+    Raises:
+        LearnerError: it cannot be read.
+    """
+    try:
+        data: bytes = standard_input.read() if path == "-" else Path(path).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise LearnerError(_("cannot be read: {reason}").format(reason=error.strerror)) from None
+    except UnicodeDecodeError:
+        raise LearnerError(_("no text in UTF-8")) from None
+
+
+def _exported(entry: Entry) -> dict[str, Any]:
+    question = entry.question
+    shown: dict[str, Any] = {
+        "id": question.id,
+        "lesson": entry.lesson,
+        "kind": question.kind,
+        "text": question.text,
+        "how": words.how_to_answer(question),
+        "section": entry.link,
+    }
+    if isinstance(question, Number):
+        shown["unit"] = question.unit
+    else:
+        texts = {option.id: option.text for option in question.options}
+        shown["options"] = [{"id": key, "text": texts[key]} for key in option_order(question)]
+    return shown
+
+
+def _judged(entry: Entry, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "correct": verdict.correct,
+        "points": verdict.points,
+        "headline": words.headline(verdict),
+        "feedback": "\n".join(words.feedback(entry.question, verdict)),
+        "misconceptions": list(verdict.misconceptions),
+        "section": entry.link,
+    }
+
+
+def _answer(name: str, value: object) -> Answer:
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except OverflowError:
+            pass
+    raise LearnerError(
+        _("question {name}: expected a list of option ids, or a number").format(name=name)
+    )
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        names = [name for name, _value in pairs]
+        raise ValueError(
+            f'"{next(name for name in names if names.count(name) > 1)}" is there twice'
+        )
+    return content
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not a number of JSON")

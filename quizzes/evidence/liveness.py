@@ -1,0 +1,75 @@
+"""What becomes of /livez while predictions run: computed in the event loop, and beside it."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2 as httpx
+import numpy as np
+import numpy.typing as npt
+
+from learner.language import _
+from quizzes.evidence.base import Evidence
+from quizzes.evidence.running import NAIVE, REFERENCE, Service
+from service.sample_photos import SAMPLE_PHOTOS
+
+PHOTOS = 10
+ROUNDS = 3
+HEAD_START_S = 0.02
+"""So that the photos have arrived when the question is asked."""
+
+
+def livez_while_predicting(
+    url: str, photos: int = PHOTOS, rounds: int = ROUNDS
+) -> npt.NDArray[np.float64]:
+    """How long GET /livez takes while a service works on some photos that came at once.
+
+    Args:
+        url: of a service that is ready and warm.
+        photos: sent at the same time, each on a connection of its own.
+        rounds: how often this is done.
+
+    Returns:
+        float64, `rounds`: milliseconds from asking to the answer.
+    """
+    photo = SAMPLE_PHOTOS[-1].read()
+    waited = np.zeros(rounds)
+    limits = httpx.Limits(max_connections=photos + 1, max_keepalive_connections=photos + 1)
+    with (
+        httpx.Client(base_url=url, timeout=60, limits=limits) as client,
+        ThreadPoolExecutor(photos) as users,
+    ):
+        for number in range(rounds):
+            answers = [users.submit(client.post, "/predict", content=photo) for _ in range(photos)]
+            time.sleep(HEAD_START_S)
+            started = time.perf_counter()
+            client.get("/livez").raise_for_status()
+            waited[number] = (time.perf_counter() - started) * 1000
+            for answer in answers:
+                answer.result()
+    return waited
+
+
+def check(blocked: npt.NDArray[np.float64], free: npt.NDArray[np.float64]) -> None:
+    """Raise AssertionError unless /livez waits where handlers compute in the event loop."""
+    assert np.median(blocked) > 2 * np.median(free), "a handler that computes blocks /livez"
+
+
+def run() -> Evidence:
+    """Ask both services whether they are alive while they work on photos."""
+    with Service(NAIVE, "--load", "startup") as naive, Service(REFERENCE) as reference:
+        for service in (naive, reference):  # the first prediction does first-time work
+            livez_while_predicting(service.url, photos=1, rounds=1)
+        blocked = livez_while_predicting(naive.url)
+        free = livez_while_predicting(reference.url)
+    check(blocked, free)
+    return Evidence(
+        shows=_(
+            "{photos} photos came at once. Computed inside an `async def` handler, they made "
+            "/livez wait {blocked:.0f} ms. Computed in other threads, {free:.0f} ms."
+        ).format(photos=PHOTOS, blocked=np.median(blocked), free=np.median(free)),
+        values={
+            _("computed in the event loop"): float(np.median(blocked)),
+            _("computed in worker threads"): float(np.median(free)),
+        },
+        unit="ms",
+    )

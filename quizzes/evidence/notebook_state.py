@@ -1,0 +1,133 @@
+"""Stateful: a cell run twice changes the answer. Resource-intensive: what a kernel holds in memory.
+
+The same photo, the same model. In a notebook's namespace its cells are run in order, then the
+second one again, as happens in every working session. The service is sent the photo twice.
+"""
+
+import subprocess
+import sys
+from io import BytesIO
+
+import httpx2 as httpx
+from PIL import Image
+
+from learner.errors import LearnerError
+from learner.language import _
+from learner.places import ROOT
+from quizzes.evidence.base import Evidence
+from quizzes.evidence.running import REFERENCE, Service
+from service.artifact.manifest import MANIFEST, Manifest
+from service.engines import FORMS, load_engine
+from service.preprocessing import preprocess
+from service.sample_photos import SAMPLE_PHOTOS
+from service.settings import DEFAULT_ARTIFACT
+
+CELLS = (
+    "photo = open_photo()",
+    "width, height = photo.size\n"
+    "photo = photo.crop((width // 4, height // 4, width * 3 // 4, height * 3 // 4))  # its middle",
+    "answer = classify(photo)",
+)
+KERNEL = """
+import sys
+import ipykernel.kernelapp
+import matplotlib.pyplot
+import torch
+import torchvision
+from service.engines import FORMS, load_engine
+from service.preprocessing import preprocess
+
+form, file, photo = sys.argv[1:]
+engine = load_engine(FORMS[form], file, "cpu", 1)
+engine(preprocess(open(photo, "rb").read())[None])
+for line in open("/proc/self/status"):
+    if line.startswith("VmRSS:"):
+        print(int(line.split()[1]) / 1024)
+"""
+"""What a research notebook has in memory after one answer; prints MiB, on Linux."""
+SECONDS = 60
+
+
+def run() -> Evidence:
+    """Answer one photo in a notebook's way and in a service's, and compare the memory of both."""
+    once, twice = notebook_answers()
+    assert once != twice, "running a cell twice changes the answer"
+    service = Service(REFERENCE)
+    try:
+        first, second = (_ask(service.url) for _time in range(2))
+        held = _resident_mib(httpx.get(f"{service.url}/metrics").text)
+    finally:
+        service.kill()
+    assert first == second, "the service answers the same request in the same way"
+    shown = _(
+        "One cell run once more, and the notebook's answer changes from {before} ({p_before:.0%}) "
+        "to {after} ({p_after:.0%}). The service, asked twice, gives the same answer twice."
+    ).format(before=once[0], p_before=once[1], after=twice[0], p_after=twice[1])
+    kernel = _kernel_mib()
+    if kernel is None or held is None:
+        return Evidence(shows=shown)
+    assert kernel > 1.3 * held, "the kernel holds more memory than the service"
+    shown += " " + _(
+        "The kernel, with the packages of the research, holds {kernel:.0f} MiB; "
+        "the service {held:.0f} MiB."
+    ).format(kernel=kernel, held=held)
+    return Evidence(
+        shows=shown,
+        values={_("memory of the kernel"): kernel, _("memory of the service"): held},
+        unit="MiB",
+    )
+
+
+def notebook_answers() -> tuple[tuple[str, float], tuple[str, float]]:
+    """Label and probability after the cells were run in order; and after cells 2 and 3 again."""
+    manifest = Manifest.model_validate_json((DEFAULT_ARTIFACT / MANIFEST).read_bytes())
+    form = FORMS["onnx-fp32"]
+    engine = load_engine(form, DEFAULT_ARTIFACT / form.file, "cpu", 1)
+
+    def classify(photo: Image.Image) -> tuple[str, float]:
+        file = BytesIO()
+        photo.save(file, "PNG")
+        (probabilities,) = engine(preprocess(file.getvalue(), manifest.preprocessing)[None])
+        best = int(probabilities.argmax())
+        return manifest.labels[best], float(probabilities[best])
+
+    namespace = {"open_photo": lambda: Image.open(SAMPLE_PHOTOS[1].path), "classify": classify}
+    answers = []
+    for order in ((0, 1, 2), (1, 2)):
+        for number in order:
+            # Compiled first: Ctrl-C while exec() runs a text ends Python, whoever catches it.
+            exec(compile(CELLS[number], f"cell {number + 1}", "exec"), namespace)
+        answers.append(namespace["answer"])
+    return answers[0], answers[1]  # type: ignore[return-value]
+
+
+def _ask(url: str) -> object:
+    photo = SAMPLE_PHOTOS[1].read()
+    reply = httpx.post(f"{url}/predict", content=photo, timeout=SECONDS).raise_for_status()
+    return reply.json()["predictions"]
+
+
+def _resident_mib(metrics: str) -> float | None:
+    for line in metrics.splitlines():
+        if line.startswith("process_resident_memory_bytes "):
+            return float(line.split()[1]) / 2**20
+    return None  # another system than Linux
+
+
+def _kernel_mib() -> float | None:
+    form = FORMS["eager"]
+    file, photo = DEFAULT_ARTIFACT / form.file, SAMPLE_PHOTOS[1].path
+    if sys.platform != "linux":
+        return None
+    done = subprocess.run(
+        [sys.executable, "-c", KERNEL, form.name, str(file), str(photo)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=SECONDS,
+    )
+    if done.returncode:
+        raise LearnerError(
+            _("The notebook's process failed: {reason}").format(reason=done.stderr.strip()[-300:])
+        )
+    return float(done.stdout)

@@ -1,0 +1,61 @@
+"""Do the service's modules answer as the research notebook does?"""
+
+from io import BytesIO
+
+import numpy as np
+from PIL import Image
+
+from learner.language import _
+from quizzes.evidence.base import Evidence
+from quizzes.evidence.exhibit import AUTHOR, run_cells
+from service.engines.base import Engine, Probabilities
+from service.preprocessing import preprocess
+
+BOUND = 1e-3
+"""Largest difference of a probability that still counts as the same answer."""
+
+
+def as_file(photo: Image.Image) -> bytes:
+    """A photo as the bytes of an image file, without loss (PNG)."""
+    file = BytesIO()
+    photo.save(file, "PNG", compress_level=1)
+    return file.getvalue()
+
+
+def torch_engine() -> Engine:
+    """The model definition with the published weights, run by torch."""
+    from service.engines.torch_module import TorchEngine
+    from service.model_definition import (
+        LITE0,
+        ServingModel,
+        create_model,
+        load_weights,
+        published_lite0_weights,
+    )
+
+    model = create_model(LITE0, 1000)
+    load_weights(model, published_lite0_weights())
+    return TorchEngine(ServingModel(model, mean=(127.0,) * 3, std=(128.0,) * 3), "cpu")
+
+
+def answers(engine: Engine, files: list[bytes]) -> Probabilities:
+    """Preprocess each file and run it through the model alone; float32, files × classes."""
+    return np.concatenate([engine(preprocess(data)[np.newaxis]) for data in files])
+
+
+def run() -> Evidence:
+    """Ask notebook and modules about the same photos."""
+    kernel = run_cells(AUTHOR)
+    notebook = np.array(kernel.names["probabilities"])
+    modules = answers(torch_engine(), [as_file(photo) for photo in kernel.names["photos"]])
+    moved = int((modules.argmax(1) != notebook.argmax(1)).sum())
+    largest = float(np.abs(modules - notebook).max())
+    assert moved == 0, "a first class moved"
+    assert largest < BOUND, "a probability moved"
+    return Evidence(
+        shows=_(
+            "On {all} of {all} photos the first class is the same. "
+            "The largest difference of any probability is {largest:.0e}."
+        ).format(all=len(modules), largest=largest),
+        values={_("photos"): len(modules), _("with another first class"): moved},
+    )

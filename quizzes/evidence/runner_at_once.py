@@ -1,0 +1,57 @@
+"""Do callers of the inference runner get their own answers when all call at once?"""
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+
+from learner.language import _
+from quizzes.evidence.base import Evidence
+from quizzes.evidence.parity import answers, torch_engine
+from quizzes.evidence.shared_state import meet_after
+from service.admission import Admission
+from service.engines.base import Engine, Probabilities
+from service.inference_runner import InferenceRunner
+from service.layout import Layout
+from service.preprocessing import preprocess
+from service.sample_photos import SAMPLE_PHOTOS
+
+SECONDS = 60.0
+"""How long each caller here will wait."""
+
+
+def runner_that_meets(engine: Engine) -> InferenceRunner:
+    """A runner of two threads that wait for each other after each image is preprocessed.
+
+    At every answer, then, two images have been read before either of them goes on.
+    """
+    layout = Layout(workers=2, lanes=2, max_batch=1)
+    # Nobody is refused here: a target of a minute for all.
+    admission = Admission(SECONDS, service_s=0.01, interval_s=0.01, lanes=2)
+    return InferenceRunner(engine, meet_after(preprocess), layout, admission)
+
+
+async def all_at_once(runner: InferenceRunner, files: Sequence[bytes]) -> Probabilities:
+    """Ask for all files, an even number, at the same moment; float32, files × classes."""
+    answered = await asyncio.gather(*(runner.classify(data, SECONDS) for data in files))
+    return np.stack([inference.probabilities for inference in answered])
+
+
+def run() -> Evidence:
+    """Ask for each photo alone, then for all at once."""
+    files = [photo.read() for photo in SAMPLE_PHOTOS] * 2
+    engine = torch_engine()
+    alone = answers(engine, files)
+    runner = runner_that_meets(engine)
+    try:
+        together = asyncio.run(all_at_once(runner, files))
+    finally:
+        runner.close()
+    right = int((together.argmax(1) == alone.argmax(1)).sum())
+    assert right == len(files), "a caller got another's answer"
+    return Evidence(
+        shows=_("Of {all} callers at once, {right} got the answer for their own photo.").format(
+            all=len(files), right=right
+        ),
+        values={_("callers"): len(files), _("with their own answer"): right},
+    )

@@ -1,0 +1,96 @@
+"""What does a notebook do as a script?"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbconvert import PythonExporter
+
+from learner.language import _
+from learner.places import ROOT
+from quizzes.evidence.base import Evidence
+from quizzes.evidence.exhibit import NOTEBOOK, cells
+
+MOST_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a script ended."""
+
+    status: int
+    """Its exit status: 0 if all went well."""
+    line: int
+    """Number of the line of code that it ended in, 1 or more; 0 if it ran through."""
+    error: str
+    """The last line that it printed to stderr."""
+
+
+def as_script() -> str:
+    """The exhibit's code cells, as they stand on the page, in one Python file (by nbconvert)."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
+    exporter = PythonExporter(  # type: ignore[no-untyped-call]
+        exclude_markdown=True, exclude_input_prompt=True
+    )
+    script, _resources = exporter.from_notebook_node(notebook)
+    return str(script)
+
+
+def lines_of_code(script: str) -> list[str]:
+    """Its lines without empty ones and comments."""
+    return [line for line in script.splitlines() if line.strip() and line.strip()[0] != "#"]
+
+
+def run_script(script: str) -> Outcome:
+    """Run it as production would: a process of its own, in an empty folder.
+
+    The repository is on its path, so that it does not end for want of a module.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "research.py"
+        path.write_text(script, encoding="utf-8")
+        ended = subprocess.run(
+            [sys.executable, "-W", "ignore", path.name],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=MOST_SECONDS,
+            check=False,
+        )
+    if ended.returncode == 0:
+        return Outcome(0, 0, "")
+    before = script.splitlines()[
+        : int(re.findall(r'"\S*research\.py", line (\d+)', ended.stderr)[0])
+    ]
+    return Outcome(
+        ended.returncode, len(lines_of_code("\n".join(before))), ended.stderr.splitlines()[-1]
+    )
+
+
+def lines_by_purpose() -> dict[str, int]:
+    """Lines of the exhibit's code by what their cell is for."""
+    counted: dict[str, int] = {}
+    for cell in cells():
+        counted[cell.purpose] = counted.get(cell.purpose, 0) + len(lines_of_code(cell.source))
+    return counted
+
+
+def run() -> Evidence:
+    """Turn the exhibit into a script, run it, and count what its lines are for."""
+    script = as_script()
+    outcome = run_script(script)
+    assert outcome.status != 0, "the script ran through"
+    code = len(lines_of_code(script))
+    return Evidence(
+        shows=_(
+            "The script ended in line {line} of its {all} lines of code, with status {status}: "
+            "{error}. No photo was classified."
+        ).format(line=outcome.line, all=code, status=outcome.status, error=outcome.error),
+        values={_("lines of code"): code, _("the line that it ended in"): outcome.line},
+    )

@@ -1,0 +1,64 @@
+"""What does the mean tell about the slowest answers?"""
+
+import time
+from collections.abc import Callable, Iterable
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from learner.language import _
+from quizzes.evidence.base import Evidence
+from quizzes.evidence.exhibit import AUTHOR, run_cells
+from service.sample_photos import SAMPLE_PHOTOS
+
+TARGET_MS = 50
+CALLS = 100
+EVERY = 50
+"""One photo in so many is as large as a phone's."""
+PHONE = (4000, 3000)
+"""Width and height in pixels of a photo of 12 megapixels."""
+
+
+def uploads(calls: int = CALLS, every: int = EVERY) -> list[bytes]:
+    """Image files as users send them: small photos, and one in `every` straight from a phone."""
+    small = [photo.read() for photo in SAMPLE_PHOTOS]
+    large = BytesIO()
+    with Image.open(BytesIO(small[-1])) as photo:
+        photo.resize(PHONE).save(large, "JPEG", quality=90)
+    return [
+        large.getvalue() if call % every == every // 2 else small[call % len(small)]
+        for call in range(calls)
+    ]
+
+
+def call_times(
+    predict: Callable[[BytesIO], str], files: Iterable[bytes]
+) -> npt.NDArray[np.float64]:
+    """Call `predict` with one file after another; float64, milliseconds of each call."""
+    milliseconds = []
+    for data in files:
+        started = time.perf_counter()
+        predict(BytesIO(data))
+        milliseconds.append((time.perf_counter() - started) * 1000)
+    return np.array(milliseconds)
+
+
+def run() -> Evidence:
+    """Time the exhibit's predict function over a hundred photos, two of them large."""
+    predict = run_cells([*AUTHOR[:-1], "predict"]).predict
+    files = uploads()
+    predict(BytesIO(files[0]))  # first-time work is another story
+    times = call_times(predict, files)
+    mean, p99 = float(times.mean()), float(np.percentile(times, 99))
+    assert p99 >= 2 * mean, "no tail"
+    return Evidence(
+        shows=_(
+            "The mean of {calls} calls is {mean:.0f} ms, and p99 is {p99:.0f} ms: "
+            "{ratio:.1f} times the mean."
+        ).format(calls=len(times), mean=mean, p99=p99, ratio=p99 / mean),
+        values={_("mean"): mean, _("median"): float(np.median(times)), "p99": p99},
+        unit="ms",
+        target=TARGET_MS,
+    )

@@ -1,0 +1,134 @@
+"""A bundle that was changed on the way: what loads it without a word, and what refuses it."""
+
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from learner.artifact import bundle
+from learner.processes import Program
+from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, digest_line
+from service.artifact.verify import sha256, verify
+from service.engines import FORMS, load_engine
+from service.errors import StartupError
+from service.preprocessing import preprocess
+
+MODEL = FORMS["onnx-fp32"].file
+CLASS = "banana"
+Tamper = Callable[[Path], None]
+"""Changes something in a copy of the bundle."""
+
+
+@contextmanager
+def copy_of_bundle(tamper: Tamper | None = None) -> Iterator[Path]:
+    """A copy of the bundle in a temporary folder, with something changed in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "bundle"
+        shutil.copytree(bundle().path, copy)
+        if tamper is not None:
+            tamper(copy)
+        yield copy
+
+
+def flip_bit(path: Path, byte: int, bit: int) -> None:
+    """Invert one bit of a file: bit 0–7 of the byte at that offset."""
+    with path.open("r+b") as file:
+        file.seek(byte)
+        value = file.read(1)[0]
+        file.seek(byte)
+        file.write(bytes([value ^ 1 << bit]))
+
+
+def replace_text(path: Path, old: str, new: str) -> None:
+    """Replace the first `old` in a text file, as an editor would."""
+    text = path.read_text("utf-8")
+    assert old in text, f"{path.name} contains {old}"
+    path.write_text(text.replace(old, new, 1), "utf-8")
+
+
+def sign_again(copy: Path) -> None:
+    """Record the digest of a changed manifest, as somebody would who replaces all of a bundle."""
+    (copy / MANIFEST_DIGEST).write_bytes(digest_line(sha256(copy / MANIFEST)))
+
+
+def refusal(tamper: Tamper) -> str | None:
+    """What `verify` says to a copy of the bundle that `tamper` has changed; None if it accepts."""
+    with copy_of_bundle(tamper) as copy:
+        return said_of(copy)
+
+
+def said_of(copy: Path, expected_digest: str | None = None) -> str | None:
+    """What `verify` says to a folder, in its one line; None if it accepts it.
+
+    Args:
+        copy: the folder.
+        expected_digest: SHA-256 that the manifest must have, from a source that is trusted.
+    """
+    try:
+        verify(copy, expected_digest)
+    except StartupError as error:
+        return shorten(str(error), copy)
+    return None
+
+
+def start_with(tamper: Tamper) -> tuple[int | None, list[str]]:
+    """Start the real service with a changed copy: its exit status, and all that it printed."""
+    with copy_of_bundle(tamper) as copy:
+        command = [sys.executable, "-m", "service.inference_service", "--port", "0"]
+        with Program([*command, "--artifact", str(copy)]) as service:
+            status = service.wait(60)
+        # `Program` has ended: all of its lines are here.
+        return status, [shorten(line.text, copy) for line in service.lines]
+
+
+def shorten(text: str, copy: Path) -> str:
+    """Without what differs from machine to machine: the folder, and the digits of digests."""
+    return re.sub(r"[0-9a-f]{64}", "…", text.replace(f"{copy}/", "").replace(str(copy), "bundle"))
+
+
+def loads_without_error(seed: int) -> bool:
+    """Whether ONNX Runtime loads the model with one bit flipped, at a random place."""
+    random = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(shutil.copy(bundle().path / MODEL, folder))
+        flip_bit(path, int(random.integers(path.stat().st_size)), int(random.integers(8)))
+        try:
+            load_engine(FORMS["onnx-fp32"], path, "cpu", 1)
+        except Exception:  # whatever the runtime trips over
+            return False
+    return True
+
+
+def top_bit_of_a_bias(path: Path) -> tuple[int, int]:
+    """Where the highest exponent bit of the bias of `CLASS` is in an ONNX file: byte and bit.
+
+    Turned on, it makes the number about 10³⁸ times as large.
+    """
+    import onnx  # only here: a lesson's other cells need not wait for it
+
+    graph = onnx.load(path).graph
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    bias = tensors["model.classifier.bias"]
+    number = bundle().manifest.labels.index(CLASS)
+    assert 0 < bias[number] < 2, "positive, and its highest exponent bit is off"
+    start = path.read_bytes().find(bias.tobytes())
+    assert start >= 0, "the bias is stored as it is"
+    return start + number * bias.itemsize + 3, 6  # little-endian: the last byte has the sign first
+
+
+def first_classes(model: Path) -> dict[str, tuple[str, float]]:
+    """Golden photo → label and probability of the most probable class."""
+    whole = bundle()
+    engine = load_engine(FORMS["onnx-fp32"], model, "cpu", 1)
+    found = {}
+    for photo in whole.manifest.forms["onnx-fp32"].golden:
+        pixels = preprocess((whole.path / photo).read_bytes(), whole.manifest.preprocessing)
+        (probabilities,) = engine(pixels[None])
+        best = int(probabilities.argmax())
+        found[Path(photo).stem] = (whole.manifest.labels[best], float(probabilities[best]))
+    return found

@@ -1,0 +1,209 @@
+"""The author's check of all questions: what it finds would mislead a learner, or tell too much."""
+
+import importlib
+import importlib.util
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import read_po
+
+from learner.errors import LearnerError
+from learner.language import CATALOGUES, LANGUAGES
+from quizzes import experiments, schema
+from quizzes.questions import (
+    FOLDER,
+    Entry,
+    One,
+    Question,
+    all_questions,
+    messages,
+    option_order,
+    read_file,
+)
+from quizzes.sections import cells
+
+LESSONS = FOLDER.parent.parent / "notebooks" / "en"
+ASKED = re.compile(r"""\bask\(\s*["']([^"']*)["']""")
+ASKED_AGAIN = re.compile(r"""\bask_again\(\s*["']([^"']*)["'],\s*(\d+)""")
+MOST_SECONDS = 20.0
+MOST_OF_ONE = 0.6
+"""No position may hold a larger share of the right options, and being the longest option may not be
+right in a larger share of the questions: whoever knows nothing should not do better than chance."""
+FEW = 6
+"""Of fewer questions, shares say nothing."""
+TELLING = re.compile(r"(^|-)(correct|right|wrong|incorrect|true|false|distractor)(-|$)")
+
+
+def lint() -> Iterator[str]:
+    """Every problem but those that only running the experiments can show; a line each."""
+    broken = list(_files())
+    yield from broken
+    if broken:
+        return
+    entries = list(all_questions().values())
+    yield from _schema()
+    for entry in entries:
+        yield from _link(entry)
+        yield from _experiment(entry)
+        yield from _telling_ids(entry.question)
+    yield from _asked(entries)
+    yield from spread([entry.question for entry in entries])
+    yield from _translations()
+
+
+def experiments_of(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Each experiment once, with the first question that names it."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        found.setdefault(entry.question.evidence, entry)
+    return found
+
+
+def run_experiment(entry: Entry) -> Iterator[str]:
+    """The problems that running a question's experiment shows."""
+    name = entry.question.evidence
+    limit = MOST_SECONDS * _crowded()
+    started = time.monotonic()
+    try:
+        found = experiments.run(entry)
+    except LearnerError as error:
+        yield f"evidence {name}: {error}"
+        return
+    seconds = time.monotonic() - started
+    if seconds > max(limit, MOST_SECONDS * _crowded()):
+        yield f"evidence {name}: took {seconds:.0f} s, more than {MOST_SECONDS:.0f}"
+    if not found.shows:
+        yield f"evidence {name}: says nothing"
+
+
+def _crowded() -> float:
+    """How many programs want each core: the bound is for a machine that does nothing else."""
+    if not hasattr(os, "getloadavg"):
+        return 1.0
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def _files() -> Iterator[str]:
+    seen: dict[str, str] = {}
+    for path in sorted(FOLDER.glob("*.toml")):
+        try:
+            file = read_file(path)
+        except ValueError as error:
+            yield str(error)
+            continue
+        for question in file.questions:
+            if question.id in seen:
+                yield f"{path.name}: question {question.id} is in {seen[question.id]}, too"
+            seen[question.id] = path.name
+
+
+def _schema() -> Iterator[str]:
+    path = schema.PUBLISHED
+    if not path.exists() or path.read_text(encoding="utf-8") != schema.schema():
+        yield f"{path.name} is not current: python -m quizzes schema"
+
+
+def _link(entry: Entry) -> Iterator[str]:
+    path = LESSONS / f"{entry.notebook}.ipynb"
+    kinds = {cell["id"]: cell["cell_type"] for cell in cells(path)}
+    section = entry.question.section
+    if not kinds:
+        yield f"question {entry.question.id}: there is no notebook {entry.notebook}"
+    elif kinds.get(section) != "markdown":
+        yield f"question {entry.question.id}: {entry.notebook} has no section {section}"
+
+
+def _experiment(entry: Entry) -> Iterator[str]:
+    name = f"quizzes.evidence.{entry.question.evidence}"
+    if importlib.util.find_spec(name) is None:
+        yield f"question {entry.question.id}: there is no experiment {entry.question.evidence}"
+    elif not callable(getattr(importlib.import_module(name), "run", None)):
+        yield f"question {entry.question.id}: {name} has no function run"
+
+
+def _telling_ids(question: Question) -> Iterator[str]:
+    for key in option_order(question):
+        if TELLING.search(key):
+            yield f"question {question.id}: the id {key} may tell the answer; export shows it"
+
+
+def _asked(entries: list[Entry]) -> Iterator[str]:
+    """Each question is asked by a lesson, and nothing else is (ask_again may ask them all)."""
+    lessons: dict[str, set[str]] = {}
+    for entry in entries:
+        lessons.setdefault(entry.lesson, set()).add(entry.question.id)
+    names: set[str] = set().union(*lessons.values())
+    asked: set[str] = set()
+    for path in sorted(LESSONS.glob("*.ipynb")):
+        for cell in cells(path):
+            if cell["cell_type"] != "code":
+                continue
+            found = set(ASKED.findall(cell["source"]))
+            for lesson, count in ASKED_AGAIN.findall(cell["source"]):
+                if lesson not in lessons:
+                    yield f"{path.name}: cell {cell['id']} asks of {lesson}, which has no questions"
+                elif int(count) >= len(lessons[lesson]):
+                    found |= lessons[lesson]
+            asked |= found
+            for name in sorted(found - names):
+                yield f"{path.name}: cell {cell['id']} asks {name}, which is no question"
+    for name in sorted(names - asked):
+        yield f"question {name}: no lesson asks it"
+
+
+def spread(questions: Iterable[Question]) -> Iterator[str]:
+    """Whether the place or the length of an option tells that it is right."""
+    ones = [question for question in questions if isinstance(question, One)]
+    if len(ones) < FEW:
+        return
+    for what, order in (("in its file", _file_order), ("as exported", option_order)):
+        places = Counter(order(question).index(_right(question)) for question in ones)
+        place, most = places.most_common(1)[0]
+        if most > MOST_OF_ONE * len(ones):
+            yield f"the right option is number {place + 1} {what}, {most} of {len(ones)} times"
+    longest = sum(_is_longest(question) for question in ones)
+    if longest > MOST_OF_ONE * len(ones):
+        yield f"the right option is the longest in {longest} of {len(ones)} questions"
+
+
+def _file_order(question: One) -> list[str]:
+    return [option.id for option in question.options]
+
+
+def _right(question: One) -> str:
+    return next(option.id for option in question.options if option.correct)
+
+
+def _is_longest(question: One) -> bool:
+    right = next(len(option.text) for option in question.options if option.correct)
+    return all(len(option.text) < right for option in question.options if not option.correct)
+
+
+def _translations() -> Iterator[str]:
+    for code in LANGUAGES:
+        path = CATALOGUES / f"{code}.po"
+        if code == "en":
+            continue
+        if not path.exists():
+            yield f"{code}: there is no catalogue"
+            continue
+        catalogue = _catalogue(path, code)
+        missing = [
+            context
+            for context, text in messages()
+            if (message := catalogue.get(text, context)) is None
+            or not message.string
+            or message.fuzzy
+        ]
+        if missing:
+            yield f"{code}: {len(missing)} texts are not translated, first {missing[0]}"
+
+
+def _catalogue(path: Path, code: str) -> Catalog:
+    with path.open("rb") as file:
+        return read_po(file, locale=code)

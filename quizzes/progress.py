@@ -1,0 +1,113 @@
+"""The learner's progress: every attempt, in their folder; all else is computed from that."""
+
+import random
+import time
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+
+from learner.errors import LearnerError
+from learner.folder import folder, read_json, write_json
+from learner.language import _
+from quizzes.engine import Verdict
+from quizzes.questions.models import Answer, Slug, Strict
+
+FILE = "quiz.json"
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Attempt(Strict):
+    """One answer to one question, and what it was worth."""
+
+    question: Slug
+    answer: Annotated[Answer, BeforeValidator(lambda a: tuple(a) if isinstance(a, list) else a)]
+    points: float = Field(ge=0, le=1)
+    correct: bool
+    misconceptions: Annotated[
+        tuple[str, ...], BeforeValidator(lambda a: tuple(a) if isinstance(a, list) else a)
+    ] = ()
+    at: str = Field(description="UTC, as 2026-11-22T08:30:00Z.")
+
+    @property
+    def time(self) -> datetime:
+        """When it was."""
+        return datetime.strptime(self.at, TIME).replace(tzinfo=UTC)
+
+    @field_validator("at")
+    @classmethod
+    def _is_a_time(cls, text: str) -> str:
+        datetime.strptime(text, TIME)
+        return text
+
+
+class Progress(Strict):
+    """The content of the file."""
+
+    version: Literal[1] = 1
+    seed: int = Field(0, description="Shuffles this learner's options.")
+    attempts: list[Attempt] = Field(default_factory=list)
+
+    def of(self, question: str) -> list[Attempt]:
+        """The attempts at one question, the oldest first."""
+        return [attempt for attempt in self.attempts if attempt.question == question]
+
+
+def load() -> Progress:
+    """What is in the learner's folder. A file that cannot be used is kept aside, with a line."""
+    content = read_json(FILE)
+    if not content:
+        return Progress()
+    try:
+        return Progress.model_validate(content)
+    except ValidationError:
+        path = folder() / FILE
+        aside = _set_aside("damaged")
+        print(
+            _("{file} was damaged. It is kept as {aside}; a new one begins here.").format(
+                file=path.name, aside=aside
+            )
+        )
+        return Progress()
+
+
+def record(question: str, answer: Answer, verdict: Verdict) -> None:
+    """Add an attempt.
+
+    Raises:
+        LearnerError: the folder cannot be written to.
+    """
+    before = load()
+    attempt = Attempt(
+        question=question,
+        answer=answer,
+        points=verdict.points,
+        correct=verdict.correct,
+        misconceptions=verdict.misconceptions,
+        at=datetime.now(UTC).strftime(TIME),
+    )
+    seed = before.seed or random.SystemRandom().randrange(1, 2**31)
+    after = Progress(seed=seed, attempts=[*before.attempts, attempt])
+    write_json(FILE, after.model_dump(mode="json"))
+
+
+def reset() -> str | None:
+    """Begin anew. The old file is kept under the name that is returned; None if there was none."""
+    return _set_aside("reset") if (folder() / FILE).exists() else None
+
+
+def _set_aside(why: str) -> str:
+    path = folder() / FILE
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.stem}.{why}-{stamp}{path.suffix}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.stem}.{why}-{stamp}-{number}{path.suffix}")
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise LearnerError(
+            _("Cannot rename {path}: {reason}").format(path=path, reason=error.strerror)
+        ) from None
+    return aside.name

@@ -1,0 +1,192 @@
+"""The questions: read from the TOML files beside this one, in the learner's language."""
+
+import difflib
+import functools
+import random
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from learner.errors import LearnerError
+from learner.language import _, pgettext
+from quizzes.questions.models import (
+    Answer,
+    Choice,
+    Number,
+    One,
+    Order,
+    Question,
+    QuestionFile,
+    Several,
+    Step,
+)
+
+__all__ = [
+    "Answer",
+    "Choice",
+    "Entry",
+    "Number",
+    "One",
+    "Order",
+    "Question",
+    "QuestionFile",
+    "Several",
+    "Step",
+    "all_questions",
+    "find",
+    "messages",
+    "option_order",
+    "read_file",
+    "translated",
+]
+
+FOLDER = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A question and where it belongs."""
+
+    lesson: str
+    """The file's: what its score counts for."""
+    question: Question
+
+    @property
+    def link(self) -> str:
+        """The section that proves it, as lessons link to each other."""
+        return f"{self.notebook}.ipynb#cell-id={self.question.section}"
+
+    @property
+    def notebook(self) -> str:
+        """The notebook of that section, without .ipynb."""
+        return self.question.notebook or self.lesson
+
+
+def read_file(path: Path) -> QuestionFile:
+    """One file of questions.
+
+    Raises:
+        ValueError: it is no TOML, or not as the schema says; the message names file and place.
+    """
+    try:
+        return QuestionFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ValueError(f"{path.name}: {place}: {first['msg']}") from None
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{path.name}: {error}") from None
+
+
+def all_questions(folder: Path | None = None) -> dict[str, Entry]:
+    """Id → question, in the order of the lessons, the lecture's first; untranslated.
+
+    Raises:
+        LearnerError: a file cannot be used; `python -m quizzes lint` says more.
+    """
+    paths = sorted((folder or FOLDER).glob("*.toml"))
+    return dict(_read_all(tuple((path, path.stat().st_mtime_ns) for path in paths)))
+
+
+@functools.lru_cache(maxsize=8)
+def _read_all(stamped: tuple[tuple[Path, int], ...]) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for path, _changed in stamped:
+        try:
+            file = read_file(path)
+        except ValueError as error:
+            raise LearnerError(
+                _("A file of questions cannot be used: {reason}").format(reason=error)
+            ) from None
+        for question in file.questions:
+            found.setdefault(question.id, Entry(file.lesson, question))
+    return found
+
+
+def find(name: str) -> Entry:
+    """The question with that id, in the learner's language.
+
+    Raises:
+        LearnerError: there is none.
+    """
+    questions = all_questions()
+    if name in questions:
+        return translated(questions[name])
+    near = difflib.get_close_matches(name, questions, n=1, cutoff=0)
+    raise LearnerError(
+        _(
+            'There is no question "{name}". The nearest is "{near}"; all are listed by: {how}'
+        ).format(name=name, near=near[0] if near else "", how="python -m quizzes export")
+    )
+
+
+def option_order(question: Question, seed: str = "") -> list[str]:
+    """The ids of its options, shuffled by `seed`; an order to be found is never shown.
+
+    The same seed gives the same order, on every machine and Python.
+    """
+    if isinstance(question, Number):
+        return []
+    right = [option.id for option in question.options]
+    shuffled = list(right)
+    generator = random.Random(f"{seed}/{question.id}")
+    generator.shuffle(shuffled)
+    while isinstance(question, Order) and shuffled == right:
+        generator.shuffle(shuffled)
+    return shuffled
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """(context, text) of all that a translator has to translate, for `pgettext(context, text)`.
+
+    The context is `quiz/<question id>/<field>`; fields are `text`, `unit`, `feedback_right`,
+    `feedback_wrong`, `feedback_low`, `feedback_high`, `option/<id>` and `option/<id>/feedback`.
+    """
+    for entry in all_questions().values():
+        for field, text in _fields(entry.question):
+            yield f"quiz/{entry.question.id}/{field}", text
+
+
+def translated(entry: Entry) -> Entry:
+    """The same in the learner's language."""
+    question = entry.question
+
+    def words(field: str, text: str) -> str:
+        return pgettext(f"quiz/{question.id}/{field}", text)
+
+    changes: dict[str, object] = {
+        field: words(field, text) for field, text in _fields(question) if "/" not in field
+    }
+    if not isinstance(question, Number):
+        changes["options"] = [
+            option.model_copy(
+                update={
+                    "text": words(f"option/{option.id}", option.text),
+                    "feedback": option.feedback
+                    and words(f"option/{option.id}/feedback", option.feedback),
+                }
+            )
+            for option in question.options
+        ]
+    return Entry(entry.lesson, question.model_copy(update=changes))
+
+
+def _fields(question: Question) -> Iterator[tuple[str, str]]:
+    for field in (
+        "text",
+        "unit",
+        "feedback_right",
+        "feedback_wrong",
+        "feedback_low",
+        "feedback_high",
+    ):
+        if text := getattr(question, field, ""):
+            yield field, text
+    if not isinstance(question, Number):
+        for option in question.options:
+            yield f"option/{option.id}", option.text
+            if option.feedback:
+                yield f"option/{option.id}/feedback", option.feedback

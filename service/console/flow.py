@@ -1,0 +1,195 @@
+"""The flow of a deployment as a state machine: lines of a service's log in, steps and times out.
+
+Nothing here starts, waits or sends: whoever drives it says what happened, and when.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Phase = Literal["idle", "starting", "serving", "recovering", "stopping", "stopped", "refused"]
+State = Literal["waiting", "running", "done", "failed"]
+
+STEPS = ("start", "verify", "match", "load", "warm-up", "replay", "ready", "photos", "stop")
+"""Those of the reference service, in the order in which they happen."""
+NAIVE_STEPS = ("start", "ready", "photos", "stop")
+"""A service that checks nothing and loads its weights when a request comes."""
+
+_LOGGED = re.compile(
+    r"\b(verify|match|load|warm-up|replay|ready)\s.*?(?:· ([\d.]+) (ms|s)\b|$)", re.DOTALL
+)
+_NAIVE_READY = "Uvicorn running on "
+_URL = re.compile(r"https?://[^\s)]+")
+_BEFORE_VERIFY = ("cannot listen", "setting ")
+"""How a refusal begins that comes before the first step that is logged."""
+_POLLING = re.compile(r'"(GET|HEAD) /(metrics|artifact|readyz|livez|console\S*)\b')
+
+
+@dataclass(slots=True)
+class Step:
+    """One step, and how long it took."""
+
+    id: str
+    state: State = "waiting"
+    ms: float | None = None
+
+
+@dataclass(slots=True)
+class Flow:
+    """One run of a service, from the press of the button to its end.
+
+    All times `at` are seconds on one clock of the caller's choice.
+    """
+
+    names: tuple[str, ...] = STEPS
+    phase: Phase = "idle"
+    steps: list[Step] = field(init=False)
+    url: str | None = None
+    """Where the service listens, once it is ready."""
+    error: str | None = None
+    """The reason that a service gave for not starting."""
+    ready_s: float | None = None
+    """Seconds from the start of the process until it was ready."""
+    first_s: float | None = None
+    """Seconds from the press of the button until the first prediction."""
+    _begun: float = 0.0
+    _mark: float = 0.0
+    """When the step that is under way began."""
+
+    def __post_init__(self) -> None:
+        self.steps = [Step(name) for name in self.names]
+
+    def begin(self, at: float, *, again: bool = False) -> None:
+        """The process is being started; `again`: by its supervisor, after it died."""
+        self.steps = [Step(name) for name in self.names]
+        self.phase = "recovering" if again else "starting"
+        self.url = self.error = self.ready_s = self.first_s = None
+        self._begun = self._mark = at
+        self._step("start").state = "running"
+
+    def line(self, at: float, text: str) -> None:
+        """The service wrote a line. A step is logged when it is done."""
+        if text.startswith("error: "):
+            self.error = text.removeprefix("error: ")
+            return
+        found = _LOGGED.search(text)
+        if self.phase not in ("starting", "recovering"):
+            return
+        if found:
+            name, amount, unit = found.groups()
+        elif _NAIVE_READY in text:
+            name, amount, unit = "ready", None, None
+        else:
+            return
+        if name not in self.names or self._step(name).state == "done":
+            return
+        took = None
+        if amount is not None:
+            took = float(amount) * (1000 if unit == "s" else 1)
+        if name == "ready":
+            url = _URL.search(text)
+            if url is None:
+                return
+            self.url = url.group()
+            self.ready_s = took / 1000 if took is not None else at - self._begun
+            took = None  # it is the sum of all steps, not the time of this one
+        position = self.names.index(name)
+        open_steps = [step for step in self.steps[:position] if step.state != "done"]
+        for step in open_steps:  # in practice: the start of the process, up to its first line
+            self._finish(step, max(at, self._mark) - (took or 0) / 1000)
+        self._finish(self._step(name), at, took)
+        if name == "ready":
+            self.phase = "serving"
+        else:
+            self.steps[position + 1].state = "running"
+
+    def photos(self, at: float) -> None:
+        """The first of the real photos is about to be sent."""
+        self._mark = at
+        step = self._step("photos")
+        step.state, step.ms = "running", None
+
+    def answered(self, at: float) -> None:
+        """A photo was answered."""
+        if self.first_s is None:
+            self.first_s = at - self._begun
+
+    def photos_done(self, at: float) -> None:
+        """All photos were answered."""
+        self._finish(self._step("photos"), at)
+
+    def stop(self, at: float) -> None:
+        """The service was asked to stop."""
+        self.phase = "stopping"
+        self._mark = at
+        for step in self.steps:
+            if step.state == "running":
+                step.state = "failed" if step.id != "photos" else "done"
+        self._step("stop").state = "running"
+
+    def ended(self, at: float) -> None:
+        """The process is gone, as asked or not."""
+        if self.phase == "stopping":
+            self._finish(self._step("stop"), at)
+            self.phase = "stopped"
+            return
+        self.phase = "refused" if self.url is None else "stopped"
+        early = (self.error or "").startswith(_BEFORE_VERIFY)
+        if self.error and not early and self.lit == "start" and "verify" in self.names:
+            self._step(
+                "start"
+            ).state = "done"  # a step is logged when it is done, not when it fails
+            self._step("verify").state = "running"
+        for step in self.steps:
+            if step.state == "running":
+                step.state = "failed"
+
+    @property
+    def busy(self) -> bool:
+        """Whether a step is under way, so that the button must wait."""
+        return any(step.state == "running" for step in self.steps)
+
+    @property
+    def lit(self) -> str | None:
+        """The step whose code runs now."""
+        return next((step.id for step in self.steps if step.state == "running"), None)
+
+    def snapshot(self) -> dict[str, Any]:
+        """What the front end shows, as JSON."""
+        return {
+            "phase": self.phase,
+            "busy": self.busy,
+            "lit": self.lit,
+            "steps": [
+                {"id": step.id, "state": step.state, "ms": step.ms and round(step.ms, 1)}
+                for step in self.steps
+            ],
+            "url": self.url,
+            "ready_s": self.ready_s and round(self.ready_s, 2),
+            "first_s": self.first_s and round(self.first_s, 2),
+        }
+
+    def _step(self, name: str) -> Step:
+        return self.steps[self.names.index(name)]
+
+    def _finish(self, step: Step, at: float, took_ms: float | None = None) -> None:
+        step.state = "done"
+        step.ms = (at - self._mark) * 1000 if took_ms is None else took_ms
+        step.ms = max(step.ms, 0.0)
+        self._mark = max(at, self._mark)
+
+
+def kind_of(text: str) -> str:
+    """How the terminal colours a line: "error", "warning", "step", "request", "quiet"."""
+    if text.startswith(("error: ", "Traceback")) or " ERROR " in text:
+        return "error"
+    if " WARNING " in text:
+        return "warning"
+    if "HTTP/1.1" in text:
+        return "request"
+    return "step" if _LOGGED.search(text) or _NAIVE_READY in text else "quiet"
+
+
+def is_polling(text: str) -> bool:
+    """Whether a log line is about a look at the service, which the terminal leaves out."""
+    return bool(_POLLING.search(text))

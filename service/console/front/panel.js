@@ -1,0 +1,34 @@
+import { el, followTheme, speaker } from "./basics.js";
+import { codePane } from "./code_pane.js";
+import { controls } from "./controls.js";
+import { inspector } from "./inspector.js";
+import { terminal } from "./terminal.js";
+import { trial } from "./trial.js";
+
+/**
+ * Put a panel into `place`.
+ *
+ * `link` is what it shows and whom it tells: `home` ("lab", "console", "recording"), `get(name)`,
+ * `on(name, listener)`, `send(message, bytes)`. Returns a function that takes the panel away.
+ */
+export function mountPanel(place, link) {
+  const say = speaker(link.get("texts"));
+  const banner = link.get("banner");
+  const root = el("div", {
+    class: "workshop-panel", role: "region", "aria-label": say("panel"), "data-home": link.home,
+    lang: link.get("language") ?? "en",
+    "data-lm-suppress-shortcuts": "true", // JupyterLab: keys pressed in here are for the panel
+  });
+  root.append(
+    banner ? el("p", { class: "banner" }, say(banner.key, banner.values)) : "",
+    controls(link, say),
+    el("div", { class: "panes" },
+      codePane(link, say), terminal(link, say), inspector(link, say), trial(link, say)),
+  );
+  const stopFollowing = followTheme(root);
+  place.append(root);
+  return () => {
+    stopFollowing();
+    root.remove();
+  };
+}

@@ -1,0 +1,87 @@
+"""What the inspector shows, out of what the service answers on /artifact and /metrics."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+def artifact_summary(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer of GET /artifact, without what would fill pages (labels, golden answers)."""
+    match, settings = answer["environment_match"], answer["preprocessing"]
+    mean, std = answer["architecture"]["mean"], answer["architecture"]["std"]
+    return {
+        "name": answer["name"],
+        "version": answer["version"],
+        "digest": answer["digest"][:12],
+        "form": answer["form"],
+        "engine": answer["engine"],
+        "precision": answer["precision"],
+        "device": answer["device"],
+        "threads": answer["threads"],
+        "lanes": answer["lanes"],
+        "input": f"{answer['input']['dtype']} [{', '.join(map(str, answer['input']['shape']))}]",
+        "preprocessing": {
+            "resize": settings["resize"],
+            "crop": settings["crop"],
+            "interpolation": settings["interpolation"],
+        },
+        "normalisation": {"mean": _same_or_all(mean), "std": _same_or_all(std)},
+        "matches": match["matches"],
+        "differences": "; ".join(match["differences"]),
+        "startup_ms": {name: round(ms) for name, ms in answer["startup_ms"].items()},
+        "loaded": answer["forms"][answer["form"]]["file"],
+        "files": [
+            {
+                "name": name,
+                "bytes": file["bytes"],
+                "sha256": file["sha256"],
+                "verified": answer["verified"].get(name) == file["sha256"],
+            }
+            for name, file in answer["files"].items()
+        ],
+    }
+
+
+def _same_or_all(values: list[float]) -> str:
+    distinct = sorted(set(values))
+    return f"{distinct[0]:g}" if len(distinct) == 1 else ", ".join(f"{one:g}" for one in values)
+
+
+def metrics_summary(text: str) -> dict[str, Any]:
+    """The answer of GET /metrics: requests by outcome, latency quantiles in ms, memory in MB."""
+    outcomes: dict[str, int] = {}
+    buckets: list[tuple[float, float]] = []
+    memory = 0.0
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "inference_requests_total":
+                outcomes[sample.labels["outcome"]] = int(sample.value)
+            elif sample.name == "inference_latency_seconds_bucket":
+                buckets.append((float(sample.labels["le"]), sample.value))
+            elif sample.name == "process_resident_memory_bytes":
+                memory = sample.value
+    return {
+        "answered": outcomes.get("answered", 0),
+        "failed": outcomes.get("failed", 0) + outcomes.get("left", 0),
+        "refused": outcomes.get("refused", 0) + outcomes.get("expired", 0),
+        "p50_ms": bucket_quantile(buckets, 0.5),
+        "p99_ms": bucket_quantile(buckets, 0.99),
+        "memory_mb": round(memory / 1e6),
+    }
+
+
+def bucket_quantile(buckets: list[tuple[float, float]], share: float) -> float | None:
+    """The upper end, in ms, of the bucket in which that share of all requests is reached.
+
+    A bucket says no more than that. `buckets` are (upper end in s, cumulative count), the last one
+    infinite. None, if nothing was counted, or if it lies over the last finite end.
+    """
+    if not buckets or not buckets[-1][1]:
+        return None
+    wanted = share * buckets[-1][1]
+    for (_, below), (end, count) in pairwise([(0.0, 0.0), *buckets]):
+        if below < wanted <= count:
+            return end * 1000 if end != float("inf") else None
+    return None

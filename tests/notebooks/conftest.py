@@ -1,0 +1,67 @@
+"""What is built once for all tests of pages: a site and decks, of small lessons and of the real."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from learner.language import LANGUAGES
+from notebooks.publishing import site, slides
+from notebooks.publishing.lessons import NOTEBOOKS, lessons
+from tests.notebooks import small_lessons
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session", params=["small", "real"])
+def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of lessons in several languages."""
+    if request.param == "real":
+        return NOTEBOOKS
+    return small_lessons.write(tmp_path_factory.mktemp("lessons"))
+
+
+@pytest.fixture(scope="session")
+def built_site(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of these lessons, with the outputs that they have."""
+    output = tmp_path_factory.mktemp("site")
+    site.build(output, stored=True, notebooks=source)
+    return output
+
+
+@pytest.fixture(scope="session")
+def decks(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The slides of these lessons in every language."""
+    output = tmp_path_factory.mktemp("slides")
+    for code in LANGUAGES:
+        if lessons(code, source):
+            slides.build(output, code, stored=True, notebooks=source)
+    return output
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A real browser."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+def loaded_from_elsewhere(page: Any) -> list[str]:
+    """The addresses that a page asks for besides its own files; the list grows as it loads."""
+    asked: list[str] = []
+
+    def note(request: Any) -> None:
+        if not request.url.startswith(("file:", "data:", "about:", "blob:")):
+            asked.append(request.url)
+
+    page.on("request", note)
+    return asked

@@ -1,0 +1,249 @@
+"""The rules that every lesson keeps. Each function yields what is against one of them, in words."""
+
+import ast
+import re
+import statistics
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from notebooks.publishing.lessons import Lesson
+from notebooks.publishing.rendering import has_maths
+from tools.execute_lessons import digest
+
+MOST_LINES, MEDIAN_LINES = 25, 8
+MOST_WORDS, MOST_WORDS_AT_THE_ENDS = 60, 150
+MOST_MEASURED = 0.3
+EXEMPT = "nbval-ignore-output"
+_IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+
+
+def code_cells(lesson: Lesson) -> list[Any]:
+    """The cells that run."""
+    return [cell for cell in lesson.notebook.cells if cell.cell_type == "code"]
+
+
+def was_run_in_order(lesson: Lesson) -> Iterator[str]:
+    """Every code cell was run, once, from the top, and none failed."""
+    for count, cell in enumerate(code_cells(lesson), 1):
+        if cell.execution_count != count:
+            yield f"{cell.id} is run {cell.execution_count}, not {count}"
+        for output in cell.outputs:
+            if output.output_type == "error":
+                yield f"{cell.id} failed: {output.evalue}"
+
+
+def outputs_are_of_this_source(lesson: Lesson) -> Iterator[str]:
+    """No code cell was changed after it was run."""
+    for cell in code_cells(lesson):
+        if cell.metadata.get("executed") != digest(cell.source):
+            yield f"{cell.id} has outputs of another source: run tools/execute_lessons.py"
+
+
+def code_is_short(lesson: Lesson) -> Iterator[str]:
+    """A cell is read at a glance."""
+    lengths = {cell.id: len(cell.source.splitlines()) for cell in code_cells(lesson)}
+    if (median := statistics.median(lengths.values())) > MEDIAN_LINES:
+        yield f"the median code cell has {median} lines"
+    yield from (f"{name} has {n} lines" for name, n in lengths.items() if n > MOST_LINES)
+
+
+def prose_is_short(lesson: Lesson) -> Iterator[str]:
+    """Between two code cells there is little to read."""
+    runs: list[list[Any]] = [[]]
+    for cell in lesson.notebook.cells:
+        if cell.cell_type == "code":
+            runs.append([])
+        else:
+            runs[-1].append(cell)
+    for number, run in enumerate(runs):
+        at_an_end = number in (0, len(runs) - 1)
+        count = sum(len(words(cell.source)) for cell in run)
+        if count > (MOST_WORDS_AT_THE_ENDS if at_an_end else MOST_WORDS):
+            yield f"{run[0].id} and what follows it have {count} words"
+
+
+def words(markdown: str) -> list[str]:
+    """What counts as prose: no headings, no pictures, no targets of links."""
+    text = re.sub(r"^#+ .*$", "", markdown, flags=re.MULTILINE)
+    text = _LINK.sub(r"\1", _IMAGE.sub("", text))
+    return [part for part in text.split() if re.search(r"\w", part)]
+
+
+def exemptions_are_few_and_reasoned(lesson: Lesson) -> Iterator[str]:
+    """Outputs that are not compared are those of measurements, and each says why."""
+    cells = code_cells(lesson)
+    exempt = [cell for cell in cells if EXEMPT in cell.metadata.get("tags", [])]
+    for cell in exempt:
+        if not str(cell.metadata.get("measured", "")).strip():
+            yield f"{cell.id} is not compared, and does not say why"
+    for cell in cells:
+        if "measured" in cell.metadata and cell not in exempt:
+            yield f"{cell.id} says that it is measured, and is compared"
+        if other := [tag for tag in cell.metadata.get("tags", []) if tag != EXEMPT]:
+            yield f"{cell.id} has other tags: {other}"
+        if re.search(r"#\s*(NBVAL|PYTEST_VALIDATE)", cell.source):
+            yield f"{cell.id} steers nbval by a comment"
+    if len(exempt) > MOST_MEASURED * len(cells):
+        yield f"{len(exempt)} of {len(cells)} code cells are not compared"
+
+
+def guesses_come_first_and_are_shown(lesson: Lesson) -> Iterator[str]:
+    """A cell that predicts is followed by one that asks for the guess and uses it."""
+    calls = [(cell.id, call) for cell in code_cells(lesson) for call in _calls(cell.source)]
+    predicted: set[str] = set()
+    shown: set[str] = set()
+    for place, (cell, call) in enumerate(calls):
+        name = _first_argument(call)
+        match _name(call):
+            case "predict":
+                predicted.add(name)
+                given = [word for word in call.keywords if word.arg == "guess"]
+                if not given or ast.unparse(given[0].value) != "None":
+                    yield f"{cell} must have guess=None"
+            case "guess_of":
+                if name not in predicted:
+                    yield f"{cell} asks for the guess {name!r} before it is made"
+                later = [other for _cell, other in calls[place + 1 :]]
+                if any("guess" in ast.unparse(other) for other in later):
+                    shown.add(name)
+    yield from (f"the guess {name!r} is never shown" for name in sorted(predicted - shown))
+    for cell in code_cells(lesson):
+        if sum(_name(call) == "predict" for call in _calls(cell.source)) > 1:
+            yield f"{cell.id} has more than one prediction"
+
+
+def pictures_have_words(lesson: Lesson) -> Iterator[str]:
+    """Nobody is left with a picture that they cannot see."""
+    for cell in lesson.notebook.cells:
+        if cell.cell_type == "markdown":
+            for alt, target in _IMAGE.findall(cell.source):
+                if len(alt.split()) < 3:
+                    yield f"{cell.id}: {target} has no alternative text worth the name"
+            if "<img" in cell.source:
+                yield f"{cell.id} has an <img>, which is not translated"
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            pictures = _Pictures(str(data.get("text/html", "")))
+            if any(not alt.strip() for alt in pictures.alts):
+                yield f"{cell.id} puts out a picture without an alternative text"
+            if not pictures.alts and any(kind.startswith("image/") for kind in data):
+                yield f"{cell.id} puts out a bare picture"
+
+
+def minutes_add_up(lesson: Lesson) -> Iterator[str]:
+    """The minutes in the title are those of the sections."""
+    said = re.search(r"About (\d+) minutes", lesson.notebook.cells[0].source)
+    if said is None:
+        yield "the title does not say how many minutes it takes"
+    elif int(said.group(1)) != round(lesson.minutes):
+        yield f"the title says {said.group(1)} minutes, the sections {lesson.minutes:g}"
+
+
+def parts_are_there(lesson: Lesson) -> Iterator[str]:
+    """Every lesson has the same frame."""
+    names = [cell.id for cell in lesson.notebook.cells]
+    if names[:3] != ["title", "objectives", "setup"] or names[-2:] != ["recap", "next"]:
+        yield f"it begins {names[:3]} and ends {names[-2:]}"
+    if len(set(names)) < len(names):
+        yield "two cells have the same id"
+    yield from (
+        f"{name} is no kebab-case" for name in names if not re.fullmatch("[a-z0-9-]+", name)
+    )
+    for cell in lesson.notebook.cells:
+        if "minutes" in cell.metadata and not cell.metadata.get("speaker_notes"):
+            yield f"{cell.id} begins a section without notes for the speaker"
+    if not 3 <= len(lesson.objectives) <= 4:
+        yield f"it has {len(lesson.objectives)} objectives"
+
+
+def links_resolve(lesson: Lesson) -> Iterator[str]:
+    """Links stay among the lessons, whose files lie together wherever they lie."""
+    for cell in lesson.notebook.cells:
+        if cell.cell_type == "markdown":
+            targets = [target for _text, target in (_LINK.findall(cell.source))]
+            targets += [target for _alt, target in _IMAGE.findall(cell.source)]
+            for target in targets:
+                if problem := _unresolved(lesson, target):
+                    yield f"{cell.id}: {problem}"
+
+
+def nothing_else_is_stored(lesson: Lesson) -> Iterator[str]:
+    """No state of widgets, no timing: nothing that differs from run to run."""
+    if extra := set(lesson.notebook.metadata) - {"kernelspec", "language_info"}:
+        yield f"the notebook's metadata has {sorted(extra)}"
+    known = {"tags", "measured", "executed", "minutes", "speaker_notes"}
+    for cell in lesson.notebook.cells:
+        if extra := set(cell.metadata) - known:
+            yield f"the metadata of {cell.id} has {sorted(extra)}"
+
+
+def there_is_no_maths(lesson: Lesson) -> Iterator[str]:
+    """Formulas are written as code: the pages typeset none (that takes MathJax)."""
+    for cell in lesson.notebook.cells:
+        if cell.cell_type == "markdown" and has_maths(cell.source):
+            yield f"{cell.id} has a formula"
+
+
+Rule = Callable[[Lesson], Iterator[str]]
+RULES: tuple[Rule, ...] = (
+    was_run_in_order,
+    outputs_are_of_this_source,
+    code_is_short,
+    prose_is_short,
+    exemptions_are_few_and_reasoned,
+    guesses_come_first_and_are_shown,
+    pictures_have_words,
+    minutes_add_up,
+    parts_are_there,
+    links_resolve,
+    nothing_else_is_stored,
+    there_is_no_maths,
+)
+
+
+def _unresolved(lesson: Lesson, target: str) -> str | None:
+    if re.match(r"https?://", target):
+        return None
+    name, _hash, place = target.partition("#")
+    path: Path = lesson.path.parent / name if name else lesson.path
+    if not path.is_file() or ".." in name:
+        return f"{target} leads nowhere"
+    if not place:
+        return None
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    if place.removeprefix("cell-id=") not in {cell.id for cell in notebook.cells}:
+        return f"{target}: there is no such cell"
+    return None if place.startswith("cell-id=") else f"{target} must be #cell-id=…"
+
+
+def _calls(source: str) -> list[ast.Call]:
+    """In the order of the text."""
+    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def _first_argument(call: ast.Call) -> str:
+    first = call.args[0] if call.args else None
+    return str(first.value) if isinstance(first, ast.Constant) else ""
+
+
+class _Pictures(HTMLParser):
+    """The alternative texts of the pictures of a page; empty where there is none."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.alts: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            self.alts.append(dict(attrs).get("alt") or "")

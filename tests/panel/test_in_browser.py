@@ -1,0 +1,373 @@
+"""The panel in a real JupyterLab, in a real browser. Pictures go to reports/panel/."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+
+from learner.language import LANGUAGES, speaking
+from notebooks.panel.fallback import fallback_page
+from service.sample_photos import SAMPLE_PHOTOS
+from service.settings import ROOT
+from tests.panel.jupyterlab import CELLS, CHROMIUM, CHROMIUM_ARGUMENTS, Lab, jupyterlab, wait_until
+
+PICTURES = ROOT / "reports" / "panel"
+BUTTON = "Simulate Deployment Flow"
+VERDICT = re.compile("^(Target (met|missed))")
+FIRST_PREDICTION_S = 6.0
+ON_SCREEN_MS = 200
+NOISE = 4
+"""These bounds are for a machine with nothing else to do. Tests run beside others, so they fail at
+this multiple; what was measured is printed, and written to reports/panel/measured.json."""
+DARK = "document.body.dataset.jpThemeLight = 'false'"
+LIGHT = "document.body.dataset.jpThemeLight = 'true'"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with jupyterlab(tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(autouse=True)
+def no_kernels_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    if "lab" in request.fixturenames:
+        request.getfixturevalue("lab").shut_down()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1400, "height": 1500})
+    page.set_default_timeout(30_000)
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    yield page
+    page.close()
+    assert faults == []
+
+
+def press(panel: Locator, name: str) -> None:
+    panel.get_by_role("button", name=name).first.click()
+
+
+def say(panel: Locator, words: str | re.Pattern[str]) -> None:
+    """Wait until the sentence under the button says it."""
+    panel.locator(".controls > .sentence").get_by_text(words).or_(
+        panel.locator(".controls > .sentence").filter(has_text=words)
+    ).first.wait_for()
+
+
+def services(lab: Lab) -> list[str]:
+    """Command lines of what panels in this JupyterLab have started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            words = " ".join(process.cmdline())
+            ours = process.environ().get("TMPDIR") == str(lab.folder.parent / "tmp")
+        except psutil.Error:
+            continue
+        if ours and re.search(r"inference_service|naive_service|rmtree", words):
+            found.append(words)
+    return found
+
+
+def nothing_left(lab: Lab, seconds: float = 20) -> None:
+    wait_until(lambda: not services(lab), f"left: {services(lab)}", seconds)
+    wait_until(lambda: not files(lab), f"left: {files(lab)}", seconds)
+
+
+def files(lab: Lab) -> list[str]:
+    return [path.name for path in (lab.folder.parent / "tmp").glob("workshop-*")]
+
+
+def serious(page: Page, selector: str = ".workshop-panel") -> list[str]:
+    """Serious and critical findings of axe within the panel."""
+    found = Axe().run(page, context=selector).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+def check(page: Page, *themes: str) -> None:
+    for theme in themes:
+        page.evaluate(theme)
+        assert serious(page) == []
+
+
+def note(**measured: Any) -> None:
+    path = PICTURES / "measured.json"
+    known = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps({**known, **measured}, indent=1) + "\n")
+    print(measured)
+
+
+def milliseconds_until_shown(panel: Locator) -> list[float]:
+    """For each line of the start: when the browser showed it, less when the service wrote it."""
+    found = []
+    for line in panel.locator(".screen .step").all():
+        stamp = re.match(r"(\d+):(\d+):(\d+)\.(\d+)", line.inner_text())
+        shown = int(line.get_attribute("data-shown") or 0)
+        if stamp:
+            hours, minutes, seconds, ms = map(int, stamp.groups())
+            written = ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
+            local = time.localtime(shown / 1000)
+            day = ((local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec) * 1000 + shown % 1000
+            found.append(float(day - written))
+    return found
+
+
+def test_whole_flow(lab: Lab, page: Page, tmp_path: Path) -> None:
+    lab.write("flow.ipynb", *CELLS)
+    panel = lab.run(page, "flow.ipynb")
+    assert panel.get_by_text("Simulate flow to view loaded production artifacts.").is_visible()
+    assert panel.get_by_text('> Ready. Click "Simulate Deployment Flow" to run.').is_visible()
+    panel.screenshot(path=PICTURES / "en-1-before.png")
+
+    begun = time.monotonic()
+    press(panel, BUTTON)
+    panel.locator(".code .lit").first.wait_for()
+    panel.locator(".screen .step").first.wait_for()
+    panel.screenshot(path=PICTURES / "en-2-running.png")
+    panel.locator(".dot").first.wait_for()
+    first_s = time.monotonic() - begun
+    lit = panel.locator(".code .lit").filter(has_text="model.runner.classify")
+    page.wait_for_timeout(600)  # the pane scrolls there smoothly
+    pane, line = panel.locator(".code").bounding_box(), lit.bounding_box()
+    assert pane is not None
+    assert line is not None
+    assert pane["y"] <= line["y"] <= pane["y"] + pane["height"] - line["height"]
+    say(panel, VERDICT)
+    late = milliseconds_until_shown(panel)
+    assert len(late) >= 6
+    note(
+        click_to_first_prediction_s=round(first_s, 2),
+        line_on_screen_ms_median=sorted(late)[len(late) // 2],
+        line_on_screen_ms_most=max(late),
+    )
+    assert first_s <= FIRST_PREDICTION_S * NOISE
+    assert sorted(late)[len(late) // 2] <= ON_SCREEN_MS * NOISE
+
+    press(panel, "Sample photo: cat")
+    panel.get_by_text("Egyptian cat").wait_for()
+    photo = tmp_path / "coffee.png"
+    photo.write_bytes(SAMPLE_PHOTOS[0].read())
+    panel.locator("input[type=file]").set_input_files(photo)
+    panel.get_by_text("espresso").wait_for()
+    panel.locator(".facts").get_by_text("efficientnet-lite0 1.0.0").wait_for()
+    panel.screenshot(path=PICTURES / "en-3-ready.png")
+    check(page, DARK, LIGHT)
+    text = tmp_path / "notes.txt"
+    text.write_text("hello")
+    panel.locator("input[type=file]").set_input_files(text)
+    panel.get_by_text("are not an image; send JPEG, PNG or WebP").wait_for()
+
+    press(panel, "Kill the process")
+    say(panel, re.compile("^Back: "))
+    press(panel, "Flip a bit")
+    say(panel, re.compile("^Refused, as it must be"))
+    panel.screenshot(path=PICTURES / "en-4-refused.png")
+    nothing_left(lab)
+
+
+def test_twenty_presses_a_busy_kernel_and_a_restart_leave_nothing(lab: Lab, page: Page) -> None:
+    lab.write("restart.ipynb", *CELLS, "import time\ntime.sleep(8)")
+    panel = lab.run(page, "restart.ipynb")
+    box = panel.get_by_role("button", name=BUTTON).bounding_box()
+    assert box is not None
+    for _press in range(20):  # with the mouse: Playwright's own click waits for the button
+        page.mouse.click(box["x"] + 20, box["y"] + 10)
+    panel.locator(".dot").first.wait_for()
+    assert sum("guard.py" in one for one in services(lab)) == 1
+    press(panel, "Stop")
+    say(panel, "The service has stopped")
+    nothing_left(lab)
+
+    lab.execute(page, 1)
+    press(panel, BUTTON)
+    say(panel, "The kernel does not answer. If it is busy")
+    say(panel, "The service is ready")  # the kernel is free again
+    press(panel, "Stop")
+    say(panel, "The service has stopped")
+
+    press(panel, "Flip a bit")
+    wait_until(lambda: services(lab), "no copy began")
+    kernel = next(
+        one["kernel"]["id"] for one in lab.get("api/sessions") if one["path"] == "restart.ipynb"
+    )
+    lab.ask("POST", f"api/kernels/{kernel}/restart")
+    nothing_left(lab)
+    press(panel, BUTTON)
+    say(panel, "The kernel does not answer")
+
+
+def test_two_panels_and_a_second_view(lab: Lab, page: Page) -> None:
+    lab.write("two.ipynb", CELLS[0] + "\npanel()", "one = panel(); one", "one")
+    lab.run(page, "two.ipynb")
+    for _cell in range(2):
+        page.keyboard.press("Shift+Enter")
+    panels = page.locator(".workshop-panel[data-home=lab]")
+    panels.nth(2).wait_for()
+    press(panels.nth(0), BUTTON)
+    press(panels.nth(1), BUTTON)
+    say(panels.nth(0), VERDICT)
+    say(panels.nth(2), VERDICT)
+    urls = [
+        panels.nth(n).locator(".screen .step").get_by_text("ready    http").inner_text()
+        for n in range(3)
+    ]
+    assert urls[0] != urls[1] == urls[2]
+    page.locator(".lm-TabBar-tabCloseIcon").last.click()  # the notebook; its kernel goes on
+    page.get_by_role("button", name="Discard").click()
+    nothing_left(lab, 30)
+
+
+def test_whole_flow_by_keyboard(lab: Lab, page: Page) -> None:
+    lab.write("keyboard.ipynb", *CELLS)
+    panel = lab.run(page, "keyboard.ipynb")
+
+    def focus(name: str) -> None:
+        for _tab in range(60):
+            focused = page.evaluate(
+                "document.activeElement.getAttribute('aria-label')"
+                " ?? document.activeElement.textContent"
+            )
+            inside = page.evaluate("Boolean(document.activeElement.closest('.workshop-panel'))")
+            if inside and name in focused:
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"Tab does not come to {name}")
+
+    panel.get_by_role("button", name=BUTTON).focus()
+    page.keyboard.press("Enter")
+    say(panel, VERDICT)
+    focus("Kill the process")
+    page.keyboard.press("Space")
+    say(panel, re.compile("^Back: "))
+    focus("Sample photo: coffee")
+    page.keyboard.press("Enter")
+    panel.get_by_text("espresso").wait_for()
+    panel.get_by_role("button", name=BUTTON).focus()
+    focus("Stop")
+    page.keyboard.press("Enter")
+    say(panel, "The service has stopped")
+    assert page.locator(".jp-CodeCell").count() == 2  # no key has reached the notebook
+    nothing_left(lab)
+
+
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code != "en"])
+def test_languages(lab: Lab, page: Page, code: str) -> None:
+    set_language = f"import os\nos.environ['WORKSHOP_LANGUAGE'] = '{code}'\n"
+    lab.write(f"{code}.ipynb", set_language + CELLS[0])
+    page.set_viewport_size({"width": 1400, "height": 1600})
+    panel = lab.run(page, f"{code}.ipynb")
+    assert panel.get_attribute("lang") == code
+    panel.screenshot(path=PICTURES / f"{code}-1-before.png")
+    press(panel, BUTTON)
+    panel.locator(".screen .step").first.wait_for()
+    panel.screenshot(path=PICTURES / f"{code}-2-running.png")
+    panel.locator(
+        ".controls > .sentence[data-kind=good], .controls > .sentence[data-kind=bad]"
+    ).wait_for()
+    panel.locator(".sample").nth(1).click()
+    panel.locator(".bars li").first.wait_for()
+    panel.screenshot(path=PICTURES / f"{code}-3-ready.png")
+    assert serious(page) == []
+    panel.locator("[data-do=tamper]").click()
+    panel.locator(".steps .failed").wait_for()
+    panel.locator(".controls > .sentence[data-kind=good]").wait_for()
+    panel.screenshot(path=PICTURES / f"{code}-4-refused.png")
+    page.evaluate(DARK)
+    panel.screenshot(path=PICTURES / f"{code}-5-dark.png")
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_recording(page: Page, tmp_path: Path, code: str) -> None:
+    with speaking(code):
+        html = f"<!doctype html><html lang={code}><title>x</title><body>{fallback_page()}"
+    (tmp_path / "page.html").write_text(html)
+    page.goto((tmp_path / "page.html").as_uri())
+    panel = page.locator(".workshop-panel")
+    assert panel.get_attribute("data-home") == "recording"
+    assert panel.locator(".banner").is_visible()
+    check(page, DARK)
+    press(panel, BUTTON)
+    panel.locator(".dot.every-request").first.wait_for()
+    panel.screenshot(path=PICTURES / f"{code}-6-recording.png")
+    panel.locator(".sample").first.click()
+    panel.get_by_text("espresso").wait_for()
+
+
+def test_recording_without_script(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(f"<!doctype html><title>x</title>{fallback_page()}")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    assert "This is a recording" in page.inner_text("body")
+    assert "all hashes as recorded" in page.inner_text("body")
+    context.close()
+
+
+def test_saved_notebook_that_is_reopened(lab: Lab, page: Page) -> None:
+    """Its widget is gone with its kernel: the recording is there instead of a complaint."""
+    lab.write("saved.ipynb", *CELLS)
+    panel = lab.run(page, "saved.ipynb")
+    assert page.locator(".workshop-panel:visible").count() == 1
+    page.keyboard.press("Control+s")
+    saved = lab.folder / "saved.ipynb"
+    wait_until(lambda: "workshop-recording" in saved.read_text(), "not saved")
+    page.goto("about:blank")
+    lab.shut_down()
+    page.goto(f"{lab.url}/lab/tree/saved.ipynb?reset")
+    panel = page.locator(".workshop-panel[data-home=recording]")
+    panel.wait_for()
+    assert panel.locator(".banner").is_visible()
+    page.wait_for_timeout(500)
+    assert not page.get_by_text("model not found").first.is_visible()
+    panel.screenshot(path=PICTURES / "en-7-reopened.png")
+
+
+def test_console(page: Page, start_service: Any) -> None:
+    service = start_service("--console")
+    page.goto(f"{service.url}/console")
+    panel = page.locator(".workshop-panel")
+    panel.get_by_text('> Ready. Click "Simulate Deployment Flow" to run.').wait_for()
+    press(panel, BUTTON)
+    panel.locator(".dot").first.wait_for()
+    panel.locator(".screen").get_by_text("all hashes as recorded").wait_for()
+    say(panel, VERDICT)
+    press(panel, "Sample photo: coffee")
+    panel.get_by_text("espresso").wait_for()
+    panel.screenshot(path=PICTURES / "en-8-console.png")
+    assert serious(page, "body") == []
+    page.set_viewport_size({"width": 360, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    panel.screenshot(path=PICTURES / "en-9-narrow.png")
+    service.stop()
+    say(panel, "The service does not answer")
+
+
+def test_console_is_off_unless_asked_for(start_service: Any) -> None:
+    import httpx2 as httpx
+
+    service = start_service()
+    assert httpx.get(f"{service.url}/console").status_code == 404

@@ -1,0 +1,121 @@
+"""The published formulas, in numbers."""
+
+import math
+
+import pytest
+
+from quizzes.engine import AnswerError, grade, score
+from quizzes.questions import Answer, Question, all_questions, option_order
+from tests.quizzes.conftest import SAMPLES, every_answer
+
+
+def sample(kind: str) -> Question:
+    return all_questions(SAMPLES)[f"sample-{kind}"].question
+
+
+@pytest.mark.parametrize(
+    ("chosen", "points", "correct"),
+    [
+        (("two", "four", "six"), 1, True),
+        (("six", "two", "four"), 1, True),
+        (("two",), 0.3333, False),
+        (("two", "four"), 0.6667, False),
+        (("two", "four", "three"), 0.3333, False),
+        (("two", "three"), 0, False),
+        (("two", "three", "five"), 0, False),
+        (("two", "three", "four", "five", "six"), 0.3333, False),
+    ],
+)
+def test_several_right_minus_wrong_over_right(chosen: Answer, points: float, correct: bool) -> None:
+    verdict = grade(sample("several"), chosen)
+    assert (verdict.points, verdict.correct) == (points, correct)
+
+
+def test_each_chosen_option_has_its_remark_and_each_wrong_one_its_misconception() -> None:
+    verdict = grade(sample("several"), ("two", "three"))
+    assert [remark.option for remark in verdict.remarks] == ["two", "three"]
+    assert verdict.misconceptions == ("odd-is-even",)
+    assert not verdict.more
+    assert grade(sample("several"), ("two",)).more
+
+
+@pytest.mark.parametrize(
+    ("number", "points", "text"),
+    [
+        (20, 1, "Twenty it is."),
+        (19.5, 1, "Twenty it is."),
+        (20.5, 1, "Twenty it is."),
+        (19.4999, 0, "It takes longer."),
+        (20.5001, 0, "It takes less."),
+        (-20, 0, "It takes longer."),
+    ],
+)
+def test_a_number_within_its_tolerance(number: float, points: float, text: str) -> None:
+    verdict = grade(sample("number"), float(number))
+    assert verdict.points == points
+    assert verdict.correct == bool(points)
+    assert verdict.remarks[0].text == text
+    assert verdict.misconceptions == (() if points else ("waiting-is-free",))
+
+
+def test_an_order_is_right_or_not() -> None:
+    right = ("verify", "load", "warm-up", "listen")
+    assert grade(sample("order"), right).correct
+    verdict = grade(sample("order"), ("load", "verify", "warm-up", "listen"))
+    assert (verdict.points, verdict.misconceptions) == (0, ("order-does-not-matter",))
+    assert [remark.text for remark in verdict.remarks] == [
+        "Not in this order.",
+        "Verify comes before anything is opened.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "code"),
+    [
+        ("one", (), "nothing-chosen"),
+        ("one", ("apple", "brick"), "only-one"),
+        ("one", ("apple", "apple"), "option-twice"),
+        ("one", ("stone",), "unknown-option"),
+        ("one", 1.0, "not-options"),
+        ("several", (), "nothing-chosen"),
+        ("several", ("two", "two"), "option-twice"),
+        ("several", 2.0, "not-options"),
+        ("number", ("20",), "not-a-number"),
+        ("number", math.nan, "not-a-number"),
+        ("number", math.inf, "not-a-number"),
+        ("number", True, "not-a-number"),
+        ("order", ("verify",), "not-all"),
+        ("order", (), "not-all"),
+        ("order", ("verify", "verify", "load", "listen"), "option-twice"),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_no_wrong_answer(
+    kind: str, answer: Answer, code: str
+) -> None:
+    with pytest.raises(AnswerError) as refused:
+        grade(sample(kind), answer)
+    assert refused.value.code == code
+
+
+def test_every_answer_to_every_question_gets_points_between_0_and_1_and_feedback() -> None:
+    for entry in all_questions().values():
+        verdicts = [grade(entry.question, answer) for answer in every_answer(entry.question)]
+        assert all(0 <= verdict.points <= 1 and verdict.remarks for verdict in verdicts)
+        assert all(verdict.correct == (verdict.points == 1) for verdict in verdicts)
+        assert all(v.correct or v.more or v.misconceptions for v in verdicts)
+        assert sum(verdict.correct for verdict in verdicts) >= 1
+
+
+def test_the_score_is_the_mean() -> None:
+    assert score([]) == 0
+    assert score([1, 0, 0.5]) == 0.5
+    assert score([1, 1, 0]) == 0.6667
+
+
+def test_options_are_shuffled_by_a_seed_and_an_order_is_never_given_away() -> None:
+    question = sample("several")
+    assert option_order(question, "7") == option_order(question, "7")
+    assert len({tuple(option_order(question, str(seed))) for seed in range(50)}) > 20
+    right = [option.id for option in sample("order").options]  # type: ignore[union-attr]
+    for seed in range(500):
+        assert option_order(sample("order"), str(seed)) != right
