@@ -9,7 +9,7 @@ artifact := artifacts/default/manifest.json
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab serve quiz test bench load site slides timetable lessons translations \
-	format lock picture clean
+	recording format lock picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,8 @@ lab: $(artifact) ## open the lessons in JupyterLab (lang=ja or id; port=9000; fr
 	@exec $(python) -m notebooks.publishing.lab $(if $(lang),--lang $(lang)) \
 		$(if $(filter command line,$(origin port)),--port $(port)) $(if $(fresh),--fresh)
 
-serve: $(artifact) ## serve the model on 127.0.0.1:8000 (make serve port=8123 for another port)
-	@exec $(python) -m service.inference_service --port $(port)
+serve: $(artifact) ## serve the model on 127.0.0.1:8000 (port=8123; console=1: with a page about itself at /console)
+	@exec $(python) -m service.inference_service --port $(port) $(if $(console),--console)
 
 quiz: $(artifact) ## ask the quiz, missed questions first (lang=ja lesson=3)
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes $(if $(lesson),--lesson $(lesson))
@@ -51,6 +51,9 @@ lessons: $(artifact) ## for authors: run the English lessons and store their out
 
 translations: setup ## for translators: renew catalogues and generated lessons, say what is left (check=1: only check)
 	@$(python) -m learner.translations $(if $(check),--check)
+
+recording: $(artifact) ## for authors: record the run that the panel plays where no kernel is
+	@$(python) -m notebooks.panel.record
 
 format: setup ## format the code and mend what the linter can mend
 	@$(python) -m ruff format . && $(python) -m ruff check --fix .

@@ -1,11 +1,26 @@
 """The exhibit in a lesson: its cells to look at, and what runs them in any order."""
 
+import html
+
 from IPython.display import display
+from pygments import highlight  # type: ignore[import-untyped]
+from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
 
 from learner.language import _
 from quizzes.evidence.exhibit import AUTHOR, IMAGENET, Cell, Kernel, cells, run_cells
 
 __all__ = ["AUTHOR", "IMAGENET", "Cell", "Kernel", "cells", "run_cells", "show_cells"]
+
+_TEXT = (
+    "font-family: ui-monospace, monospace; font-size: 13px; line-height: 1.4; margin: 0; "
+    "white-space: pre; overflow-x: auto; text-align: left; color: #1f2933; background: none;"
+)
+_CELL = (
+    "border: 1px solid #c9ced4; border-left: 5px solid #1f6fb2; border-radius: 4px; "
+    "background: #fff; color: #1f2933; padding: 6px 10px; margin: 0 0 8px 0; max-width: 760px;"
+)
+_OUTPUT = "border-top: 1px dashed #c9ced4; margin-top: 6px; padding-top: 4px;"
 
 
 def show_cells(*names: str) -> None:
@@ -15,11 +30,27 @@ def show_cells(*names: str) -> None:
         names: ids of cells; all of them if none is given.
     """
     shown = [cell for cell in cells() if not names or cell.id in names]
-    parts = []
-    for cell in shown:
-        parts.append(f"**[{cell.count}]** `{cell.id}`\n\n```python\n{cell.source}\n```")
-        if cell.output:
-            parts.append(_("Output:") + f"\n\n```text\n{cell.output.rstrip()}\n```")
-    plain = "\n\n".join(f"[{cell.count}] {cell.id}\n{cell.source}" for cell in shown)
-    page = {"text/markdown": "\n\n".join(parts), "text/plain": plain}
+    page = {
+        "text/html": "".join(map(_as_html, shown)),
+        "text/plain": "\n\n".join(map(_as_text, shown)),
+    }
     display(page, raw=True)  # type: ignore[no-untyped-call]
+
+
+def _as_html(cell: Cell) -> str:
+    style = HtmlFormatter(style="xcode", noclasses=True, nowrap=True)
+    code = highlight(cell.source, PythonLexer(), style).rstrip("\n")
+    output = ""
+    if cell.output:
+        text = html.escape(cell.output.rstrip())
+        label = html.escape(_("Output:"))
+        output = f'<div style="{_OUTPUT}">{label}<pre style="{_TEXT}">{text}</pre></div>'
+    return (
+        f'<div style="{_CELL}"><strong>[{cell.count}]</strong> {html.escape(cell.id)}'
+        f'<pre style="{_TEXT}">{code}</pre>{output}</div>'
+    )
+
+
+def _as_text(cell: Cell) -> str:
+    text = f"[{cell.count}] {cell.id}\n{cell.source}"
+    return f"{text}\n{_('Output:')}\n{cell.output.rstrip()}" if cell.output else text

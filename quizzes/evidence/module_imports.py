@@ -4,8 +4,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from learner.folder import ROOT
 from learner.language import _
+from learner.places import ROOT
 from quizzes.evidence.base import Evidence
 
 MODULES = ("service.preprocessing", "service.model_definition", "service.inference_runner")

@@ -204,8 +204,9 @@ def test_twenty_presses_a_busy_kernel_and_a_restart_leave_nothing(lab: Lab, page
 
     lab.execute(page, 1)
     press(panel, BUTTON)
-    say(panel, "The kernel does not answer. If it is busy")
-    say(panel, "The service is ready")  # the kernel is free again
+    # JupyterLab may hand the message to a thread of its own in the kernel. If not, the panel
+    # says that the kernel is busy, and goes on when the cell is done.
+    say(panel, re.compile("^(The service is ready|Target)"))
     press(panel, "Stop")
     say(panel, "The service has stopped")
 
