@@ -12,6 +12,7 @@ import numpy.typing as npt
 from IPython.display import display
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from PIL import Image
 
 from learner.language import _, language
@@ -87,6 +88,7 @@ def latencies(
             axes.axvline(target_ms, color=TARGET_COLOUR, linestyle="--", label=label)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # "3×10¹" beside "100"
         axes.set_xlabel(_("latency, ms (logarithmic)"))
         axes.set_ylabel(_("% answered within"))
         axes.set_title(title, loc="left")

@@ -121,7 +121,7 @@ def texts(_: Callable[[str], str]) -> dict[str, str]:
         "not_caught": _("The damaged copy was accepted. That is a fault: please report it."),
         "killed": _("The process is dead (exit status {status}). Its supervisor starts it again."),
         "back": _(
-            "Back: the service answers again {seconds} s after it died. Nothing was lost, because "
+            "Back: the service answers again {seconds} s after it died. No state was lost, because "
             "it keeps nothing: that is what stateless means."
         ),
         "kernel_silent": _(
@@ -160,7 +160,7 @@ def texts(_: Callable[[str], str]) -> dict[str, str]:
         "environment": _("Environment"),
         "matches": _("as validated"),
         "differs": _("differs: {differences}"),
-        "start_times": _("Start"),
+        "start_times": _("Start-up"),
         "start_times_value": _("load {load} ms, warm-up {warm} ms"),
         "first_prediction": _("First prediction"),
         "first_prediction_value": _(
