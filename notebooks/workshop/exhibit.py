@@ -44,10 +44,12 @@ def _as_html(cell: Cell) -> str:
     if cell.output:
         text = html.escape(cell.output.rstrip())
         label = html.escape(_("Output:"))
-        output = f'<div style="{_OUTPUT}">{label}<pre style="{_TEXT}">{text}</pre></div>'
+        output = (
+            f'<div style="{_OUTPUT}">{label}<pre tabindex="0" style="{_TEXT}">{text}</pre></div>'
+        )
     return (
         f'<div style="{_CELL}"><strong>[{cell.count}]</strong> {html.escape(cell.id)}'
-        f'<pre style="{_TEXT}">{code}</pre>{output}</div>'
+        f'<pre tabindex="0" style="{_TEXT}">{code}</pre>{output}</div>'
     )
 
 

@@ -50,7 +50,7 @@ def show_source(
             line += f"  ◂ {note}"
         rows.append(row)
         plain.append(label + line)
-    page = f'<pre style="{_PAGE}">' + "\n".join(rows) + "</pre>"
+    page = f'<pre tabindex="0" style="{_PAGE}">' + "\n".join(rows) + "</pre>"
     display({"text/html": page, "text/plain": "\n".join(plain)}, raw=True)  # type: ignore[no-untyped-call]
 
 

@@ -21,7 +21,9 @@ from tests.notebooks import pages, small_lessons
 from tests.notebooks.conftest import loaded_from_elsewhere
 
 LOOKS = [("light", 1280), ("dark", 320)]
-MISSING_PICTURES = "[...document.images].filter(i => !i.naturalWidth).map(i => i.alt)"
+MISSING_PICTURES = (
+    '[...document.images].filter(i => i.getAttribute("src") && !i.naturalWidth).map(i => i.alt)'
+)
 
 
 def test_no_link_is_broken_and_nothing_is_loaded_from_elsewhere(built_site: Path) -> None:
