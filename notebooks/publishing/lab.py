@@ -21,6 +21,11 @@ PORT = 8888
 TRIES = 50
 LOCALES = {"en": "en", "ja": "ja_JP", "id": "id_ID"}
 """JupyterLab's names of the languages of its own interface."""
+STARTUP = """from notebooks.workshop.kernel import show_errors_in_words
+show_errors_in_words()
+del show_errors_in_words
+"""
+"""Run by every kernel: a cell that is run before its lesson's first one is told so in words."""
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 """The extension that asks about news and looks for updates."""
 
@@ -91,9 +96,13 @@ def environment(chosen: str, token: str) -> dict[str, str]:
         LOCALES[chosen],
     )
     _write(own / "labconfig/page_config.json", "disabledExtensions", {ANNOUNCEMENTS: True})
+    startup = own / "ipython/profile_default/startup"
+    startup.mkdir(parents=True, exist_ok=True)
+    (startup / "00-workshop.py").write_text(STARTUP, encoding="utf-8")
     here = str(Path(sys.executable).parent)
     return {
         **os.environ,
+        "IPYTHONDIR": str(own / "ipython"),
         "JUPYTER_CONFIG_DIR": str(own),
         "JUPYTER_TOKEN": token,
         "JUPYTERLAB_SETTINGS_DIR": str(settings),

@@ -50,7 +50,7 @@ def lay_out(language: str, fresh: bool = False, notebooks: Path = NOTEBOOKS) -> 
         if found == wanted and not fresh:
             continue
         if found in (None, before.get(name)) or fresh:
-            if fresh and found is not None and there.read_bytes() != offered.read_bytes():
+            if fresh and found is not None and there.read_bytes() != _to_be_run(offered):
                 kept = aside / name
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(there, kept)
@@ -112,5 +112,17 @@ def _copy(source: Path, target: Path) -> None:
     """Whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
-    shutil.copyfile(source, part)
+    part.write_bytes(_to_be_run(source))
     part.replace(target)
+
+
+def _to_be_run(path: Path) -> bytes:
+    """The file; a lesson without its outputs, which would tell the answers before the guess."""
+    content = path.read_bytes()
+    if path.suffix != ".ipynb":
+        return content
+    notebook = json.loads(content)
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell |= {"outputs": [], "execution_count": None}
+    return json.dumps(notebook, indent=1, ensure_ascii=False).encode() + b"\n"

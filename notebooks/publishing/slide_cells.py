@@ -4,15 +4,18 @@ Sizes are estimated from lines and characters, and a picture takes the room that
 tests measure in a browser that nothing overflows.
 """
 
+import base64
 import copy
 import itertools
 import math
 import re
 import unicodedata
+from io import BytesIO
 from typing import Any
 
 import nbformat.v4 as v4
 from markdown_it import MarkdownIt
+from PIL import Image
 
 from learner.language import _
 from notebooks.publishing.lessons import Lesson, heading
@@ -30,7 +33,7 @@ SMALLEST_PICTURE = 240
 _LINES_OF_TEXT = 21
 _PER_PRINTED_LINE = 84
 _STILL_WELL_SEEN = 0.8
-_SIZE = re.compile(r'<img [^>]*width="(\d+)" height="(\d+)"')
+_PICTURE = re.compile(r"data:image/\w+;base64,([A-Za-z0-9+/=]+)")
 _ASKS = re.compile(r"ask\w*\(")
 _ITEM = re.compile(r"[-*+] |\d+[.)] ")
 _PREDICTS = re.compile(r"predict\(")
@@ -138,10 +141,10 @@ def _leaves(slide: Any, height: float) -> bool:
     room = HEIGHT - height
     if not shown["pictures"]:
         return len(shown["text"].splitlines()) * MOST_CODE * 1.4 < room
-    size = _SIZE.search(str(slide.outputs[0].get("data", {}).get("text/html", "")))
-    if size is None:
+    picture = _PICTURE.search(str(slide.outputs[0].get("data", {}).get("text/html", "")))
+    if picture is None:
         return False
-    width, tall = map(int, size.groups())
+    width, tall = Image.open(BytesIO(base64.b64decode(picture.group(1)))).size
     alone, beside = (min(1, space * width / tall / WIDTH) for space in (HEIGHT, room))
     return room > SMALLEST_PICTURE / 2 and beside > _STILL_WELL_SEEN * alone
 

@@ -28,7 +28,7 @@ def show_source(
 
     Args:
         thing: what to show.
-        marks: part of a line → what is said beside that line, in the learner's language.
+        marks: part of a line → what is said above that line, in the learner's language.
 
     Raises:
         ValueError: no line has such a part, so the lesson says something that is not true.
@@ -45,9 +45,11 @@ def show_source(
         label = f"{begin + number:>{width}}  "
         row = f'<span style="{_NUMBER}">{label}</span>{colour}'
         if note := notes.get(number):
-            said = f'<span style="{_NOTE}">  ◂ {html.escape(note)}</span>'
-            row = f'<span style="{_MARKED}">{row}</span>{said}'
-            line += f"  ◂ {note}"
+            # Above its line, where no narrow page cuts it off.
+            said = " " * (len(label) + len(line) - len(line.lstrip())) + f"▾ {note}"
+            rows.append(f'<span style="{_NOTE}">{html.escape(said)}</span>')
+            plain.append(said)
+            row = f'<span style="{_MARKED}">{row}</span>'
         rows.append(row)
         plain.append(label + line)
     page = f'<pre tabindex="0" style="{_PAGE}">' + "\n".join(rows) + "</pre>"

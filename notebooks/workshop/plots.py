@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 from IPython.display import display
 from matplotlib import rc_context
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
-from PIL import Image
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from learner.language import _, language
 from quizzes.numbers import in_words
@@ -38,12 +38,8 @@ def show(figure: Figure, alt: str) -> None:
             facecolor="white",
             pil_kwargs={"quality": 85},
         )
-    width, height = Image.open(file).size
     data = base64.b64encode(file.getvalue()).decode()
-    page = (
-        f'<img alt="{html.escape(alt)}" width="{width}" height="{height}" '
-        f'style="max-width: 100%; height: auto" src="data:image/webp;base64,{data}">'
-    )
+    page = f'<img alt="{html.escape(alt)}" src="data:image/webp;base64,{data}">'
     display({"text/html": page, "text/plain": alt}, raw=True)  # type: ignore[no-untyped-call]
 
 
@@ -87,8 +83,7 @@ def latencies(
             label = _("target, {target:g} ms").format(target=target_ms)
             axes.axvline(target_ms, color=TARGET_COLOUR, linestyle="--", label=label)
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())  # "3×10¹" beside "100"
+        plain_ticks(axes.xaxis)
         axes.set_xlabel(_("latency, ms (logarithmic)"))
         axes.set_ylabel(_("% answered within"))
         axes.set_title(title, loc="left")
@@ -96,6 +91,13 @@ def latencies(
         axes.legend(loc="best")
         axes.spines[["top", "right"]].set_visible(False)
     show(figure, "; ".join([title, *said] if title else said))
+
+
+def plain_ticks(axis: Axis) -> None:
+    """On a logarithmic axis: 10, 20, 50, 100 … instead of powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from challenges.load.arrivals import due_times
 from learner.language import _
-from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, show, style
+from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, plain_ticks, show, style
 
 BatchTimes = Mapping[int, Sequence[float]]
 """Images in a batch → the times in ms that were measured for a batch of that size."""
@@ -103,7 +103,7 @@ def tails(
             textcoords="offset points",
         )
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        plain_ticks(axes.yaxis)
         axes.set_xlim(left=0)
         axes.set_xlabel(_("requests a second"))
         axes.set_ylabel(_("p99, ms (logarithmic)"))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from challenges.load.observations import LOST, Observations
 from learner.language import _
-from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, show, style
+from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, plain_ticks, show, style
 from quizzes.evidence.start_order import Step
 from service.sample_photos import SamplePhoto
 
@@ -62,7 +62,7 @@ def show_first_users(
             label=_("target, {target:g} ms").format(target=target_ms),
         )
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        plain_ticks(axes.yaxis)
         axes.set_xticks(range(1, max(map(len, waited.values())) + 1))
         axes.set_xlabel(_("user, one after another"))
         axes.set_ylabel(_("waited, ms (logarithmic)"))
@@ -135,7 +135,7 @@ def show_outage(seen: Observations, at: float, back: float) -> None:
         axes.axvline(at, color=TARGET_COLOUR, linestyle="--", label=_("killed"))
         axes.axvline(back, color=GREEN, linestyle="--", label=_("back"))
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter("{x:g}")
+        plain_ticks(axes.yaxis)
         axes.set_ylim(bottom=floor * 0.8)
         axes.set_xlabel(_("moment the request was due, s"))
         axes.set_ylabel(_("latency, ms (logarithmic)"))

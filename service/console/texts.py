@@ -129,7 +129,7 @@ def texts(_: Callable[[str], str]) -> dict[str, str]:
             "that is done. If it was restarted or has ended, run the cell of this panel again."
         ),
         "milestone": _(
-            "From the press of the button to the first prediction: {first} s. "
+            "From the start of the flow to the first prediction: {first} s. "
             "From the start of the process until it was ready: {ready} s."
         ),
         "shared": _(
