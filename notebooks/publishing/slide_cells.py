@@ -21,8 +21,8 @@ from learner.language import _
 from notebooks.publishing.lessons import Lesson, heading
 from notebooks.publishing.rendering import readable
 
-LEFT_OUT = {"setup", "next"}
-"""Cells that nobody needs to see on a wall."""
+LEFT_OUT = {"setup", "next", "panel-import", "panel"}
+"""Cells that nobody needs to see on a wall, and the panel, which is to be shown live."""
 WIDTH, HEIGHT = 1100, 535
 """Pixels for code and text on a slide of 1280 × 720."""
 LINE, PER_LINE = 46, 76
