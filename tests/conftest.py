@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from fastapi.testclient import TestClient
+from playwright.sync_api import Browser, sync_playwright
 
 from service.artifact.verify import Bundle, verify
 from service.inference_service import create_app
@@ -24,6 +25,22 @@ from service.settings import DEFAULT_ARTIFACT, ROOT, Settings
 def bundle() -> Bundle:
     """The default artifact, as `make test` builds it before the tests."""
     return verify(DEFAULT_ARTIFACT)
+
+
+# Of the module, not of the session: while Playwright runs, an event loop does, and tests of
+# asynchronous code need one of their own.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real browser."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("no chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield started
+        started.close()
 
 
 @pytest.fixture

@@ -1,19 +1,14 @@
 """What is built once for all tests of pages: a site and decks, of small lessons and of the real."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from learner.language import LANGUAGES
 from notebooks.publishing import site, slides
 from notebooks.publishing.lessons import NOTEBOOKS, lessons
 from tests.notebooks import small_lessons
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="session", params=["small", "real"])
@@ -40,19 +35,6 @@ def decks(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         if lessons(code, source):
             slides.build(output, code, stored=True, notebooks=source)
     return output
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """A real browser."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium on this machine: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
 
 
 def loaded_from_elsewhere(page: Any) -> list[str]:

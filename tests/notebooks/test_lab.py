@@ -224,10 +224,10 @@ def jupyterlab(request: pytest.FixtureRequest, work: Path) -> Iterator[tuple[str
 
 
 def test_jupyterlab_opens_lesson_1_in_its_language(
-    jupyterlab: tuple[str, str, Path], chromium: Browser
+    jupyterlab: tuple[str, str, Path], browser: Browser
 ) -> None:
     code, address, work = jupyterlab
-    page = chromium.new_page()
+    page = browser.new_page()
     page.set_default_timeout(90_000)  # a kernel, a server and a browser start on two busy cores
     page.goto(address)
     page.wait_for_selector(".jp-Notebook .jp-Cell")

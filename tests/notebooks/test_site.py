@@ -107,9 +107,9 @@ def feedback() -> list[str]:
 
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
-def test_pages_in_a_browser(built_site: Path, chromium: Browser, scheme: Any, width: int) -> None:
+def test_pages_in_a_browser(built_site: Path, browser: Browser, scheme: Any, width: int) -> None:
     """No request leaves, nothing is wider than the screen, every picture is there."""
-    page = chromium.new_page(
+    page = browser.new_page(
         color_scheme=scheme, viewport={"width": width, "height": 800}, offline=True
     )
     elsewhere = loaded_from_elsewhere(page)
@@ -122,8 +122,8 @@ def test_pages_in_a_browser(built_site: Path, chromium: Browser, scheme: Any, wi
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_fault(built_site: Path, chromium: Browser, scheme: Any) -> None:
-    page = chromium.new_page(color_scheme=scheme, viewport={"width": 320, "height": 800})
+def test_axe_finds_no_fault(built_site: Path, browser: Browser, scheme: Any) -> None:
+    page = browser.new_page(color_scheme=scheme, viewport={"width": 320, "height": 800})
     first = sorted((built_site / "en").glob("0*.html"))[0]
     glossary = first.with_name("glossary.html")
     index = first.with_name("index.html")
@@ -135,9 +135,9 @@ def test_axe_finds_no_fault(built_site: Path, chromium: Browser, scheme: Any) ->
 
 
 def test_skip_link_is_the_first_stop_and_leads_to_the_content(
-    built_site: Path, chromium: Browser
+    built_site: Path, browser: Browser
 ) -> None:
-    page = chromium.new_page()
+    page = browser.new_page()
     page.goto((built_site / "en" / "index.html").as_uri())
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"

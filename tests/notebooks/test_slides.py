@@ -33,8 +33,8 @@ OVERFLOWING = """() => {
 }"""
 
 
-def test_no_slide_overflows(decks: Path, chromium: Browser) -> None:
-    page = chromium.new_page(viewport={"width": 1280, "height": 720}, offline=True)
+def test_no_slide_overflows(decks: Path, browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 720}, offline=True)
     elsewhere = loaded_from_elsewhere(page)
     for path in sorted(decks.glob("*/[0-9]*.html")):
         page.goto(path.as_uri())
@@ -45,11 +45,11 @@ def test_no_slide_overflows(decks: Path, chromium: Browser) -> None:
     page.close()
 
 
-def test_overflow_is_found(tmp_path: Path, chromium: Browser) -> None:
+def test_overflow_is_found(tmp_path: Path, browser: Browser) -> None:
     """A slide that is made too full after the lesson was cut."""
     source = small_lessons.write(tmp_path / "lessons", ("en",))
     slides.build(tmp_path / "slides", "en", stored=True, notebooks=source)
-    page = chromium.new_page(viewport={"width": 1280, "height": 720})
+    page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.goto((tmp_path / "slides" / "en" / "01_first.html").as_uri())
     page.wait_for_function("window.Reveal && Reveal.isReady()")
     page.evaluate(
@@ -60,10 +60,10 @@ def test_overflow_is_found(tmp_path: Path, chromium: Browser) -> None:
     page.close()
 
 
-def test_speaker_sees_the_notes(tmp_path: Path, chromium: Browser) -> None:
+def test_speaker_sees_the_notes(tmp_path: Path, browser: Browser) -> None:
     source = small_lessons.write(tmp_path / "lessons", ("en",))
     slides.build(tmp_path / "slides", "en", stored=True, notebooks=source)
-    context = chromium.new_context(offline=True)
+    context = browser.new_context(offline=True)
     page = context.new_page()
     page.goto((tmp_path / "slides" / "en" / "01_first.html").as_uri())
     page.wait_for_function("window.Reveal && Reveal.isReady()")

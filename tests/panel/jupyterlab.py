@@ -19,8 +19,6 @@ from playwright.sync_api import Error, Locator, Page
 from learner.processes import Program
 from service.settings import ROOT
 
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_ARGUMENTS = ["--no-sandbox"]
 CELLS = ("from notebooks.panel import panel\npanel()",)
 
 

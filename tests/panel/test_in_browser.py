@@ -10,13 +10,13 @@ from typing import Any
 import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page
 
 from learner.language import LANGUAGES, speaking
 from notebooks.panel.fallback import fallback_page
 from service.sample_photos import SAMPLE_PHOTOS
 from service.settings import ROOT
-from tests.panel.jupyterlab import CELLS, CHROMIUM, CHROMIUM_ARGUMENTS, Lab, jupyterlab, wait_until
+from tests.panel.jupyterlab import CELLS, Lab, jupyterlab, wait_until
 
 PICTURES = ROOT / "reports" / "panel"
 BUTTON = "Simulate Deployment Flow"
@@ -35,14 +35,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     PICTURES.mkdir(parents=True, exist_ok=True)
     with jupyterlab(tmp_path_factory.mktemp("lab")) as lab:
         yield lab
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(autouse=True)

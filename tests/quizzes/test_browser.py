@@ -6,14 +6,12 @@ QuestionWidget in this process.
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
 import quizzes.questions as questions
 from learner.errors import LearnerError
@@ -26,7 +24,6 @@ from quizzes.questions import Number, One, Order, Several, find
 from tests.quizzes.conftest import SAMPLES
 from tests.quizzes.test_leaks import all_secrets, assert_silent, misconceptions
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 QUIZZES = Path(notebook.__file__).parent
 ADDRESS = "http://quiz.test"
 PAGE = """<!DOCTYPE html>
@@ -53,16 +50,6 @@ setInterval(look, 50);
 widget.render({{ model, el: document.getElementById("here") }});
 document.body.dataset.ready = "yes";
 </script></body></html>"""
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine's PATH")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 class Shown:
