@@ -15,7 +15,7 @@ JAPANESE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]")
 BROKEN_LINE = re.compile(
     r"[\u3041-\u30ff\u3400-\u9fff、。][ \t]?\n[ \t]*(?=[\u3041-\u30ff\u3400-\u9fff])"
 )
-ROOM = 1.5
+ROOM = 1.4
 """Times the width of the English that a figure leaves for a label, and 2 em more: what is short
 in one language may be long in another ("mean", "rata-rata")."""
 WORDS_FOR_NUMBERS = {*map(str, range(13)), "50", "90", "100", "1000"}

@@ -36,7 +36,7 @@ class Step:
 
 @dataclass(slots=True)
 class Flow:
-    """One run of a service, from the press of the button to its end.
+    """One run of a service, from its start to its end.
 
     All times `at` are seconds on one clock of the caller's choice.
     """
@@ -51,7 +51,7 @@ class Flow:
     ready_s: float | None = None
     """Seconds from the start of the process until it was ready."""
     first_s: float | None = None
-    """Seconds from the press of the button until the first prediction."""
+    """Seconds from the start of the flow until the first prediction."""
     _begun: float = 0.0
     _mark: float = 0.0
     """When the step that is under way began."""

@@ -164,7 +164,7 @@ def texts(_: Callable[[str], str]) -> dict[str, str]:
         "start_times_value": _("load {load} ms, warm-up {warm} ms"),
         "first_prediction": _("First prediction"),
         "first_prediction_value": _(
-            "{first} s after the button was pressed (process to ready: {ready} s)"
+            "{first} s after the start of the flow (process to ready: {ready} s)"
         ),
         "requests": _("Requests"),
         "requests_value": _("{answered} answered, {failed} failed, {refused} refused"),
