@@ -69,6 +69,6 @@ clean: ## remove what was built and measured (the environment stays)
 
 # The bundle is built again when what it was validated with changes.
 inputs := preprocessing.py model_definition.py sample_photos.py $(addprefix artifact/, build.py \
-	crops.py export.py manifest.py parity.py quantisation.py recipe.py)
+	crops.py export.py manifest.py parity.py quantisation.py recipe.py split.py)
 $(artifact): requirements.lock $(addprefix service/, $(inputs)) $(wildcard service/engines/*.py) | setup
 	@$(python) -m service.artifact build

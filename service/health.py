@@ -10,6 +10,9 @@ from service.responses import ErrorResponse, Status
 
 router = APIRouter(tags=["service"])
 
+MOST_LABELS = 10_000
+"""More are left out of /artifact: megabytes of text, made by the thread that answers everyone."""
+
 
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez")
@@ -29,10 +32,14 @@ async def readyz(request: Request) -> Status:
 
 @router.get("/artifact")
 async def artifact(request: Request) -> dict[str, Any]:
-    """What is loaded: every field of the manifest, what was verified, and what runs it."""
+    """What is loaded: the fields of the manifest, what was verified, and what runs it."""
     model: LoadedModel = request.app.state.model
+    classes = len(model.manifest.labels)
     return {
-        **model.manifest.model_dump(mode="json"),
+        **model.manifest.model_dump(
+            mode="json", exclude={"labels"} if classes > MOST_LABELS else None
+        ),
+        "classes": classes,
         "path": str(model.bundle.path),
         "digest": model.bundle.digest,
         "verified": {name: file.sha256 for name, file in model.manifest.files.items()},

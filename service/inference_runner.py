@@ -1,9 +1,11 @@
 """Inference runner: the one owner of the device, and of the threads that feed it.
 
 Event loop → one queue → a few worker threads. A worker takes the most advanced work there is: a
-forward pass if images are ready and the device has a lane free, else the next image to preprocess.
-So an idle device never waits for a batch to fill, and images gather while it is busy. Where images
-run side by side (a lane a core) each stays on its thread, from its bytes to its answer.
+part of a forward pass under way, else a new one if images are ready and a lane is free, else the
+next image to prepare. So an idle device never waits for a batch to fill, and images gather while it
+is busy. Where images run side by side (a lane a core) each stays on its thread, from its bytes to
+its answer. Where a forward pass comes in parts, all workers share them; and since it then needs the
+very cores that prepare images, it waits for those that are already inside.
 """
 
 import asyncio
@@ -15,13 +17,13 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-
-import numpy as np
+from functools import partial
 
 from service.admission import LENIENT, Admission
 from service.counters import Counters
-from service.engines.base import Engine, PixelBatch, Probabilities
+from service.engines.base import Engine, Prepared, Probabilities, SplitEngine, WholeEngine
 from service.errors import OverloadedError
+from service.forward_pass import ForwardPass
 from service.layout import Layout
 from service.machine import let_others_go_first
 from service.preprocessing import Pixels
@@ -52,8 +54,17 @@ class _Job:
     deadline: float
     strict: bool
     """The deadline is the client's own: it holds whatever the time was spent on."""
-    pixels: Pixels = field(init=False)
+    prepared: Prepared = field(init=False)
+    """For the forward pass: pixels, or what a split engine made of them."""
     preprocess_s: float = 0.0
+    prepare_s: float = 0.0
+    """Of a split engine's first stage; counts as forward pass."""
+
+
+@dataclass(slots=True, eq=False)
+class _Batch:
+    jobs: list[_Job]
+    forward: ForwardPass
 
 
 class InferenceRunner:
@@ -77,6 +88,7 @@ class InferenceRunner:
             queue_limit: most requests inside, whatever their deadlines: each holds its image.
         """
         self.engine = engine
+        self._stages = engine if isinstance(engine, SplitEngine) else WholeEngine(engine)
         self.layout = layout
         self.counters = Counters()
         self._preprocess = preprocess
@@ -85,9 +97,11 @@ class InferenceRunner:
         self._condition = threading.Condition()
         self._waiting: list[_Job] = []
         """To be preprocessed, the earliest order first."""
+        self._preparing = 0
         self._ready: deque[_Job] = deque()
         """To go through the model."""
-        self._forwards = 0
+        self._batches: list[_Batch] = []
+        """In the model."""
         self._closed = False
         self._workers = [
             threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
@@ -165,34 +179,49 @@ class InferenceRunner:
         let_others_go_first()
         while True:
             with self._condition:
-                batch = self._take_ready()
-                job = None if batch else self._take_waiting()
-                if not batch and job is None:
+                step = self._next_step()
+                if step is None:
                     if self._closed:
                         return
                     self._condition.wait()
                     continue
-            if job is not None:
-                self._preprocess_one(job)
-            else:
-                self._forward(batch)
+            step()
 
-    def _take_ready(self) -> list[_Job]:
-        """A batch for a free lane of the device, or nothing."""
-        batch: list[_Job] = []
-        if self._forwards < self.layout.lanes:
-            while self._ready and len(batch) < self.layout.max_batch:
-                job = self._ready.popleft()
-                if self._is_alive(job):
-                    batch.append(job)
-        if batch:
-            self._forwards += 1
-            self.counters.batches += 1
-            self.counters.images += len(batch)
+    def _next_step(self) -> Callable[[], None] | None:
+        for batch in self._batches:
+            if (part := batch.forward.take()) is not None:
+                return partial(self._run_part, batch, part)
+        if (new := self._take_ready()) and (part := new.forward.take()) is not None:
+            return partial(self._run_part, new, part)
+        if job := self._take_waiting():
+            self._preparing += 1
+            return partial(self._prepare, job)
+        return None
+
+    def _take_ready(self) -> _Batch | None:
+        """A new forward pass for a free lane, or nothing."""
+        if len(self._batches) >= self.layout.lanes:
+            return None
+        on_their_way = self._stages.parts > 1 and (self._waiting or self._preparing)
+        if on_their_way and len(self._ready) < self.layout.max_batch:
+            return None
+        jobs: list[_Job] = []
+        while self._ready and len(jobs) < self.layout.max_batch:
+            job = self._ready.popleft()
+            if self._is_alive(job):
+                jobs.append(job)
+        if not jobs:
+            return None
+        batch = _Batch(jobs, ForwardPass(self._stages, [job.prepared for job in jobs]))
+        self._batches.append(batch)
+        self.counters.batches += 1
+        self.counters.images += len(jobs)
+        if self._stages.parts > 1:
+            self._condition.notify_all()  # there is something for everybody
         return batch
 
     def _take_waiting(self) -> _Job | None:
-        """The next image to preprocess, unless enough are ready for the device."""
+        """The next image to prepare, unless enough are ready for the device."""
         while self._waiting and len(self._ready) < 2 * self.layout.max_batch:
             job = self._waiting.pop(0)
             if self._is_alive(job):
@@ -212,58 +241,54 @@ class InferenceRunner:
             return False
         return True
 
-    def _preprocess_one(self, job: _Job) -> None:
+    def _prepare(self, job: _Job) -> None:
         started = time.perf_counter()
+        fault: Exception | None = None
         try:
-            job.pixels = self._preprocess(job.image)
+            pixels = self._preprocess(job.image)
+            job.preprocess_s = time.perf_counter() - started
+            job.prepared = self._stages.prepare(pixels)
+            job.prepare_s = time.perf_counter() - started - job.preprocess_s
         except Exception as error:
-            with self._condition:
-                self.counters.failed += 1
-                self._leave(job, error)
-            return
-        job.preprocess_s = time.perf_counter() - started
+            fault = error
         job.image = b""  # it is not needed any more, and may be large
         if not job.strict:
             job.deadline += job.preprocess_s  # it bounds the waiting; a large image is no fault
         with self._condition:
-            self._ready.append(job)
+            self._preparing -= 1
+            if fault is None:
+                self._ready.append(job)
+            else:
+                self.counters.failed += 1
+                self._leave(job, fault)
 
-    def _forward(self, batch: list[_Job]) -> None:
-        started = time.perf_counter()
-        answers = self._isolated(batch)
-        ended = time.perf_counter()
-        forward_s = ended - started
+    def _run_part(self, batch: _Batch, part: int) -> None:
+        found = batch.forward.run(part)
         with self._condition:
-            self._forwards -= 1
-            service_s = forward_s + max(job.preprocess_s for job in batch)
+            if not batch.forward.put(part, found):
+                return
+        answers = batch.forward.answers()
+        ended = time.perf_counter()
+        batch_s = ended - batch.forward.started
+        with self._condition:
+            self._batches.remove(batch)
+            service_s = batch_s + max(job.preprocess_s + job.prepare_s for job in batch.jobs)
             requests_wait = bool(self._waiting or self._ready)
-            self._admission.answered(ended, service_s, len(batch), requests_wait)
-            for job, answer in zip(batch, answers, strict=True):
+            self._admission.answered(ended, service_s, len(batch.jobs), requests_wait)
+            for job, answer in zip(batch.jobs, answers, strict=True):
                 if isinstance(answer, Exception):
                     self.counters.failed += 1
                     self._leave(job, answer)
                     continue
                 self.counters.answered += 1
                 self.counters.latency.observe(ended - job.arrived)
+                forward_s = job.prepare_s + batch_s
                 queue_s = ended - job.arrived - job.preprocess_s - forward_s
                 seconds = {"queue": queue_s, "preprocess": job.preprocess_s, "forward": forward_s}
                 timing_ms = {name: value * 1000 for name, value in seconds.items()}
                 self._leave(job, Inference(answer, timing_ms))
             if requests_wait:
                 self._condition.notify_all()  # the lane is free again, and there is room before it
-
-    def _isolated(self, batch: list[_Job]) -> list[Probabilities | Exception]:
-        """An answer for each job; if the batch fails, each is tried alone, and fails alone."""
-        try:
-            probabilities = self.engine(_stack(batch))
-        except Exception as error:
-            if len(batch) == 1:
-                return [error]
-            return [self._isolated([job])[0] for job in batch]
-        return [
-            row if np.isfinite(row[0]) else FloatingPointError("the model answered not a number")
-            for row in probabilities
-        ]
 
     def _leave(self, job: _Job, result: Inference | Exception) -> None:
         """Hand the result to the event loop."""
@@ -273,12 +298,6 @@ class InferenceRunner:
 
 def _order(job: _Job) -> float:
     return job.order
-
-
-def _stack(batch: list[_Job]) -> PixelBatch:
-    if len(batch) == 1:
-        return batch[0].pixels[np.newaxis]  # no copy
-    return np.stack([job.pixels for job in batch])
 
 
 def _settle(future: "asyncio.Future[Inference]", result: Inference | Exception) -> None:

@@ -2,15 +2,21 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.engines.base import Engine
+from service.engines.base import Engine, Prepared, SplitEngine
 
 BATCHING_PAYS = 0.8
 """An image in the best batch must cost less than this share of an image alone."""
 _BATCHES = (1, 4, 8, 16, 32)
+_SPLIT_BATCHES = (1, 2, 4, 6, 8, 12, 16)
+_SPLIT_SHARE = 1.4
+"""Of the time that a forward pass may take: so long may a split one take, preparing included. A
+simulated queue of Poisson arrivals has its lowest p99 there: shorter batches read the weights too
+often, longer ones keep their first image waiting."""
 _REPEATS = 3
 
 
@@ -57,6 +63,54 @@ def measure_batches(
     return costs
 
 
+def measure_split(
+    engine: SplitEngine, shape: tuple[int, int, int], cores: int, most_ms: float
+) -> tuple[float, dict[int, float]]:
+    """Time the stages of a split engine, each on one thread, which is how the runner runs them.
+
+    Args:
+        engine: what to time.
+        shape: height, width, 3.
+        cores: between which the parts are divided.
+        most_ms: no larger batch is tried once one takes longer, its preparing included.
+
+    Returns:
+        Milliseconds to prepare an image, and those of the classifier for a batch of 1, 2, 4 …
+        images when all cores share it.
+    """
+    image = np.zeros(shape, dtype=np.uint8)
+    prepared = engine.prepare(image)
+    prepare_ms = min(_timed(lambda: engine.prepare(image)) for _ in range(_REPEATS))
+    costs: dict[int, float] = {}
+    for size in _SPLIT_BATCHES:
+        batch = np.stack([prepared] * size)
+
+        def run_all(batch: Prepared = batch) -> None:
+            engine.combine([engine.run_part(part, batch) for part in range(engine.parts)])
+
+        run_all()
+        costs[size] = min(_timed(run_all) for _ in range(_REPEATS)) / cores
+        if costs[size] + size * prepare_ms / cores > _SPLIT_SHARE * most_ms:
+            break
+    return prepare_ms, costs
+
+
+def choose_split_layout(
+    prepare_ms: float, costs: dict[int, float], cores: int, most_ms: float
+) -> Layout:
+    """The layout for a split engine: one batch at a time, which all cores share.
+
+    Args:
+        prepare_ms: of `measure_split`.
+        costs: likewise.
+        cores: that this process may use.
+        most_ms: the longest forward pass that latency allows.
+    """
+    total = {size: cost + size * prepare_ms / cores for size, cost in costs.items()}
+    affordable = [size for size, ms in total.items() if ms <= _SPLIT_SHARE * most_ms]
+    return Layout(cores, lanes=1, max_batch=max(affordable, default=1))
+
+
 def batching_pays(costs: dict[int, float]) -> bool:
     """Whether an image costs much less in a batch than alone.
 
@@ -88,6 +142,10 @@ def choose_layout(costs: dict[int, float], cores: int, threads: int, most_ms: fl
 
 
 def _milliseconds(engine: Engine, batch: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> float:
+    return _timed(lambda: engine(batch))
+
+
+def _timed(work: Callable[[], object]) -> float:
     started = time.perf_counter()
-    engine(batch)
+    work()
     return (time.perf_counter() - started) * 1000

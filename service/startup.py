@@ -16,12 +16,18 @@ from service.admission import Admission
 from service.artifact.manifest import Manifest
 from service.artifact.verify import Bundle, check_code, environment_differences, verify
 from service.engines import FORMS, load_engine
-from service.engines.base import Engine, Form
+from service.engines.base import Engine, Form, SplitEngine
 from service.errors import StartupError
 from service.inference_runner import InferenceRunner
-from service.layout import batching_pays, choose_layout, measure_batches
+from service.layout import (
+    batching_pays,
+    choose_layout,
+    choose_split_layout,
+    measure_batches,
+    measure_split,
+)
 from service.loaded_model import LoadedModel
-from service.machine import available_cores, gpu_count
+from service.machine import available_cores, gpu_count, return_freed_memory
 from service.preprocessing import preprocess
 from service.settings import Settings
 
@@ -69,14 +75,20 @@ def load_model(settings: Settings) -> LoadedModel:
     with step("warm-up") as say, _engine_faults(form, device):
         side = manifest.preprocessing.crop
         most_ms = settings.target_ms / 2  # the rest is for waiting and preprocessing
-        costs = measure_batches(engine, (side, side, 3), most_ms)
-        if settings.threads is None and device == "cpu" and cores > 1 and batching_pays(costs):
-            threads = cores
-            engine = _load(form, path, device, threads)
+        prepare_ms = 0.0
+        if isinstance(engine, SplitEngine):
+            prepare_ms, costs = measure_split(engine, (side, side, 3), cores, most_ms)
+            layout = choose_split_layout(prepare_ms, costs, cores, most_ms)
+        else:
             costs = measure_batches(engine, (side, side, 3), most_ms)
-        layout = choose_layout(costs, cores, threads, most_ms)
+            if settings.threads is None and device == "cpu" and cores > 1 and batching_pays(costs):
+                threads = cores
+                engine = _load(form, path, device, threads)
+                costs = measure_batches(engine, (side, side, 3), most_ms)
+            layout = choose_layout(costs, cores, threads, most_ms)
         say(
-            ", ".join(f"batch {size}: {cost:.1f} ms" for size, cost in costs.items())
+            (f"features {prepare_ms:.1f} ms, classifier of " if prepare_ms else "")
+            + ", ".join(f"batch {size}: {cost:.1f} ms" for size, cost in costs.items())
             + f" → {layout.lanes} lanes of {threads} threads, batches up to {layout.max_batch}"
         )
 
@@ -85,8 +97,12 @@ def load_model(settings: Settings) -> LoadedModel:
         photos = manifest.forms[form.name].golden
         say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
 
-    service_s = preprocess_s + costs[1] / 1000
-    if layout.max_batch == 1:
+    return_freed_memory()
+    service_s = preprocess_s + (prepare_ms + costs[1]) / 1000
+    if prepare_ms:  # the same cores do everything
+        per_image_s = costs[layout.max_batch] / layout.max_batch / 1000
+        interval_s = (preprocess_s + prepare_ms / 1000) / cores + per_image_s
+    elif layout.max_batch == 1:
         interval_s = service_s / layout.lanes
     else:  # preprocessing and the device work side by side: the slower one counts
         per_image_s = costs[layout.max_batch] / layout.max_batch / 1000

@@ -10,7 +10,7 @@ from learner.artifact import bundle
 from learner.language import _
 from learner.processes import Program
 from quizzes.evidence.base import Evidence
-from service.engines import FORMS
+from service.engines import STANDARD_FORMS
 
 PHOTO = "golden/coffee.png"
 AT_ONCE = 2
@@ -59,7 +59,7 @@ def in_fresh_process(name: str) -> Taken:
     return Taken(file_mb=path.stat().st_size / 1e6, answered_s=answered.at, **found)
 
 
-def measure(names: Iterable[str] = tuple(FORMS)) -> dict[str, Taken]:
+def measure(names: Iterable[str] = STANDARD_FORMS) -> dict[str, Taken]:
     """What each form takes, by its name."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         names = list(names)

@@ -34,9 +34,11 @@ from service.artifact.placement import (
 )
 from service.artifact.quantisation import quantise
 from service.artifact.recipe import Recipe
+from service.artifact.split import write_split
 from service.artifact.verify import installed_version, running_python, sha256, verify
-from service.engines import FORMS, load_engine
-from service.engines.base import Engine, Form, Probabilities
+from service.engines import FORMS, SPLIT, load_engine
+from service.engines.base import Engine, Form, PixelBatch, Probabilities
+from service.engines.torch_module import TorchEngine, configure_torch
 from service.machine import available_cores
 from service.model_definition import ServingModel
 from service.preprocessing import preprocess
@@ -82,7 +84,7 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
         started = time.perf_counter()
         say(f"[build {number}/{len(recipe.forms)}] {form.name}: export and compare")
         measured = builder.add(form)
-        size = (folder / form.file).stat().st_size / 1e6
+        size = sum(file.stat().st_size for file in form.files(folder)) / 1e6
         say(
             f"[build {number}/{len(recipe.forms)}] {form.name}: {size:.1f} MB, same first class "
             f"as eager fp32 on {measured.top1_agreement:.2%} of {measured.crops} crops "
@@ -142,7 +144,7 @@ class _FormBuilder:
         self._golden = self._copy_golden_photos()
         self._engines: dict[str, Engine] = {}
         self._parities: dict[str, Parity] = {}
-        self._eager = self._write_and_load(FORMS["eager"])
+        self._eager = self._reference_engine()
         self._reference = parity.probabilities_of(self._eager, self._crops)
 
     def add(self, form: Form) -> Parity:
@@ -176,6 +178,12 @@ class _FormBuilder:
             for name, engine in self._engines.items()
         }
 
+    def _reference_engine(self) -> Engine:
+        if "eager" in self._recipe.forms:
+            return self._write_and_load(FORMS["eager"])
+        configure_torch(available_cores())
+        return TorchEngine(self._model, "cpu")
+
     def _write_and_load(self, form: Form) -> Engine:
         path = self._folder / form.file
         if not path.exists():
@@ -184,6 +192,9 @@ class _FormBuilder:
 
     def _write(self, form: Form, path: Path) -> None:
         recipe, example = self._recipe, self._crops[:2]
+        if form.name == SPLIT:
+            write_split(self._model, path, self._calibration_crops())
+            return
         match form.name:
             case "eager":
                 classes = len(recipe.labels)
@@ -202,16 +213,17 @@ class _FormBuilder:
 
     def _quantise(self) -> bytes:
         fp32 = self._folder / FORMS["onnx-fp32"].file
-        crops = random_crops(
-            self._recipe.photos.calibration, CALIBRATION_CROPS, 1, self._recipe.preprocessing
-        )
         with tempfile.TemporaryDirectory() as scratch:
             if not fp32.exists():  # int8 was asked for without it
                 fp32 = Path(scratch) / fp32.name
                 fp32.write_bytes(export.export_onnx(self._model, self._crops[:2]))
             int8 = Path(scratch) / "int8.onnx"
-            quantise(fp32, int8, crops)
+            quantise(fp32, int8, self._calibration_crops())
             return int8.read_bytes()
+
+    def _calibration_crops(self) -> PixelBatch:
+        photos, settings = self._recipe.photos.calibration, self._recipe.preprocessing
+        return random_crops(photos, CALIBRATION_CROPS, 1, settings)
 
     def _copy_golden_photos(self) -> dict[str, Path]:
         (self._folder / GOLDEN_FOLDER).mkdir()

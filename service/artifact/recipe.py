@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import EfficientNet_B0_Weights, get_model_weights
 
 from service.artifact.manifest import Architecture
-from service.engines import FORMS
+from service.engines import STANDARD_FORMS
 from service.errors import StartupError
 from service.model_definition import (
     LITE0,
@@ -47,10 +47,10 @@ class Recipe:
     labels: Sequence[str]
     preprocessing: PreprocessingSettings
     photos: Photos
-    forms: Sequence[str] = tuple(FORMS)
+    forms: Sequence[str] = STANDARD_FORMS
 
 
-def default_recipe(forms: Sequence[str] = tuple(FORMS)) -> Recipe:
+def default_recipe(forms: Sequence[str] = STANDARD_FORMS) -> Recipe:
     """EfficientNet-Lite0 with the published ImageNet weights."""
     labels = EfficientNet_B0_Weights.DEFAULT.meta["categories"]
     return Recipe(
@@ -81,7 +81,7 @@ def own_recipe(
     weights: Path,
     labels: Path,
     photos: Path | None = None,
-    forms: Sequence[str] = tuple(FORMS),
+    forms: Sequence[str] = STANDARD_FORMS,
 ) -> Recipe:
     """An engineer's own model: an architecture of torchvision, safetensors weights, labels.
 

@@ -11,6 +11,7 @@ from service.engines.base import Engine, Form
 
 _ONNX_RUNTIME = "service.engines.onnx_runtime"
 _SHARED = ("numpy", "pillow")
+SPLIT = "onnx-int8-split"
 
 FORMS = {
     form.name: form
@@ -23,9 +24,14 @@ FORMS = {
              (*_SHARED, "torch")),
         Form("onnx-fp32", "model.onnx", "fp32", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
         Form("onnx-int8", "model.int8.onnx", "int8", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
+        Form(SPLIT, "split/features.onnx", "int8", "service.engines.split_onnx",
+             (*_SHARED, "onnxruntime")),
     )
 }  # fmt: skip
 """Every form by its name, the reference (eager fp32) first."""
+STANDARD_FORMS = tuple(name for name in FORMS if name != SPLIT)
+"""Those that a bundle holds if nothing else is asked for. A split model pays where the classifier
+is so wide that reading its weights is most of the work."""
 
 
 def load_engine(form: Form, path: Path, device: str, threads: int) -> Engine:

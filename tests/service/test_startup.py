@@ -14,7 +14,7 @@ import pytest
 
 from service import startup
 from service.artifact.verify import Bundle
-from service.engines import FORMS
+from service.engines import FORMS, STANDARD_FORMS
 from service.errors import StartupError
 from service.sample_photos import SAMPLE_PHOTOS
 from service.settings import ROOT, Settings
@@ -50,7 +50,7 @@ def test_logs_each_step_with_its_time(start_service: Start) -> None:
     assert "Traceback" not in service.log.read_text()
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", STANDARD_FORMS)
 def test_every_form_serves_the_photos(start_service: Start, bundle: Bundle, form: str) -> None:
     url = start_service("--engine", form, "--device", "cpu").url
     for photo in SAMPLE_PHOTOS:

@@ -1,0 +1,27 @@
+"""`python -m challenges.catalogue`: make the 1 GB model, and build the reference's artifact."""
+
+import sys
+
+from service.errors import StartupError
+
+
+def main() -> int:
+    """Build both; exit status 0, or 1 with one line that says why."""
+    from service.torch_pair import check_torch_pair
+
+    try:
+        check_torch_pair()
+        from challenges.catalogue.bundle import build_bundle
+
+        build_bundle(say=lambda line: print(line, flush=True))
+    except StartupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; nothing was left behind", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""The reference's artifact of the 1 GB model: its catalogue model in the split int8 form."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from challenges.catalogue.model import CATALOGUE_MODEL, DIGESTS, make_model
+from service.settings import ROOT
+
+CATALOGUE_BUNDLE = ROOT / "artifacts" / "catalogue"
+
+
+def build_bundle(
+    model: Path = CATALOGUE_MODEL,
+    destination: Path = CATALOGUE_BUNDLE,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Make the research model at `model` if it is not there, and build its bundle.
+
+    Raises:
+        StartupError: the disk is full, or the form falls under its bound.
+    """
+    from dataclasses import replace
+
+    from service.artifact.build import build
+    from service.artifact.recipe import own_recipe
+    from service.engines import SPLIT
+    from service.model_definition import LITE0
+
+    folder = make_model(model, say=say)
+    recipe = own_recipe(
+        name="catalogue",
+        version="1.0.0",
+        architecture=LITE0,
+        weights=folder.weights,
+        labels=folder.labels,
+        forms=(SPLIT,),
+    )
+    digest = (model / DIGESTS).read_text().split()[0]
+    about = recipe.architecture.model_copy(
+        update={
+            "source": f"challenges/catalogue (made from a seed), SHA-256 {digest}",
+            "licence": "Apache-2.0",
+        }
+    )
+    build(replace(recipe, architecture=about), destination, say)
