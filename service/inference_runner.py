@@ -191,19 +191,24 @@ class InferenceRunner:
         for batch in self._batches:
             if (part := batch.forward.take()) is not None:
                 return partial(self._run_part, batch, part)
-        if (new := self._take_ready()) and (part := new.forward.take()) is not None:
+        gathers = self._stages.parts > 1 and len(self._ready) < self.layout.max_batch
+        if gathers and (step := self._prepare_next()):
+            return step
+        wait = gathers and self._preparing  # who prepares will come back here
+        if not wait and (new := self._take_ready()) and (part := new.forward.take()) is not None:
             return partial(self._run_part, new, part)
-        if job := self._take_waiting():
-            self._preparing += 1
-            return partial(self._prepare, job)
-        return None
+        return self._prepare_next()
+
+    def _prepare_next(self) -> Callable[[], None] | None:
+        job = self._take_waiting()
+        if job is None:
+            return None
+        self._preparing += 1
+        return partial(self._prepare, job)
 
     def _take_ready(self) -> _Batch | None:
         """A new forward pass for a free lane, or nothing."""
         if len(self._batches) >= self.layout.lanes:
-            return None
-        on_their_way = self._stages.parts > 1 and (self._waiting or self._preparing)
-        if on_their_way and len(self._ready) < self.layout.max_batch:
             return None
         jobs: list[_Job] = []
         while self._ready and len(jobs) < self.layout.max_batch:

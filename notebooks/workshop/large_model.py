@@ -1,9 +1,7 @@
 """A classifier of 1 GB in two modules, features and classifier, each of which can be timed alone.
 
-The features are the service's own model up to its last layer. The classifier has 200,000 rows: the
-first 1,000 are the model's real ones, so that photos still get their true answers; the others are
-made up, because no such model may be downloaded in a class. To make them takes a second: one seeded
-block of random numbers, written again and again with its columns moved on by one.
+The features are the service's own model up to its last layer. The classifier is that of the
+challenge (challenges/catalogue): 200,000 rows, of which the first 1,000 are the model's real ones.
 """
 
 from collections.abc import Sequence
@@ -16,6 +14,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
+from challenges.catalogue.rows import catalogue_rows
 from service.artifact.verify import Bundle
 from service.engines import FORMS
 from service.machine import adds_int8_products_exactly, available_cores
@@ -23,8 +22,6 @@ from service.preprocessing import Pixels
 from service.sample_photos import SAMPLE_PHOTOS
 
 CLASSES, FEATURES = 200_000, 1280
-BLOCK = 5_000
-"""Rows that are made up once."""
 SHARDS = 8
 """Matrices that the rows are divided between: while one is packed, only that one is there twice."""
 BYTES = CLASSES * FEATURES * 4
@@ -75,24 +72,30 @@ class Classifier:
         weights, bias = head["classifier.weight"], head["classifier.bias"]
         self.bytes = BYTES * bits // 32
         """Of the weights."""
-        block = _block(float(weights.std()))
-        offsets = np.zeros(CLASSES, np.float32)
-        offsets[: len(bias)] = bias
+        parts = [
+            np.empty((_ROWS, FEATURES), np.float32 if bits == 32 else np.int8)
+            for _shard in range(SHARDS)
+        ]
+        offsets, steps = np.empty(CLASSES, np.float32), np.empty(CLASSES, np.float32)
+        known = len(bias)
+        for edition, (rows, offset) in enumerate(catalogue_rows(weights, bias)):
+            first = edition * known
+            offsets[first : first + known] = offset
+            place = parts[first // _ROWS][first % _ROWS : first % _ROWS + known]
+            if bits == 32:
+                place[:] = rows
+            else:
+                steps[first : first + known] = _steps(rows)
+                place[:] = _rounded(rows, steps[first : first + known])
+        scales: list[Floats] = []
         if bits == 32:
-            parts: Sequence[npt.NDArray[np.generic]] = np.split(_tiled(block, weights), SHARDS)
             nodes = [
                 helper.make_node("Gemm", ["x", f"w{n}", f"b{n}"], [f"y{n}"], transB=1)
                 for n in range(SHARDS)
             ]
-            scales: list[Floats] = []
         else:
-            scale, scale_of_head = _scales(block), _scales(weights)
-            rounded = _tiled(_rounded(block, scale), _rounded(weights, scale_of_head))
-            parts = [np.ascontiguousarray(part.T) for part in np.split(rounded, SHARDS)]
-            del rounded
-            all_scales = np.tile(scale, CLASSES // BLOCK)
-            all_scales[: len(bias)] = scale_of_head
-            scales = np.split(all_scales, SHARDS)
+            parts = [np.ascontiguousarray(part.T) for part in parts]
+            scales = np.split(steps, SHARDS)
             nodes = [helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"])]
             nodes += [
                 helper.make_node(
@@ -128,7 +131,7 @@ def weights_file(folder: Path) -> Path:
     As many bytes are read as of a file of 1 GB, without asking a laptop for the disk space.
     """
     path = folder / "weights.bin"
-    np.tile(_block(1.0), (_ROWS // BLOCK, 1)).tofile(path)
+    np.random.default_rng(0).random((_ROWS, FEATURES), dtype=np.float32).tofile(path)
     return path
 
 
@@ -138,31 +141,14 @@ def read_weights(path: Path) -> None:
         np.fromfile(path, np.float32)
 
 
-def _block(deviation: float) -> Floats:
-    """Made-up rows, float32 5,000 × 1280, half as widely spread as the real ones."""
-    rows = np.random.default_rng(0).standard_normal((BLOCK, FEATURES), dtype=np.float32)
-    return rows * np.float32(deviation / 2)
-
-
-def _tiled(
-    block: npt.NDArray[np.generic], head: npt.NDArray[np.generic]
-) -> npt.NDArray[np.generic]:
-    """`block` again and again, each time with its columns moved on; its first rows are `head`."""
-    rows = np.empty((CLASSES, FEATURES), block.dtype)
-    for turn in range(CLASSES // BLOCK):
-        rows[turn * BLOCK : (turn + 1) * BLOCK] = np.roll(block, turn, axis=1)
-    rows[: len(head)] = head
-    return rows
-
-
-def _scales(rows: Floats) -> Floats:
+def _steps(rows: Floats) -> Floats:
     """One step size a row: its largest weight becomes ±127."""
     found: Floats = np.abs(rows).max(axis=1) / np.float32(127)
     return found
 
 
-def _rounded(rows: Floats, scales: Floats) -> npt.NDArray[np.int8]:
-    found: npt.NDArray[np.int8] = np.rint(rows / scales[:, np.newaxis]).astype(np.int8)
+def _rounded(rows: Floats, steps: Floats) -> npt.NDArray[np.int8]:
+    found: npt.NDArray[np.int8] = np.rint(rows / steps[:, np.newaxis]).astype(np.int8)
     return found
 
 

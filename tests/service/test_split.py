@@ -169,6 +169,27 @@ def test_a_batch_waits_for_images_that_are_inside_but_not_for_others() -> None:
     asyncio.run(run())
 
 
+def test_those_who_left_do_not_hold_up_a_batch() -> None:
+    """What is ready goes on, though the only ones that wait behind it have gone."""
+    engine = Halves()
+    engine.gate.clear()
+
+    async def run() -> list[float]:
+        with running(engine) as runner:
+            stays = asyncio.create_task(ask(runner, 1))
+            others = [asyncio.create_task(ask(runner, value)) for value in (2, 3, 4)]
+            while runner.counters.inside < 4:
+                await asyncio.sleep(0.001)
+            for other in others:
+                other.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            engine.gate.set()
+            return await asyncio.wait_for(stays, 20)
+
+    assert asyncio.run(run()) == [1] * 4
+    assert engine.batches[-1][0] == 1
+
+
 def test_poison_in_one_part_fails_alone() -> None:
     engine = Halves()
     engine.gate.clear()
