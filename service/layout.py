@@ -13,6 +13,9 @@ BATCHING_PAYS = 0.8
 """An image in the best batch must cost less than this share of an image alone."""
 _BATCHES = (1, 4, 8, 16, 32)
 _SPLIT_BATCHES = (1, 2, 4, 6, 8, 12, 16)
+_SPLIT_LEAST = 4
+"""Images in a split batch that are always allowed: sharing the reading is what it was split for, and
+a moment in which the machine was busy must not forbid it for good."""
 _SPLIT_SHARE = 1.4
 """Of the time that a forward pass may take: so long may a split one take, preparing included. A
 simulated queue of Poisson arrivals has its lowest p99 there: shorter batches read the weights too
@@ -90,7 +93,8 @@ def measure_split(
 
         run_all()
         costs[size] = min(_timed(run_all) for _ in range(_REPEATS)) / cores
-        if costs[size] + size * prepare_ms / cores > _SPLIT_SHARE * most_ms:
+        total = costs[size] + size * prepare_ms / cores
+        if size >= _SPLIT_LEAST and total > _SPLIT_SHARE * most_ms:
             break
     return prepare_ms, costs
 
@@ -108,7 +112,7 @@ def choose_split_layout(
     """
     total = {size: cost + size * prepare_ms / cores for size, cost in costs.items()}
     affordable = [size for size, ms in total.items() if ms <= _SPLIT_SHARE * most_ms]
-    return Layout(cores, lanes=1, max_batch=max(affordable, default=1))
+    return Layout(cores, lanes=1, max_batch=max([_SPLIT_LEAST, *affordable]))
 
 
 def batching_pays(costs: dict[int, float]) -> bool:

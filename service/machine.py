@@ -127,6 +127,29 @@ def return_freed_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+_MADV_COLLAPSE = 25
+"""Of linux/mman.h; since Linux 6.1."""
+_HUGE = 4 * 2**20
+"""Bytes of the smallest piece of memory that is worth it."""
+
+
+def use_huge_pages() -> None:
+    """Put this process's large pieces of memory into pages of 2 MB; call it when a model is loaded.
+
+    A pass over hundreds of megabytes of weights looks up tens of thousands of pages of 4 kB, which
+    costs 6 to 8 % of it. Where the system does not offer it, nothing is done.
+    """
+    try:
+        libc = ctypes.CDLL(None)
+        mappings = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+        for area, rights, *_, inode in (mapping[:5] for mapping in mappings):
+            first, last = (int(edge, 16) for edge in area.split("-"))
+            if rights == "rw-p" and inode == "0" and last - first >= _HUGE:
+                libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_COLLAPSE)
+    except (OSError, AttributeError):
+        return
+
+
 _IMPORTED = time.monotonic()
 
 

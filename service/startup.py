@@ -27,7 +27,7 @@ from service.layout import (
     measure_split,
 )
 from service.loaded_model import LoadedModel
-from service.machine import available_cores, gpu_count, return_freed_memory
+from service.machine import available_cores, gpu_count, return_freed_memory, use_huge_pages
 from service.preprocessing import preprocess
 from service.settings import Settings
 
@@ -98,6 +98,7 @@ def load_model(settings: Settings) -> LoadedModel:
         say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
 
     return_freed_memory()
+    use_huge_pages()
     service_s = preprocess_s + (prepare_ms + costs[1]) / 1000
     if prepare_ms:  # the same cores do everything
         per_image_s = costs[layout.max_batch] / layout.max_batch / 1000

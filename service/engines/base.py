@@ -30,7 +30,7 @@ class Engine(Protocol):
 Prepared = npt.NDArray[Any]
 """What the classifier takes of one image; for a whole model, its pixels."""
 Partial = npt.NDArray[np.float32]
-"""What one part makes of a batch: logits, float32 N × the part's classes."""
+"""What one part makes of a batch, for `combine`."""
 
 
 @runtime_checkable
@@ -49,7 +49,7 @@ class SplitEngine(Engine, Protocol):
         ...
 
     def run_part(self, part: int, batch: Prepared) -> Partial:
-        """One part of the classifier, from 0, for the stacked features of N images; any thread."""
+        """One part, numbered from 0, for the stacked features of N images; from any thread."""
         ...
 
     def combine(self, partials: Sequence[Partial]) -> Probabilities:

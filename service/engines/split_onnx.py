@@ -38,16 +38,31 @@ class SplitOnnxEngine:
         return features
 
     def run_part(self, part: int, batch: Prepared) -> Partial:
-        """Logits, float32 N × the part's classes, of features uint8 N × features."""
-        return self._parts[part](batch)
+        """The part's share of the softmax, for features uint8 N × features.
+
+        Returns:
+            float32 N × (classes + 2): e to the power of each logit less the largest; then that
+            largest logit, and the sum. So the powers are computed by all threads, not by the last.
+        """
+        logits = self._parts[part](batch)
+        largest = logits.max(axis=1, keepdims=True)
+        logits -= largest
+        powers = np.exp(logits, out=logits)
+        return np.concatenate([powers, largest, powers.sum(axis=1, keepdims=True)], axis=1)
 
     def combine(self, partials: Sequence[Partial]) -> Probabilities:
         """Softmax over the classes of all parts; float32 N × classes."""
-        logits = np.concatenate(partials, axis=1)
-        logits -= logits.max(axis=1, keepdims=True)
-        np.exp(logits, out=logits)
-        logits /= logits.sum(axis=1, keepdims=True)
-        return logits
+        largest = np.stack([partial[:, -2] for partial in partials])
+        shares = np.exp(largest - largest.max(axis=0))
+        sums = np.stack([partial[:, -1] for partial in partials])
+        shares /= (shares * sums).sum(axis=0)
+        return np.concatenate(
+            [
+                partial[:, :-2] * share[:, np.newaxis]
+                for partial, share in zip(partials, shares, strict=True)
+            ],
+            axis=1,
+        )
 
     def __call__(self, pixels: PixelBatch) -> Probabilities:
         """All of it on this thread, for uint8 N × height × width × 3."""
