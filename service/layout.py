@@ -14,7 +14,7 @@ BATCHING_PAYS = 0.8
 _BATCHES = (1, 4, 8, 16, 32)
 _SPLIT_BATCHES = (1, 2, 4, 6, 8, 12, 16)
 _SPLIT_LEAST = 4
-"""Images in a split batch that are always allowed: sharing the reading is what it was split for, and
+"""Images in a split batch that are always allowed: sharing the reading is what it is split for, and
 a moment in which the machine was busy must not forbid it for good."""
 _SPLIT_SHARE = 1.4
 """Of the time that a forward pass may take: so long may a split one take, preparing included. A
