@@ -6,13 +6,14 @@ seconds ?= 20
 PYTHON ?= python3
 python := .venv/bin/python
 artifact := artifacts/default/manifest.json
+catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab serve quiz test bench load site slides timetable lessons translations \
+.PHONY: help setup lab serve quiz challenge grade grade-selftest test bench load site slides timetable lessons translations \
 	recording format lock picture clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## set up the environment in .venv (once; goes on where it was interrupted)
 	@$(PYTHON) tools/setup_environment.py
@@ -26,6 +27,16 @@ serve: $(artifact) ## serve the model on 127.0.0.1:8000 (port=8123; console=1: w
 
 quiz: $(artifact) ## ask the quiz, missed questions first (lang=ja lesson=3)
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes $(if $(lesson),--lesson $(lesson))
+
+challenge: $(artifact) ## the challenge: a service of your own for 1 GB at 50 requests a second (lang=ja)
+	@$(python) -m challenges start $(if $(lang),--lang $(lang))
+
+grade: $(artifact) $(catalogue) ## load your service and say why it fails (path=reference quick=1 lang=ja)
+	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges grade \
+		$(or $(path),my_work/challenge) $(if $(quick),--quick)
+
+grade-selftest: $(artifact) $(catalogue) ## hours: does the grader find every fault and see through every cheat? (quick=1)
+	@$(python) -m challenges selftest $(if $(quick),--quick)
 
 test: $(artifact) ## check format, lint and types, and run all tests
 	@$(python) tools/run_checks.py
@@ -72,3 +83,7 @@ inputs := preprocessing.py model_definition.py sample_photos.py $(addprefix arti
 	crops.py export.py manifest.py parity.py quantisation.py recipe.py split.py)
 $(artifact): requirements.lock $(addprefix service/, $(inputs)) $(wildcard service/engines/*.py) | setup
 	@$(python) -m service.artifact build
+
+# The 1 GB model of the challenge, made from a seed, and the reference's artifact of it.
+$(catalogue): $(artifact) $(wildcard challenges/catalogue/*.py)
+	@$(python) -m challenges.catalogue

@@ -26,7 +26,10 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
     The port is taken first, so that a port in use is found before a model is loaded, and listened
     on last, so that a connection is refused until the service is ready to answer.
     """
-    signal.signal(signal.SIGINT, _interrupted_before_ready)
+    # A container's first process ignores SIGTERM unless it says what to do with it (signal(7), and
+    # pid_namespaces(7)).
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _interrupted_before_ready)
     _configure_log()
     let_waiting_threads_sleep()
     try:
@@ -39,12 +42,12 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
         sys.exit(f"error: {error}")
 
 
-def _interrupted_before_ready(*_: object) -> None:
-    """Ctrl-C while loading. Nothing is to be cleaned up, and a KeyboardInterrupt would turn into
-    any other error where it hits the import of a C extension.
+def _interrupted_before_ready(signal_number: int, _: object) -> None:
+    """Ctrl-C or SIGTERM while loading. Nothing is to be cleaned up, and a KeyboardInterrupt would
+    turn into any other error where it hits the import of a C extension.
     """
     print("interrupted before the service was ready", file=sys.stderr)
-    os._exit(130)
+    os._exit(128 + signal_number)
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -1,4 +1,4 @@
-"""The verdict on one submission: what was measured, what was missed, and why. Its JSON is public."""
+"""The verdict on a submission: what was measured, what was missed, and why. Its JSON is public."""
 
 from datetime import datetime
 from typing import Literal
@@ -88,7 +88,7 @@ class Machine(_Part):
     noise: float
     """How much longer the slowest of many equal pieces of work took than the median, as a share."""
     floor_ms: float
-    """Least milliseconds of an image alone that physics allows on this machine with int8 weights."""
+    """Least milliseconds of an image alone that this machine's rates allow with int8 weights."""
     target_rate: float
     """Requests a second that are asked for here: 50, or fewer where 50 is out of reach."""
     target_reason: str | None

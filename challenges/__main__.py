@@ -1,0 +1,42 @@
+"""The challenge from the command line: `python -m challenges start`, `grade`, `hint` and others."""
+
+import argparse
+import sys
+
+from learner.errors import LearnerError
+from learner.language import _
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what is asked. The exit status: 0, or what went wrong says another."""
+    try:
+        parser = _parser()
+        options = parser.parse_args(arguments)
+        status: int = options.do(options)
+    except LearnerError as error:
+        print(_("error: {reason}").format(reason=error), file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(_("Interrupted. Nothing was left running."), file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    from challenges.minimal_service.commands import add_commands
+    from challenges.minimal_service.grading.command import add_command as add_grade
+    from challenges.selftest.command import add_command as add_selftest
+
+    parser = argparse.ArgumentParser(
+        prog="python -m challenges",
+        description=_("A model of 1 GB, 50 requests a second, p99 under 50 ms: build the service."),
+    )
+    commands = parser.add_subparsers(required=True, metavar=_("COMMAND"))
+    add_commands(commands)
+    add_grade(commands)
+    add_selftest(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""The learner's own service: where it lies, how it begins, and how a change in it is noticed."""
+
+import ast
+import hashlib
+import os
+import shutil
+import time
+import tomllib
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+from challenges.minimal_service.starter_code import STARTER
+from learner.errors import LearnerError
+from learner.folder import folder
+from learner.language import _
+
+NAME = "challenge"
+CODE_SUFFIXES = {".py", ".toml", ".pyx", ".c", ".cc", ".cpp", ".h", ".rs", ".go", ".sh"}
+HASH_COMMENTS = {".toml", ".sh"}
+CODE_NAMES = ("containerfile", "dockerfile", "requirements")
+"""Beginnings of further names, in lower case; in these files, too, # begins a comment."""
+MOST_BYTES = 1_000_000
+"""Of one file of code; what is larger is data."""
+
+
+def own_folder() -> Path:
+    """Where the learner's service lies; it may not exist yet."""
+    return folder() / NAME
+
+
+def started_folder() -> Path:
+    """The learner's service.
+
+    Raises:
+        LearnerError: it was not begun yet.
+    """
+    path = own_folder()
+    if not path.is_dir():
+        raise LearnerError(
+            _("There is no service of yours in {folder} yet. Begin with: make challenge").format(
+                folder=path
+            )
+        )
+    return path
+
+
+def lay_out_starter() -> bool:
+    """Copy the starter to the learner's folder; whether it did. What is there is left alone.
+
+    Raises:
+        LearnerError: the folder cannot be written to.
+    """
+    path = own_folder()
+    if path.is_dir():
+        return False
+    part = path.with_name(f".{NAME}.{os.getpid()}.part")
+    try:
+        # The artifact lies there where the starter itself was graded.
+        left_out = shutil.ignore_patterns("__pycache__", ".*", "artifact")
+        shutil.copytree(STARTER, part, ignore=left_out)
+        part.rename(path)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        raise LearnerError(
+            _("Cannot write to {folder}: {reason}. Make room, or move what is in the way.").format(
+                folder=path, reason=error.strerror or error
+            )
+        ) from None
+    return True
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a file or folder so that nothing is in its place any more; the new path.
+
+    Raises:
+        LearnerError: it cannot be renamed.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)
+    aside = path.with_name(f"{stem}.{why}-{stamp}{suffix}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{stem}.{why}-{stamp}-{number}{suffix}")
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise LearnerError(
+            _("Cannot rename {path}: {reason}").format(path=path, reason=error.strerror or error)
+        ) from None
+    return aside
+
+
+def fingerprints(path: Path) -> dict[str, str]:
+    """Of each file of code in a folder a short digest of what it does, by its relative path.
+
+    Comments and layout do not count. What is built (the artifact, caches) and hidden does not.
+    """
+    found = {}
+    left_out = {"__pycache__", "node_modules", "venv", _artifact_name(path)}
+    for parent, folders, files in os.walk(path):
+        here = Path(parent)
+        inside = here.relative_to(path)
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not name.startswith(".") and not {name, (inside / name).as_posix()} & left_out
+        ]
+        for name in sorted(files):
+            if _is_code(name) and (digest := _fingerprint(here / name)):
+                found[(inside / name).as_posix()] = digest
+    return found
+
+
+def code_digest(files: dict[str, str]) -> str:
+    """One short digest of all `fingerprints`."""
+    whole = "\n".join(f"{name} {digest}" for name, digest in sorted(files.items()))
+    return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+
+def _is_code(name: str) -> bool:
+    return not name.startswith(".") and (
+        Path(name).suffix in CODE_SUFFIXES or name.lower().startswith(CODE_NAMES)
+    )
+
+
+def _fingerprint(file: Path) -> str:
+    """Empty where the file cannot be read, as while an editor replaces it."""
+    try:
+        if not file.is_file() or file.stat().st_size > MOST_BYTES:
+            return ""
+        content = file.read_bytes()
+    except OSError:
+        return ""
+    if file.suffix == ".py":
+        # What is not Python yet, while it is written, is taken as it is.
+        unreadable = suppress(SyntaxError, ValueError, RecursionError, MemoryError)
+        with unreadable, warnings.catch_warnings(action="ignore"):
+            content = ast.dump(ast.parse(content)).encode()
+    elif file.suffix not in CODE_SUFFIXES or file.suffix in HASH_COMMENTS:
+        lines = (line.strip() for line in content.splitlines())
+        content = b"\n".join(line for line in lines if line and not line.startswith(b"#"))
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def _artifact_name(path: Path) -> str:
+    try:
+        name = tomllib.loads((path / "service.toml").read_text(encoding="utf-8"))["artifact"]
+    except (OSError, ValueError, LookupError):
+        return "artifact"
+    return name.strip("/") if isinstance(name, str) else "artifact"

@@ -1,0 +1,88 @@
+"""The plan on paper: the lecture's two planning questions, answered in one's own words first."""
+
+from learner.errors import LearnerError
+from learner.folder import read_json, write_json
+from learner.language import _
+
+FILE = "plan.json"
+FEWEST_LETTERS = 6
+"""Of an answer; Japanese says much with few, and without spaces between words."""
+
+
+def plan(step: str, *, answer: str | None = None) -> None:
+    """Ask a step of the plan; after an answer, which is stored, show the lecture's solution.
+
+    Args:
+        step: "step-1" or "step-2".
+        answer: the learner's, in a sentence; None shows the question only.
+
+    Raises:
+        LearnerError: there is no such step, or the answer is no sentence.
+    """
+    question, solution = _step(step)
+    print(question)
+    if answer is None:
+        print(
+            _(
+                "Write your answer between quotes instead of None and run this cell again. "
+                "The solution comes after it."
+            )
+        )
+        return
+    if not isinstance(answer, str) or len(answer.strip()) < FEWEST_LETTERS:
+        raise LearnerError(_('Write a sentence between quotes: answer="I would …"'))
+    write_json(FILE, {**read_json(FILE), step: answer.strip()})
+    print(_("Your answer: {answer}").format(answer=answer.strip()))
+    print(_("The solution: {solution}").format(solution=solution))
+
+
+def question_of(step: str) -> str:
+    """The question of a step, in the learner's language.
+
+    Raises:
+        LearnerError: there is no such step.
+    """
+    return _step(step)[0]
+
+
+def steps() -> dict[str, tuple[str, str]]:
+    """Of each step its question and its solution, in the learner's language."""
+    return {
+        "step-1": (
+            _(
+                "Step 1. To ensure high throughput and low average latency, what is the single "
+                "most critical structural change needed for the Python script?"
+            ),
+            _(
+                "Refactor the code base into isolated modules (Preprocessing, Model Definition, "
+                "Inference Runner) and ensure that the entire process is packaged for "
+                "containerisation."
+            ),
+        ),
+        "step-2": (
+            _(
+                "Step 2. What is the minimum necessary artifact to ship besides the trained "
+                "weights?"
+            ),
+            _(
+                "The exact code or class definition used for preprocessing and the model "
+                "architecture definition, serialised and coupled with the weights."
+            ),
+        ),
+    }
+
+
+def answers() -> dict[str, str]:
+    """The learner's own answers so far, by step."""
+    return {step: str(text) for step, text in read_json(FILE).items() if step in steps()}
+
+
+def _step(step: str) -> tuple[str, str]:
+    known = steps()
+    if step not in known:
+        raise LearnerError(
+            _("There is no {step!r} in the plan. Choose one of: {steps}").format(
+                step=step, steps=", ".join(known)
+            )
+        )
+    return known[step]

@@ -1,0 +1,148 @@
+"""The learner's attempts: each grade of their own service, and the hints that they took."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from challenges.minimal_service.grading.verdict import CriterionId, Verdict
+from challenges.minimal_service.own_work import (
+    code_digest,
+    fingerprints,
+    own_folder,
+    set_aside,
+)
+from challenges.minimal_service.starter_code import STARTER
+from learner.folder import folder, read_json, write_json
+from learner.language import _
+
+FILE = "challenge.json"
+HONEST_ATTEMPTS = 3
+"""After so many the solution may be seen without a pass."""
+
+Status = Literal["passed", "failed", "not-checked"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Attempt(_Part):
+    """What is kept of one grade."""
+
+    at: datetime
+    quick: bool
+    passed: bool
+    score: float = Field(ge=0)
+    criteria: dict[CriterionId, Status]
+    points: dict[CriterionId, float]
+    files: dict[str, str]
+    """Of the graded code, by `own_work.fingerprints`."""
+
+    @property
+    def code(self) -> str:
+        """Digest of the graded code."""
+        return code_digest(self.files)
+
+    @property
+    def failed(self) -> list[CriterionId]:
+        """The criteria that were not met, in the order of grading."""
+        return [criterion for criterion, status in self.criteria.items() if status == "failed"]
+
+
+class Progress(_Part):
+    """The content of the file; the oldest attempt first."""
+
+    version: Literal[1] = 1
+    attempts: list[Attempt] = Field(default_factory=list)
+    hints: dict[CriterionId, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """How many steps of each ladder were shown."""
+
+    @property
+    def latest(self) -> Attempt | None:
+        """The last attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def best_first(self) -> list[Attempt]:
+        """By passing and score; a full grade is worth more than a quick one of the same score."""
+        return sorted(
+            self.attempts, key=lambda one: (one.passed, one.score, not one.quick), reverse=True
+        )
+
+    def honest_attempts(self) -> int:
+        """How many different versions were graded, besides the starter as it is."""
+        return len({one.code for one in self.attempts} - {code_digest(fingerprints(STARTER))})
+
+    def may_see_solution(self) -> bool:
+        """After a pass, or after enough honest attempts."""
+        passed = any(one.passed for one in self.attempts)
+        return passed or self.honest_attempts() >= HONEST_ATTEMPTS
+
+
+def load() -> Progress:
+    """What is in the learner's folder. A file that cannot be used is kept aside, with a line."""
+    content = read_json(FILE)
+    if not content:
+        return Progress()
+    try:
+        return Progress.model_validate(content)
+    except ValidationError:
+        path = folder() / FILE
+        aside = set_aside(path, "damaged")
+        print(
+            _("{file} was damaged. It is kept as {aside}; a new one begins here.").format(
+                file=path.name, aside=aside.name
+            )
+        )
+        return Progress()
+
+
+def record(verdict: Verdict, files: dict[str, str] | None = None) -> Attempt:
+    """Add the verdict on the learner's own service.
+
+    Args:
+        verdict: what the grader found.
+        files: `fingerprints` of the code that was graded; as it is now, if not given.
+
+    Raises:
+        LearnerError: the folder cannot be written to.
+    """
+    attempt = Attempt(
+        at=verdict.graded_at.astimezone(UTC),
+        quick=verdict.quick,
+        passed=verdict.passed,
+        score=verdict.score,
+        criteria={one.id: one.status for one in verdict.criteria},
+        points={one.id: one.points for one in verdict.criteria},
+        files=fingerprints(own_folder()) if files is None else files,
+    )
+    before = load()
+    _write(before.model_copy(update={"attempts": [*before.attempts, attempt]}))
+    return attempt
+
+
+def take_hint(criterion: CriterionId, most: int) -> int:
+    """Go one step up a ladder, up to its last; the step, from 1.
+
+    Raises:
+        LearnerError: the folder cannot be written to.
+    """
+    before = load()
+    step = min(before.hints.get(criterion, 0) + 1, most)
+    _write(before.model_copy(update={"hints": {**before.hints, criterion: step}}))
+    return step
+
+
+def changed_files(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """Names of files that were added (+), taken away (-) or changed between two versions."""
+    names = sorted({*before, *after})
+    return [
+        f"+{name}" if name not in before else f"-{name}" if name not in after else name
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
+
+
+def _write(progress: Progress) -> None:
+    write_json(FILE, progress.model_dump(mode="json"))

@@ -1,0 +1,87 @@
+"""The verdict for a terminal, also a narrow one, or one that has only ASCII."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from challenges.minimal_service.criteria_texts import title
+from challenges.minimal_service.grading.verdict import CriterionResult, Verdict
+from challenges.minimal_service.report import words
+from challenges.minimal_service.report.lessons import section
+from learner.language import _
+from learner.terminal import (
+    BOLD,
+    GREEN,
+    ORANGE,
+    can_print,
+    coloured,
+    padded,
+    printable,
+    width,
+    wrapped,
+)
+
+LEAST_COLUMNS, MOST_COLUMNS = 30, 100
+INDENT = "    "
+_ASCII = {"passed": "+", "failed": "x", "not-checked": "-"}
+
+
+def text(verdict: Verdict, columns: int | None = None) -> str:
+    """The verdict in lines, without a line end behind the last.
+
+    A line a criterion: its points and what was measured. Under one that failed: the checks that
+    failed, the likely cause, the section of the lessons that helps.
+
+    Args:
+        verdict: what to tell. What would steer a terminal is taken out of its texts.
+        columns: the width; without it, the terminal's own.
+    """
+    wide = columns or shutil.get_terminal_size().columns
+    lines = _lines(verdict, min(max(wide, LEAST_COLUMNS), MOST_COLUMNS))
+    return printable("\n".join(lines))
+
+
+def _lines(verdict: Verdict, columns: int) -> Iterator[str]:
+    head = _("{name}: {score} points. {headline}.").format(
+        name=words.clean(verdict.submission),
+        score=words.points(verdict.score),
+        headline=words.headline(verdict),
+    )
+    yield from (coloured(line, BOLD) for line in wrapped(head, columns))
+    yield from wrapped(words.counted(verdict), columns)
+    yield ""
+    names = max((width(title(result.id)) for result in verdict.criteria), default=0)
+    for result in verdict.criteria:
+        yield from _criterion(result, names, columns)
+    if beyond := words.bonus(verdict):
+        yield padded(f"  {_('Beyond the target')}", names + 2) + f"  +{words.points(beyond)}"
+    if verdict.machine.target_reason:
+        yield ""
+        yield from wrapped(words.clean(verdict.machine.target_reason), columns)
+    if verdict.not_checked:
+        yield ""
+        yield _("What was not checked")
+        for one in verdict.not_checked:
+            yield from wrapped(words.clean(one), columns, "  - ")
+
+
+def _criterion(result: CriterionResult, names: int, columns: int) -> Iterator[str]:
+    marks = words.MARKS if can_print("".join(words.MARKS.values())) else _ASCII
+    colour = {"passed": GREEN, "failed": ORANGE, "not-checked": ""}[result.status]
+    gained = f"{words.gained(result):>4}/{result.most:<2}"
+    head = padded(f"{marks[result.status]} {title(result.id)}", names + 2) + f"  {gained}"
+    measured = words.listed([f"{name} {value}" for name, value in words.figures(result)])
+    if measured and width(f"{head}  {measured}") <= columns:
+        yield f"{coloured(head, colour)}  {measured}"
+    else:
+        yield from (coloured(line, colour) for line in wrapped(head.rstrip(), columns))
+        yield from wrapped(measured, columns, INDENT) if measured else ()
+    for check in result.checks:
+        if check.passed is False:
+            yield from wrapped(words.clean(check.text), columns, f"{INDENT}- ")
+    if result.status == "failed" and result.cause:
+        cause = _("Likely cause: {cause}").format(cause=words.clean(result.cause))
+        yield from wrapped(cause, columns, INDENT)
+    if result.status == "failed" and (found := section(result.lesson, Path("report.html"))):
+        helps = _("What helps: {section}").format(section=found.text)
+        yield from wrapped(helps, columns, INDENT)
