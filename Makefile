@@ -35,8 +35,9 @@ grade: $(artifact) $(catalogue) ## load your service and say why it fails (path=
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges grade \
 		$(or $(path),my_work/challenge) $(if $(quick),--quick)
 
-grade-selftest: $(artifact) $(catalogue) ## hours: does the grader find every fault and see through every cheat? (quick=1)
-	@$(python) -m challenges selftest $(if $(quick),--quick)
+grade-selftest: $(artifact) $(catalogue) ## for developers, hours: plant faults; does the grader find each? (quick=1 only=NAME times=3)
+	@$(python) -m challenges selftest $(if $(quick),--quick) $(if $(only),--only $(only)) \
+		$(if $(times),--times $(times))
 
 test: $(artifact) ## check format, lint and types, and run all tests
 	@$(python) tools/run_checks.py

@@ -25,7 +25,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 def test_make_alone_lists_the_targets_with_a_line_each() -> None:
     lines = run("make", "--no-print-directory").stdout.splitlines()
-    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert [line.split()[1] for line in lines] == targets
     assert all(len(line.split(maxsplit=2)) == 3 for line in lines)
 

@@ -29,7 +29,9 @@ class Report:
     share: float = 1.0
     """Of the points, for a criterion that is met by degrees; multiplied with that of the checks."""
 
-    def check(self, check_id: str, passed: bool | None, text: str, cause: str | None = None) -> bool:
+    def check(
+        self, check_id: str, passed: bool | None, text: str, cause: str | None = None
+    ) -> bool:
         """Note one check; the first failed one with a cause names the criterion's cause."""
         self.checks.append(Check(id=check_id, passed=passed, text=text))
         if passed is False and cause and self.cause is None:

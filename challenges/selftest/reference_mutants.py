@@ -1,0 +1,72 @@
+"""Single faults of the reference, with the model of 1 GB: they show only at its size."""
+
+from challenges.selftest.edits import all_of, replaces
+from challenges.selftest.faults import Fault, criteria
+
+_RUNNER, _STARTUP = "service/inference_runner.py", "service/startup.py"
+
+REFERENCE_MUTANTS = [
+    Fault(
+        "no-batching",
+        "runs each image alone, so that each reads all weights",
+        replaces(
+            _RUNNER,
+            "        self.layout = layout\n",
+            "        layout = Layout(layout.workers, layout.lanes, max_batch=1)\n"
+            "        self.layout = layout\n",
+        ),
+        criteria("load"),
+        base="reference",
+    ),
+    Fault(
+        "fp32-only",
+        "serves the weights in 32 bits",
+        all_of(
+            replaces(
+                "service.toml",
+                'build = ["{python}", "-m", "challenges.catalogue"]\n'
+                'artifact = "{root}/artifacts/catalogue"\n'
+                'weights = ["split/*.onnx"]\n',
+                'build = ["{python}", "-m", "service.artifact", "build", "--forms", "onnx-fp32",\n'
+                '    "--architecture", "efficientnet_lite0", "--name", "catalogue",\n'
+                '    "--weights", "{model}/weights.safetensors",\n'
+                '    "--labels", "{model}/labels.txt", "--output", "{artifact}"]\n'
+                'artifact = "artifact"\n'
+                'weights = ["*.onnx"]\n',
+            ),
+        ),
+        criteria("load"),
+        base="reference",
+    ),
+    Fault(
+        "blocks-event-loop",
+        "decodes and computes in the event loop",
+        replaces(
+            _RUNNER,
+            "        now = time.perf_counter()\n"
+            "        order = self._order(now, deadline_s)\n"
+            "        deadline = ",
+            "        pixels = self._preprocess(image)\n"
+            "        return Inference(self.engine(pixels[None])[0], {})\n"
+            "        now = time.perf_counter()\n"
+            "        order = self._order(now, deadline_s)\n"
+            "        deadline = ",
+        ),
+        criteria("load"),
+        criteria("availability"),
+        base="reference",
+    ),
+    Fault(
+        "two-copies",
+        "keeps a second copy of the weights in memory",
+        replaces(
+            _STARTUP,
+            "        engine = _load(form, path, device, threads)\n        say(",
+            "        engine = _load(form, path, device, threads)\n"
+            "        engine.spare = _load(form, path, device, threads)\n        say(",
+        ),
+        criteria("memory"),
+        base="reference",
+    ),
+]
+"""Beside the mutants of the small submission."""
