@@ -45,10 +45,13 @@ function render({ model, el }) {
   root.setAttribute("aria-labelledby", name);
   // JupyterLab's keys (Enter and single letters mean commands there) rest while the focus is in
   // here, but for those with Ctrl or Cmd: who saves the notebook must not save the page instead.
-  const rest = ({ ctrlKey, metaKey } = {}) =>
-    root.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey));
+  // It looks at the focused element first: what is said of its parents comes too late for that.
+  const rest = ({ ctrlKey, metaKey, target = root }) => {
+    for (const node of [root, target])
+      node.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey));
+  };
   for (const when of ["keydown", "keyup", "focusin"]) root.addEventListener(when, rest);
-  rest();
+  rest({});
 
   const buttons = new Map();
   for (const { id, text } of first.options) {

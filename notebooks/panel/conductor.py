@@ -111,7 +111,11 @@ class Conductor(Supervisor):
         if self.program is None:
             self._next()
         else:
-            self._end_with("stopped")
+            self._make_way()
+
+    def _make_way(self) -> None:
+        self.state.say_and_log("making_way")
+        self._end_with("stopped")
 
     def _next(self) -> None:
         if (what := self._plan.pop(0)) == TAMPER:
@@ -179,7 +183,7 @@ class Conductor(Supervisor):
         run, seconds = self.run, SERVICES[self.state.mode].seconds
         answered = partial(self.post, self._answered, run)
         done = partial(self.post, self._photos_done, run)
-        what = (self.flow.url, photos_to_send(), count, seconds)
+        what = (self.flow.url, self.group, photos_to_send(), count, seconds)
         self.flow.photos(time.monotonic())
         self.in_background(errands.send_photos, *what, partial(self.wanted, run), answered, done)
 
@@ -194,7 +198,7 @@ class Conductor(Supervisor):
             shown = self.flow.snapshot()
             self.state.remark("milestone", first=shown["first_s"], ready=shown["ready_s"])
 
-    def _photos_done(self, run: int, at: float) -> None:
+    def _photos_done(self, run: int, at: float, others: float | None) -> None:
         if run != self.run or self.flow.phase != "serving" or self.program is None:
             return
         self.flow.photos_done(at)
@@ -202,7 +206,7 @@ class Conductor(Supervisor):
             self.state.say("back", "good", seconds=f"{at - self._died:.1f}")
             self._died = None
         else:
-            self.state.verdict()
+            self.state.verdict(others)
         if any(other is not self and other.alive for other in _all):
             self.state.remark("shared")
         if self._plan:
@@ -214,7 +218,7 @@ class Conductor(Supervisor):
 
     def _go_on(self, run: int) -> None:
         if run == self.run and self._plan and self.program is not None:
-            self._end_with("stopped")
+            self._make_way()
 
     def _more(self) -> None:
         if self.flow.phase == "serving" and not self.flow.busy and self.program is not None:
@@ -287,8 +291,7 @@ class Conductor(Supervisor):
             self.state.say("keeps_dying", "bad", n=self._deaths)
             return
         self._died = self._died or time.monotonic()
-        self.state.say("killed", "bad", status=status)
-        self.state.remark("killed", status=status)
+        self.state.say_and_log("killed", "bad", status=status)
         self.start(self.state.mode, self._artifact, again=True)
 
     def _remove_folder(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from notebooks.panel.client import Answer, Client
+from notebooks.panel.others import Others
 from service.console.summary import artifact_summary, metrics_summary
 
 POLL_S = 1.0
@@ -22,19 +23,21 @@ Wanted = Callable[[], bool]
 
 def send_photos(
     url: str,
+    group: int,
     photos: Sequence[bytes],
     count: int,
     seconds: float,
     wanted: Wanted,
     answered: Callable[[float, Answer], None],
-    done: Callable[[float], None],
+    done: Callable[[float, float | None], None],
 ) -> None:
     """Send `count` photos one after another, but no further one after `seconds`
     since the first answer.
 
-    `answered` gets the moment (monotonic) and the answer of each, `done` the moment of the end.
+    `answered` gets the moment (monotonic) and the answer of each, `done` the moment of the end,
+    and the share of the processors that programs outside of the process group `group` had.
     """
-    client = Client(url)
+    client, others = Client(url), Others(group)
     deadline = float("inf")
     with contextlib.suppress(*FAILED):
         for number in range(count):
@@ -49,7 +52,7 @@ def send_photos(
             answered(time.monotonic(), answer)
             time.sleep(max(0.0, begun + PERIOD_S - time.monotonic()))
     client.close()
-    done(time.monotonic())
+    done(time.monotonic(), others.share())
 
 
 def watch(url: str, wanted: Wanted, tell: Callable[[str, dict[str, Any]], None]) -> None:

@@ -15,6 +15,8 @@ The new lines come at once, the whole log, which another view begins with, behin
 MOST_LINES = 400
 MOST_LATENCIES = 200
 TARGET_MS = 50
+BUSY = 0.25
+"""The share of the processors that other programs must have had for it to be worth mentioning."""
 _LOADED = re.compile(r"Loaded \S+ in (\d+) ms")
 
 
@@ -58,6 +60,11 @@ class State:
         """The sentence under the button: a name of `texts`, and what fills it in."""
         self._sentence = {"key": key, "kind": kind, "values": values}
 
+    def say_and_log(self, key: str, kind: str = "", **values: Any) -> None:
+        """The sentence under the button, and the same in the terminal, unspoken there."""
+        self.say(key, kind, **values)
+        self._append({"kind": "panel", "key": key, "values": values, "said": True})
+
     def line(self, text: str) -> float | None:
         """A line of the service's output. Returns the ms of a load, if it reports one."""
         if not is_polling(text):
@@ -84,8 +91,12 @@ class State:
         self._latencies = {name: own for name, own in self._latencies.items() if name != mode}
         self.tell("latencies", self._latencies)
 
-    def verdict(self) -> None:
-        """Say how the latencies stand to the target."""
+    def verdict(self, others: float | None = None) -> None:
+        """Say how the latencies stand to the target.
+
+        Args:
+            others: the share of the processors that other programs had meanwhile, if known.
+        """
         own = self._latencies.get(self.mode, [])
         if not own:
             return
@@ -99,7 +110,9 @@ class State:
         elif last <= TARGET_MS:
             self.say("met", "good", **values, p99=_shown(last))
         else:
-            self.say("missed", "bad", **values, p99=_shown(last))
+            share = others or 0.0
+            key = "missed_busy" if share >= BUSY else "missed"
+            self.say(key, "bad", **values, p99=_shown(last), share=round(100 * share))
 
     def refused(self, reason: str | None, status: int, damaged: str, port: int) -> None:
         """Say why a service was not ready when it ended.
@@ -114,6 +127,7 @@ class State:
             self.say("killed_starting", "bad", status=status)
         elif damaged and damaged in reason:
             self.say("caught", "good", file=damaged)
+            self.remark("none_runs")
         elif reason.startswith("cannot listen"):
             self.say("port_taken", "bad", port=port)
         else:

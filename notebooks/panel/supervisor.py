@@ -45,6 +45,11 @@ class Supervisor(Actor):
         """Whether a process of this panel runs."""
         return self.program is not None
 
+    @property
+    def group(self) -> int:
+        """The process group of the service; 0 if none runs."""
+        return self.program.group if self.program is not None else 0
+
     @abstractmethod
     def became_ready(self, url: str) -> None:
         """The service listens."""

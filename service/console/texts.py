@@ -70,6 +70,11 @@ def texts(_: Callable[[str], str]) -> dict[str, str]:
             "Target missed. {n} photos: half were answered within {p50} ms, 99 of 100 within "
             "{p99} ms (target {target} ms). If other programs are busy here, run it again."
         ),
+        "missed_busy": _(
+            "Target missed. {n} photos: half were answered within {p50} ms, 99 of 100 within "
+            "{p99} ms (target {target} ms). Meanwhile other programs used {share} % of this "
+            "machine's processors. Close what you can, then run it again."
+        ),
         "missed_every": _(
             "Target missed. Every request loads the weights first: half of {n} photos took longer "
             "than {p50} ms (target {target} ms). Now choose “once, at start-up”."
@@ -78,6 +83,10 @@ def texts(_: Callable[[str], str]) -> dict[str, str]:
             "The first user waited {first} ms for the weights to load (target {target} ms). Half "
             "of the {n} photos after that were answered within {p50} ms."
         ),
+        "making_way": _(
+            "The service that runs is asked to stop first. Then the next one can start."
+        ),
+        "none_runs": _("No service runs now. The button starts one."),
         "stopping": _("The service was asked to stop. It finishes what it has begun."),
         "stopped": _("The service has stopped. Its process, port and files are gone."),
         "unwatched": _(

@@ -48,9 +48,12 @@ class Lab:
         request = urllib.request.Request(f"{self.url}/{path}", method=method, data=data)
         urllib.request.urlopen(request).close()
 
-    def open(self, page: Page, name: str) -> None:
-        """Open a notebook in a fresh workspace, and wait for its kernel."""
-        page.goto(f"{self.url}/lab/tree/{name}?reset")
+    def open(self, page: Page, name: str, app: str = "lab/tree") -> None:
+        """Open a notebook in a fresh workspace, and wait for its kernel.
+
+        `app` is "lab/tree", or "notebooks" for Notebook 7, if that is installed.
+        """
+        page.goto(f"{self.url}/{app}/{name}?reset")
         page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell")
         page.add_style_tag(content=".Toastify { display: none }")  # JupyterLab's offer of news
         # JupyterLab's own indicator says idle before a kernel is attached.
@@ -64,9 +67,9 @@ class Lab:
             for session in self.get("api/sessions")
         )
 
-    def run(self, page: Page, name: str) -> Locator:
+    def run(self, page: Page, name: str, app: str = "lab/tree") -> Locator:
         """Open a notebook, run its first cell; its first live panel."""
-        self.open(page, name)
+        self.open(page, name, app)
         self.execute(page, 0)
         panel = page.locator(".workshop-panel[data-home=lab]").first
         panel.wait_for()

@@ -75,7 +75,7 @@ def children() -> list[str]:
 
 def test_whole_flow_then_a_kill_then_a_damaged_copy(conductor: Conductor, screen: Screen) -> None:
     conductor.simulate("start-up")
-    flow = screen.wait_for("met", "missed")
+    flow = screen.wait_for("met", "missed", "missed_busy")
     assert {step["state"] for step in flow["steps"][:-1]} == {"done"}
     assert flow["first_s"] < 20
     assert len(screen.values["latencies"]["start-up"]) > 10
@@ -94,6 +94,11 @@ def test_whole_flow_then_a_kill_then_a_damaged_copy(conductor: Conductor, screen
     screen.wait_for("back")
     conductor.tamper()
     flow = screen.wait_for("caught")
+    deadline = time.monotonic() + 10
+    while (remarks := [line.get("key") for line in screen.values["log"]])[-1] != "none_runs":
+        assert time.monotonic() < deadline, remarks
+        time.sleep(0.02)
+    assert "making_way" in remarks  # that a service which runs is stopped for it is said
     assert flow["sentence"]["values"]["file"].startswith("model")
     assert [step["id"] for step in flow["steps"] if step["state"] == "failed"] == ["verify"]
     assert not flow["alive"]

@@ -1,13 +1,17 @@
 """The parts of the panel that need neither a browser nor a process."""
 
 import re
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from learner.language import LANGUAGES
+from learner.processes import Program
 from notebooks.panel import conductor, state, supervisor, widget
 from notebooks.panel.fallback import RECORDING, fallback_page
+from notebooks.panel.others import Others
 from notebooks.panel.services import EVERY, FIRST, SERVICES, START_UP, source_views
 from notebooks.panel.state import State, quantile
 from service.console import routes
@@ -118,17 +122,37 @@ def test_memory_is_bounded() -> None:
         (FIRST, [900.0] + [20.0] * 10, "missed_first"),
     ],
 )
-def test_verdicts(mode: str, latencies: list[float], verdict: str) -> None:
+@pytest.mark.parametrize("others", [None, 0.1, 0.8])
+def test_verdicts(mode: str, latencies: list[float], verdict: str, others: float | None) -> None:
     shown: dict[str, object] = {}
     kept = State(shown.__setitem__)
     kept.mode = mode
     for ms in latencies:
         kept.latency(ms)
-    kept.verdict()
+    kept.verdict(others)
     assert kept._sentence is not None
+    if verdict == "missed" and others == 0.8:  # that others were busy is said where it is known
+        verdict = "missed_busy"
+        assert kept._sentence["values"]["share"] == 80
     assert kept._sentence["key"] == verdict
     filled = texts(english)[verdict].format(**kept._sentence["values"])
     assert "{" not in filled
+
+
+def test_what_other_programs_had_of_the_processors() -> None:
+    """A busy child counts as other when it is not the service, and not when it is."""
+    busy = [sys.executable, "-c", "print(1)\nwhile True: pass"]
+    idle = [sys.executable, "-c", "print(1)\nimport time; time.sleep(60)"]
+    with Program(busy) as one, Program(idle) as another:
+        one.wait_for("1", 10)
+        another.wait_for("1", 10)
+        its_own, foreign = Others(one.group), Others(another.group)
+        time.sleep(0.7)
+        shares = its_own.share(), foreign.share()
+    assert shares[0] is not None
+    assert shares[1] is not None
+    assert 0 <= shares[0] < shares[1] <= 1
+    assert Others(2**22 + 1).share() is None  # no such process
 
 
 def test_quantiles() -> None:

@@ -7,7 +7,7 @@ function playRecording(place, values) {
   // recording is not needed; where it does not, what stands there instead would only confuse.
   const inNotebook = Boolean(document.querySelector(".jp-NotebookPanel"))
     || "vscodeThemeKind" in document.body.dataset;
-  const cell = (inNotebook && place.closest(".jp-Cell")) || document.body;
+  const cell = (inNotebook && place.closest(".jp-Cell, .cell_container")) || document.body;
   const live = () => Boolean(cell.querySelector('.workshop-panel[data-home="lab"]'));
   const transcript = place.querySelector(".workshop-transcript");
   let mounted = false;

@@ -77,6 +77,31 @@ export function emptyState() {
   };
 }
 
+/** Never let `node` become lower again at the same width: what stands below it would jump. */
+export function keepRoom(node) {
+  let width = 0;
+  const keep = () => {
+    if (node.offsetWidth !== width) node.style.minHeight = "";
+    width = node.offsetWidth;
+    node.style.minHeight = `${node.getBoundingClientRect().height}px`;
+  };
+  // In a frame of its own: an observer must not resize what it observes.
+  new ResizeObserver(() => requestAnimationFrame(keep)).observe(node);
+  return node;
+}
+
+/**
+ * Keys pressed in `root` are not JupyterLab's, where single letters insert and delete cells; but
+ * those with Ctrl or Cmd are, so that a notebook can be saved from here. JupyterLab looks at the
+ * focused element first: what is said of its parents does not count for that.
+ */
+export function keepKeys(root) {
+  const keep = (event) => event.target.toggleAttribute(
+    "data-lm-suppress-shortcuts", !(event.ctrlKey || event.metaKey),
+  );
+  for (const when of ["focusin", "keydown", "keyup"]) root.addEventListener(when, keep);
+}
+
 /** Keep `root[data-theme]` at what surrounds it: JupyterLab, VS Code, the system. */
 export function followTheme(root) {
   const system = matchMedia("(prefers-color-scheme: dark)");

@@ -19,6 +19,8 @@ export function codePane(link, say) {
       ...view.lines.map((html, index) => {
         const text = el("span", { class: "text" });
         text.innerHTML = html || " "; // made by source.py, which escapes the code
+        // A long line is wrapped, and goes on to the right of where it began.
+        text.style.setProperty("--indent", `${text.textContent.search(/\S|$/) + 2}ch`);
         const number = el("span", { class: "number", "aria-hidden": "true" }, String(index + 1));
         return el("span", { class: "line" }, number, text);
       }),

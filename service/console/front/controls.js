@@ -20,7 +20,7 @@ export function controls(link, say) {
       }, say(mode)));
     }
   }
-  const steps = el("ol", { class: "steps", "aria-label": say("progress") });
+  const steps = el("ol", { class: "steps", role: "list", "aria-label": say("progress") });
   const sentence = el("p", { class: "sentence", role: "status", "aria-live": "polite" });
   let chosen = link.get("flow").chosen ?? "start-up";
 
@@ -65,7 +65,8 @@ export function controls(link, say) {
       if (step.state === "running") item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
       mark.textContent = { waiting: "○", running: "●", done: "✓", failed: "✕" }[step.state];
-      label.textContent = say(`step_${step.id}`);
+      if (label.dataset.step !== step.id) label.replaceChildren(...phrases(say(`step_${step.id}`)));
+      label.dataset.step = step.id;
       state.textContent = ` (${say(`state_${step.state}`)}) `;
       took.textContent = duration(step.ms);
     });
@@ -82,4 +83,9 @@ export function controls(link, say) {
   if (link.home !== "lab") stop.hidden = when.hidden = true; // nothing can be started there
   return el("div", { class: "controls" },
     el("div", { class: "row" }, run, stop, modes.length > 1 ? when : null), steps, sentence);
+}
+
+/** A label that may be broken where Japanese goes from katakana to kanji: a word ends there. */
+function phrases(text) {
+  return text.split(/(?<=[ァ-ヶー])(?=[一-鿿])/).flatMap((part) => [el("wbr"), part]).slice(1);
 }

@@ -1,14 +1,16 @@
-import { el, ms } from "./basics.js";
+import { el, keepRoom, ms } from "./basics.js";
 import { plot } from "./plot.js";
 
 /** The artifact inspector: what the running service says of itself, asked again and again. */
 export function inspector(link, say) {
   const live = el("span", { class: "live", lang: "en" }, "Live");
-  const before = el("p", { class: "muted before", lang: "en" },
-    "Simulate flow to view loaded production artifacts.");
+  const before = "Simulate flow to view loaded production artifacts.";
+  const body = keepRoom(el("div", { class: "body" }));
+  // Always there: what is to come, what is loaded, or why nothing is known of it.
+  const headline = keepRoom(el("p", { class: "headline" }));
   const facts = el("dl", { class: "facts" });
-  const files = el("details", { class: "files" });
-  const silent = el("p", { class: "muted" }, say("no_artifact_route"));
+  const files = el("details", { class: "files", ontoggle: () => { body.style.minHeight = ""; } },
+    el("summary", {}, say("files")));
   const latencyPlot = plot(link, say);
   const buttons = ["tamper", "kill", "more"].map((what) =>
     el("button", { type: "button", "data-do": what, onclick: (event) => press(event, what) },
@@ -22,47 +24,39 @@ export function inspector(link, say) {
   }
 
   function showArtifact(artifact) {
-    const known = Boolean(artifact.name);
-    facts.hidden = files.hidden = !known;
-    if (known) {
-      showFacts(artifact, link.get("metrics"));
-      showFiles(artifact);
-    }
+    files.style.visibility = artifact.name ? "" : "hidden"; // its room is kept
+    if (artifact.name) showFiles(artifact);
+    showFacts(artifact, link.get("metrics"));
     showState(link.get("flow"));
   }
 
+  /** All rows, whether they are known or not: a row that comes and goes would make the rest jump. */
   function showFacts(artifact, metrics) {
+    const known = Boolean(artifact.name);
+    const { first_s: first, ready_s: ready } = link.get("flow");
+    const when = (condition, text) => (condition ? text() : "–");
     const rows = [
-      ["model", `${artifact.name} ${artifact.version} · ${artifact.digest}`],
-      ["engine", `${artifact.engine} · ${artifact.form}`],
-      ["precision", artifact.precision],
-      ["device", artifact.device],
-      ["threads", say("threads_value", artifact)],
-      ["input", artifact.input],
-      ["preprocessing", say("preprocessing_value", artifact.preprocessing)],
-      ["normalisation", say("normalisation_value", artifact.normalisation)],
-      ["environment", artifact.matches ? `✓ ${say("matches")}` : say("differs", artifact)],
-      ["start_times", say("start_times_value", {
+      ["engine", when(known, () => `${artifact.engine} · ${artifact.form}`)],
+      ["precision", when(known, () => artifact.precision)],
+      ["device", when(known, () => artifact.device)],
+      ["threads", when(known, () => say("threads_value", artifact))],
+      ["input", when(known, () => artifact.input)],
+      ["preprocessing", when(known, () => say("preprocessing_value", artifact.preprocessing))],
+      ["normalisation", when(known, () => say("normalisation_value", artifact.normalisation))],
+      ["environment", when(known, () =>
+        (artifact.matches ? `✓ ${say("matches")}` : say("differs", artifact)))],
+      ["start_times", when(known, () => say("start_times_value", {
         load: artifact.startup_ms.load, warm: artifact.startup_ms["warm-up"],
-      })],
-    ];
-    const flow = link.get("flow");
-    if (flow.first_s) {
-      rows.push(["first_prediction", say("first_prediction_value", {
-        first: flow.first_s, ready: flow.ready_s,
-      })]);
-    }
-    if (metrics.answered !== undefined) {
-      rows.push(["requests", say("requests_value", metrics)], ["memory", `${metrics.memory_mb} MB`]);
-      if (metrics.p50_ms) {
-        rows.push(["service_latency", say("service_latency_value", {
-          p50: ms(metrics.p50_ms), p99: metrics.p99_ms ? ms(metrics.p99_ms) : "–",
-        })]);
-      }
-    }
-    while (facts.children.length > 2 * rows.length) facts.lastChild.remove();
+      }))],
+      ["first_prediction", when(first, () => say("first_prediction_value", { first, ready }))],
+      ["requests", when(metrics.answered !== undefined, () => say("requests_value", metrics))],
+      ["memory", when(metrics.memory_mb, () => `${metrics.memory_mb} MB`)],
+      ["service_latency", when(metrics.p50_ms, () => say("service_latency_value", {
+        p50: ms(metrics.p50_ms), p99: metrics.p99_ms ? ms(metrics.p99_ms) : "–",
+      }))],
+    ].filter(([name]) => link.home !== "console" || name !== "first_prediction");
     rows.forEach(([name, value], index) => {
-      const term = facts.children[2 * index] ?? facts.appendChild(el("dt"));
+      const term = facts.children[2 * index] ?? facts.appendChild(el("dt", {}, say(name)));
       const detail = facts.children[2 * index + 1] ?? facts.appendChild(el("dd"));
       if (term.textContent !== say(name)) term.textContent = say(name);
       if (detail.textContent !== value) detail.textContent = value;
@@ -88,12 +82,14 @@ export function inspector(link, say) {
   function showState(flow) {
     const serving = flow.phase === "serving";
     live.classList.toggle("on", serving && link.home !== "recording");
-    const known = Boolean(link.get("artifact").name);
+    const { name, version, digest } = link.get("artifact");
     const measured = Object.values(link.get("latencies")).some((values) => values.length);
-    const naive = flow.mode !== "start-up";
-    before.hidden = known || measured || serving;
-    silent.hidden = known || !naive || !(measured || serving);
-    latencyPlot.hidden = !(known || measured || serving);
+    const naive = flow.mode !== "start-up" && (measured || serving);
+    const loaded = `${name} ${version} · ${digest}`;
+    headline.textContent = name ? loaded : naive ? say("no_artifact_route") : before;
+    headline.lang = name || naive ? "" : "en";
+    headline.title = name ? say("model") : "";
+    headline.classList.toggle("loaded", Boolean(name));
     const ready = serving && !flow.busy;
     const able = { tamper: !flow.busy, kill: ready, more: ready };
     for (const button of buttons) {
@@ -102,13 +98,12 @@ export function inspector(link, say) {
   }
 
   link.on("artifact", showArtifact);
-  link.on("metrics", (metrics) => {
-    if (link.get("artifact").name) showFacts(link.get("artifact"), metrics);
-  });
-  link.on("flow", showState);
+  const showNumbers = () => showFacts(link.get("artifact"), link.get("metrics"));
+  link.on("metrics", showNumbers);
+  link.on("flow", (flow) => { showState(flow); showNumbers(); });
   link.on("latencies", () => showState(link.get("flow")));
   showArtifact(link.get("artifact"));
+  body.append(headline, latencyPlot, whatIf, facts, files);
   return el("section", { class: "pane inspector", "aria-label": "ARTIFACT INSPECTOR" },
-    el("header", {}, el("span", { class: "file", lang: "en" }, "ARTIFACT INSPECTOR"), live),
-    el("div", { class: "body" }, before, silent, latencyPlot, whatIf, facts, files));
+    el("header", {}, el("span", { class: "file", lang: "en" }, "ARTIFACT INSPECTOR"), live), body);
 }

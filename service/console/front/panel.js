@@ -1,4 +1,4 @@
-import { el, followTheme, speaker } from "./basics.js";
+import { el, followTheme, keepKeys, keepRoom, speaker } from "./basics.js";
 import { codePane } from "./code_pane.js";
 import { controls } from "./controls.js";
 import { inspector } from "./inspector.js";
@@ -17,14 +17,14 @@ export function mountPanel(place, link) {
   const root = el("div", {
     class: "workshop-panel", role: "region", "aria-label": say("panel"), "data-home": link.home,
     lang: link.get("language") ?? "en",
-    "data-lm-suppress-shortcuts": "true", // JupyterLab: keys pressed in here are for the panel
   });
   root.append(
     banner ? el("p", { class: "banner" }, say(banner.key, banner.values)) : "",
-    controls(link, say),
+    keepRoom(controls(link, say)),
     el("div", { class: "panes" },
       codePane(link, say), terminal(link, say), inspector(link, say), trial(link, say)),
   );
+  keepKeys(root);
   const stopFollowing = followTheme(root);
   place.append(root);
   return () => {

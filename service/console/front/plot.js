@@ -12,15 +12,11 @@ const TICKS = [1, 5, 10, 50, 100, 500, 1000, 5000];
 export function plot(link, say) {
   const picture = el("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
   const legend = el("ul", { class: "legend" });
-  const empty = el("p", { class: "muted" }, say("no_latency"));
   const figure = el("figure", { class: "plot" },
-    el("figcaption", {}, say("latency")), empty, picture, legend);
+    el("figcaption", {}, say("latency")), picture, legend);
 
   function update(latencies) {
     const series = Object.entries(latencies).filter(([, values]) => values.length);
-    empty.hidden = series.length > 0;
-    picture.style.display = legend.style.display = series.length ? "" : "none";
-    if (!series.length) return;
     const all = series.flatMap(([, values]) => values);
     const low = Math.min(4, ...all) * 0.8;
     const high = Math.max(100, ...all) * 1.2;
@@ -48,10 +44,12 @@ export function plot(link, say) {
       name: say(mode), n: values.length, p50: ms(quantile(values, 0.5)),
       p99: ms(quantile(values, 0.99)),
     }));
-    const alt = say("latency_alt", { target: TARGET_MS, series: sentences.join(" ") });
+    const none = say("no_latency");
+    const alt = say("latency_alt", { target: TARGET_MS, series: sentences.join(" ") || none });
     picture.setAttribute("aria-label", alt);
     legend.replaceChildren(
       ...series.map(([mode], index) => el("li", {}, key(mode), sentences[index])),
+      series.length ? "" : el("li", {}, none),
       el("li", {}, key("target"), say("target", { target: TARGET_MS })),
     );
   }

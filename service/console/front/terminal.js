@@ -1,12 +1,16 @@
 import { el } from "./basics.js";
 
 const MOST_LINES = 400; // on the screen; Python keeps no more either
+const SPOKEN = ["step", "warning", "error", "panel"]; // kinds of lines that are read out
+const MOST_SPOKEN = 12; // at most so many in so long: a start says ten
+const SPOKEN_MS = 10_000;
+const STAMP = /^[\d:.]+ +[A-Z]+ +/; // time and level; a voice need not read them
 
 /**
  * The terminal: the real process's output as it comes.
  *
- * What it says is read out, but by a region of its own: one line for each of a hundred requests
- * would drown everything else.
+ * What it says is read out, but by a region of its own: one line for each of a hundred requests,
+ * or a fault that repeats itself, would drown everything else.
  */
 export function terminal(link, say) {
   const name = "bash — uvicorn-service";
@@ -20,6 +24,7 @@ export function terminal(link, say) {
   const voice = el("div", { class: "hidden", "aria-live": "polite" });
   const note = el("span", { class: "note", role: "status" });
   const copy = el("button", { type: "button", class: "small", onclick: copyAll }, say("copy"));
+  const spoken = []; // when
   let last = 0;
 
   async function copyAll() {
@@ -34,15 +39,15 @@ export function terminal(link, say) {
     setTimeout(() => { note.textContent = ""; }, 4000);
   }
 
-  function begin(lines) {
+  function begin(lines, aloud = true) {
     if (!lines.length) {
       screen.replaceChildren(idle);
       last = 0;
     }
-    append(lines);
+    append(lines, aloud);
   }
 
-  function append(lines) {
+  function append(lines, aloud = true) {
     const atEnd = screen.scrollHeight - screen.scrollTop - screen.clientHeight < 40;
     const news = lines.filter((line) => line.n > last);
     if (news.length && idle.isConnected) idle.remove();
@@ -51,18 +56,27 @@ export function terminal(link, say) {
       // How late a line is here can be measured: see tests/panel.
       screen.append(el("div", { class: `line ${line.kind}`, "data-shown": Date.now() }, text));
     }
-    for (const line of news.filter(({ kind }) => kind !== "request" && kind !== "quiet")) {
-      voice.append(el("p", {}, line.key ? say(line.key, line.values) : line.text));
-    }
-    while (voice.children.length > 5) voice.firstChild.remove();
+    if (aloud) news.forEach(speak);
     while (screen.children.length > MOST_LINES) screen.firstChild.remove();
     last = Math.max(last, lines.at(-1)?.n ?? 0);
     if (atEnd) screen.scrollTop = screen.scrollHeight; // whoever has scrolled up reads on
   }
 
+  function speak(line) {
+    // The command is on the screen, and some sentences stand under the button, which is read out.
+    if (!SPOKEN.includes(line.kind) || line.said || (line.kind === "panel" && !line.key)) return;
+    while (spoken[0] < Date.now() - SPOKEN_MS) spoken.shift();
+    if (spoken.length >= MOST_SPOKEN) return;
+    spoken.push(Date.now());
+    voice.append(line.key
+      ? el("p", {}, say(line.key, line.values))
+      : el("p", { lang: "en" }, line.text.replace(STAMP, "")));
+    while (voice.children.length > MOST_SPOKEN) voice.firstChild.remove();
+  }
+
   link.on("log", begin); // all of it: for a view that comes later
   link.on("lines", append); // what is new
-  begin(link.get("log"));
+  begin(link.get("log"), false);
   return el(
     "section", { class: "pane terminal", "aria-label": say("terminal") },
     el("header", {}, el("span", { class: "file", lang: "en", translate: "no" }, name), note, copy),

@@ -1,14 +1,13 @@
-import { el, ms } from "./basics.js";
+import { el, keepRoom, ms } from "./basics.js";
 
 const MOST_MB = 10; // the service takes no more
 const PARTS = ["queue", "load", "preprocess", "forward"];
 
 /** Try it: a photo in, the five most probable classes out, and where the milliseconds went. */
 export function trial(link, say) {
-  const input = el("input", { type: "file", accept: "image/*", class: "hidden-input",
-    "aria-label": say("choose"), onchange: () => take(input.files[0]) });
+  const input = el("input", { type: "file", accept: "image/*", hidden: true,
+    onchange: () => take(input.files[0]) });
   const choose = el("button", { type: "button", onclick: () => input.click() }, say("choose"));
-  input.tabIndex = -1;
   const drop = el("div", { class: "drop", ondragover: over, ondragleave: leave, ondrop: dropped },
     el("span", {}, say("try_hint")), choose, input);
   const samples = el("div", { class: "samples", role: "group", "aria-label": say("samples") },
@@ -102,8 +101,8 @@ export function trial(link, say) {
   update(link.get("trial"));
   return el("section", { class: "pane trial", "aria-label": say("try") },
     el("header", {}, el("span", { class: "file" }, say("try"))),
-    el("div", { class: "body" }, drop, samples, message,
-      el("div", { class: "result" }, el("div", { class: "seen" }, photo, credit), answer)));
+    keepRoom(el("div", { class: "body" }, drop, samples, message,
+      el("div", { class: "result" }, el("div", { class: "seen" }, photo, credit), answer))));
 }
 
 /** Where the milliseconds went, as one bar of parts, and in words. */

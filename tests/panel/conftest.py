@@ -1,0 +1,22 @@
+"""A page that must not have faults of the panel's."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Error, Page
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1400, "height": 1500})
+    page.set_default_timeout(30_000)
+    faults: list[str] = []
+
+    def note_fault(error: Error) -> None:
+        if "/static/notebook/" not in (error.stack or ""):  # Notebook 7 has one of its own
+            faults.append(str(error))
+
+    page.on("pageerror", note_fault)
+    yield page
+    page.close()
+    assert faults == []
