@@ -51,13 +51,11 @@ def test_the_reference_with_the_default_bundle_passes_all_but_what_noise_may_spo
     tmp_path: Path, model: Path
 ) -> None:
     folder = write_default(tmp_path / "own")
-    toml = (folder / "service.toml").read_text()
-    (folder / "service.toml").write_text(f'container = "service/deploy/Containerfile"\n{toml}')
     said: list[str] = []
     verdict = grade(str(folder), model, quick=True, seed=3, say=said.append, plan=SHORT)
     results = by_id(verdict)
     assert list(results) == list(POINTS)
-    for name in ("structure", "load-once", "artifact", "answers", "packaging"):
+    for name in ("structure", "load-once", "artifact", "answers"):
         assert results[name].status == "passed", results[name].model_dump_json()
     assert results["answers"].points == 20
     assert results["answers"].measured["agreement"] == 1
@@ -224,7 +222,15 @@ def test_each_check_finds_its_own_fault(
         case "same-again":
             asked.again[0] = (replies[0], replies[1])
         case "equal-size":
-            asked.equal_size[0] = (photos[0], replies[1])
+            other = json.dumps(
+                {
+                    "predictions": [
+                        {"class_id": n, "label": service.truth.labels[n], "probability": 0.2}
+                        for n in range(5)
+                    ]
+                }
+            )
+            asked.equal_size[0] = (photos[0], Reply(200, "", other.encode()))
         case "formats":
             asked.formats[0] = (asked.formats[0][0], Reply(500, "", b""))
         case "bad-refused":

@@ -23,8 +23,13 @@ class CpuMeter:
         self._started = time.monotonic()
         self._busy, self._used = _busy_s(), self._used_s()
 
-    def others(self) -> float:
-        """Share of all cores' time since then, 0 to 1; 0 where it is not known."""
+    def others(self, started: Iterable[int] = ()) -> float:
+        """Share of all cores' time since then, 0 to 1; 0 where it is not known.
+
+        Args:
+            started: ids of processes of what is measured that have started since then.
+        """
+        self._own += started
         wall = (time.monotonic() - self._started) * (psutil.cpu_count() or 1)
         taken = (_busy_s() - self._busy) - (self._used_s() - self._used)
         return min(1.0, max(0.0, taken / wall)) if wall > 0 else 0.0

@@ -11,12 +11,13 @@ from typing import Literal
 from challenges.load.generator import Target
 from challenges.minimal_service.grading.asking import ask
 from challenges.minimal_service.grading.base import Report
+from challenges.minimal_service.grading.images import slow_photo
 from challenges.minimal_service.grading.sandbox import RunningService
 from learner.language import _
 
 EXIT_S = 40.0
-IN_FLIGHT = 8
-"""Requests that are wholly sent and not answered when SIGTERM comes."""
+IN_FLIGHT = 4
+"""Requests that the service has accepted and not answered when SIGTERM comes."""
 _TIMEOUT_S = 15.0
 Outcome = Literal["answered", "unavailable", "error", "refused", "broken"]
 
@@ -93,10 +94,11 @@ class Drained:
 
 def drain(service: RunningService, photos: Sequence[bytes]) -> Drained:
     """Ask the service to stop while requests are on their way, and send more."""
-    usual = _burst(service.port, photos)
+    slow = slow_photo()
+    usual = _burst(service.port, slow)
     for request in usual:
         request.join(_TIMEOUT_S + 1)
-    requests = _burst(service.port, photos)
+    requests = _burst(service.port, slow)
     asked = time.monotonic()
     service.ask_to_stop()
     later: list[_Request] = []
@@ -119,11 +121,12 @@ def drain(service: RunningService, photos: Sequence[bytes]) -> Drained:
     )
 
 
-def _burst(port: int, photos: Sequence[bytes]) -> list[_Request]:
-    """Requests at once; returns when all are wholly sent."""
-    requests = [_Request(port, photos[number % len(photos)]) for number in range(IN_FLIGHT)]
+def _burst(port: int, photo: bytes) -> list[_Request]:
+    """Requests at once; returns when all are wholly sent, and accepted by the service."""
+    requests = [_Request(port, photo) for _number in range(IN_FLIGHT)]
     for request in requests:
         request.sent.wait(_TIMEOUT_S)
+    _is_ready(port)  # connections are accepted in turn: who answers this one has the others
     return requests
 
 

@@ -157,6 +157,13 @@ def format_photos(seed: int) -> list[FormatPhoto]:
     return found
 
 
+def slow_photo() -> bytes:
+    """A photo that takes a while: 12 megapixels, progressive, so that all of it must be decoded."""
+    return encoded(
+        _rgb(SAMPLE_PHOTOS[0]).resize((4000, 3000)), quality=85, progressive=True, subsampling=0
+    )
+
+
 _TURN = Image.Transpose.ROTATE_90
 
 

@@ -91,24 +91,25 @@ def photos_for(maker: PhotoMaker, rate: float, seconds: float, series: int) -> l
     return maker.photos(max(1, round(rate * seconds)), _SERIES + series)
 
 
+def warm_up(port: int, maker: PhotoMaker, rate: float, seed: int) -> None:
+    """A short load that is not judged."""
+    send(port, photos_for(maker, rate, _WARM_UP_S, 0), rate, seed)
+
+
 def send_target(
     service: RunningService, grade: Grade, plan: Plan, maker: PhotoMaker, rate: float
 ) -> LoadRun:
-    """A short load to warm up, then the load at the target rate; twice, if the first is void."""
-    photos = [
-        photos_for(maker, rate, seconds, series)
-        for series, seconds in enumerate((_WARM_UP_S, plan.seconds))
-    ]
-    send(service.port, photos[0], rate, grade.seed)
-    run = _send_watched(service, photos[1], rate, grade.seed + 1)
+    """The load at the target rate; twice, if the first is void."""
+    photos = photos_for(maker, rate, plan.seconds, 1)
+    run = _send_watched(service, photos, rate, grade.seed + 1)
     if run.void and service.running:
         grade.say(
             _("The load is sent again, since it said nothing of the service: {why}").format(
                 why=run.void
             )
         )
-        photos[1] = photos_for(maker, rate, plan.seconds, 2)
-        again = _send_watched(service, photos[1], rate, grade.seed + 2)
+        photos = photos_for(maker, rate, plan.seconds, 2)
+        again = _send_watched(service, photos, rate, grade.seed + 2)
         run = again if again.void is None else run
     return run
 

@@ -52,6 +52,7 @@ def _judged(grade: Grade, submission: Submission, plan: Plan) -> Iterator[Criter
         grade.say(_("ready after {seconds:.1f} s").format(seconds=service.wait_until_ready()))
         asked = ask_one_by_one(service.port, grade.seed, maker)
         grade.say(_("photos of all kinds were sent; now the load"))
+        load.warm_up(service.port, maker, rate, grade.seed)
         with MemoryWatch(service) as watch:
             run = load.send_target(service, grade, plan, maker, rate)
         yield memory.judge(grade, submission, watch)
