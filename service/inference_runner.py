@@ -279,7 +279,9 @@ class InferenceRunner:
             self._batches.remove(batch)
             service_s = batch_s + max(job.preprocess_s + job.prepare_s for job in batch.jobs)
             requests_wait = bool(self._waiting or self._ready)
-            self._admission.answered(ended, service_s, len(batch.jobs), requests_wait)
+            # An image costs less in a fuller batch: only full ones tell how fast a line gets shorter.
+            full = len(batch.jobs) == self.layout.max_batch
+            self._admission.answered(ended, service_s, len(batch.jobs), requests_wait and full)
             for job, answer in zip(batch.jobs, answers, strict=True):
                 if isinstance(answer, Exception):
                     self.counters.failed += 1
