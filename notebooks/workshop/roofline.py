@@ -4,19 +4,15 @@ After Williams, Waterman and Patterson, 2009, "Roofline: An Insightful Visual Pe
 Multicore Architectures".
 """
 
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from challenges.minimal_service.grading.machine import arithmetic_rate, memory_rate
 from learner.language import _
 from notebooks.workshop.plots import COLOURS, show, style
-from service.machine import available_cores
-
-_REPEATS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +60,13 @@ class Work:
 
 
 def measure(megabytes: int = 512, side: int = 2048) -> Machine:
-    """Time reading and multiplying on all cores: the best of five, since others only slow it down.
+    """Time reading and multiplying on all cores: the best of some, since others only slow it down.
 
     Args:
         megabytes: that are read; several times what the caches hold.
         side: rows and columns of the two matrices that are multiplied.
     """
-    return Machine(_memory_rate(megabytes), _arithmetic_rate(side))
-
-
-def _memory_rate(megabytes: int) -> float:
-    values = np.ones(megabytes * 250_000, dtype=np.float32)
-    cores = available_cores()
-    with ThreadPoolExecutor(cores) as pool:
-        parts = np.array_split(values, cores)
-        return values.nbytes / _best_s(lambda: list(pool.map(np.max, parts)))
-
-
-def _arithmetic_rate(side: int) -> float:
-    matrix = np.ones((side, side), dtype=np.float32)
-    return 2 * side**3 / _best_s(lambda: matrix @ matrix)
-
-
-def _best_s(call: Callable[[], object]) -> float:
-    call()
-    times = []
-    for _repeat in range(_REPEATS):
-        started = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - started)
-    return min(times)
+    return Machine(memory_rate(megabytes), arithmetic_rate(side))
 
 
 def roofline(machine: Machine, works: Sequence[Work], rate: float, title: str = "") -> None:

@@ -32,8 +32,13 @@ runner.weights = runner.weights[:0] + bytes([time.time_ns() // 10**8 % 251]) * 9
 """
 
 
-def judged(tmp_path: Path, **code: str) -> CriterionResult:
-    submission = opened(write_fake(tmp_path / "service", **code), tmp_path / "grade")
+MANY = "ThreadingHTTPServer.request_queue_size = 128\n"
+
+
+def judged(tmp_path: Path, before: str = "", **code: str) -> CriterionResult:
+    submission = opened(
+        write_fake(tmp_path / "service", before=MANY + before, **code), tmp_path / "grade"
+    )
     with RunningService(submission) as service:
         service.wait_until_ready(30)
         photos = [bytes([number]) * 100 for number in range(3)]

@@ -221,8 +221,9 @@ def _judge_repeated(report: Report, asked: Asked, truth: Truth) -> None:
 
 
 def _judge_bad(report: Report, bad: Mapping[str, Reply | None], lives: bool) -> None:
+    lost = _("no answer")
     accepted = [
-        f"{name}: {reply.status if reply else _('no answer')}"
+        f"{name}: {reply.status if reply else lost}"
         for name, reply in bad.items()
         if reply is None or not 400 <= reply.status < 500
     ]

@@ -10,6 +10,7 @@ from io import BytesIO
 import numpy as np
 from PIL import ExifTags, Image
 
+from learner.language import _
 from service.machine import available_cores
 from service.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS, SamplePhoto
 
@@ -127,33 +128,32 @@ def format_photos(seed: int) -> list[FormatPhoto]:
         return picture.resize(size, Image.Resampling.BICUBIC, box)
 
     kinds: dict[str, Callable[[], bytes]] = {
-        "JPEG, baseline": lambda: encoded(cut("palace"), quality=90),
-        "JPEG, progressive": lambda: encoded(cut("flower"), progressive=True, quality=85),
-        "JPEG, grey": lambda: encoded(cut("camera").convert("L"), quality=90),
+        _("JPEG, baseline"): lambda: encoded(cut("palace"), quality=90),
+        _("JPEG, progressive"): lambda: encoded(cut("flower"), progressive=True, quality=85),
+        _("JPEG, grey"): lambda: encoded(cut("camera").convert("L"), quality=90),
         "JPEG, CMYK": lambda: encoded(cut("motorcycle").convert("CMYK"), quality=92),
-        "JPEG, 12 megapixels": lambda: encoded(cut("rocket", (4000, 3000)), quality=85),
-        "JPEG, very wide": lambda: encoded(_wide(cut("coffee"), random), quality=90),
-        "JPEG, very tall": lambda: encoded(_wide(cut("flower"), random).transpose(_TURN)),
+        _("JPEG, 12 megapixels"): lambda: encoded(cut("rocket", (4000, 3000)), quality=85),
+        _("JPEG, very wide"): lambda: encoded(_wide(cut("coffee"), random), quality=90),
+        _("JPEG, very tall"): lambda: encoded(_wide(cut("flower"), random).transpose(_TURN)),
         "PNG, RGB": lambda: encoded(cut("coffee"), "PNG", compress_level=1),
         "PNG, RGBA": lambda: encoded(
             _cut_out(cut("coffee"), cut("coffee"), 0.3), "PNG", compress_level=1
         ),
-        "PNG, palette with transparency": lambda: _palette(
+        _("PNG, palette with transparency"): lambda: _palette(
             _cut_out(cut("coffee"), cut("coffee"), 0.3)
         ),
-        "PNG, 16-bit grey": lambda: encoded(_deep(cut("camera")), "PNG", compress_level=1),
-        "PNG, 1 bit": lambda: encoded(cut("rocket").convert("1"), "PNG"),
-        "WebP, lossy": lambda: encoded(cut("palace"), "WEBP", quality=88, method=0),
-        "WebP, lossless with alpha": lambda: encoded(
+        _("PNG, 16-bit grey"): lambda: encoded(_deep(cut("camera")), "PNG", compress_level=1),
+        _("PNG, 1 bit"): lambda: encoded(cut("rocket").convert("1"), "PNG"),
+        _("WebP, lossy"): lambda: encoded(cut("palace"), "WEBP", quality=88, method=0),
+        _("WebP, lossless with alpha"): lambda: encoded(
             _cut_out(cut("coffee"), cut("palace"), 0.3), "WEBP", lossless=True, quality=10, method=0
         ),
     }
     found = [FormatPhoto(kind, make()) for kind, make in kinds.items()]
     for orientation in range(1, 9):
         upright = cut("rocket" if orientation < 3 else "camera")
-        found.append(
-            FormatPhoto(f"JPEG, EXIF orientation {orientation}", _stored(upright, orientation))
-        )
+        kind = _("JPEG, EXIF orientation {n}").format(n=orientation)
+        found.append(FormatPhoto(kind, _stored(upright, orientation)))
     return found
 
 
@@ -231,14 +231,14 @@ def bad_inputs(photo: bytes) -> dict[str, bytes]:
     """
     whole_png = encoded(Image.new("RGB", (64, 64), "teal"), "PNG")
     return {
-        "no bytes": b"",
-        "text": b"This is not an image.\n" * 20,
-        "random bytes": np.random.default_rng(0).bytes(5000),
-        "half a JPEG file": photo[: len(photo) // 2],
-        "half a PNG file": whole_png[: len(whole_png) // 2],
-        "a JPEG header and noise": photo[:20] + np.random.default_rng(1).bytes(5000),
-        "8 × 8 pixels": encoded(Image.new("RGB", (8, 8), "red"), "PNG"),
-        "a PNG file that claims 3.6 billion pixels": _bomb(60_000),
+        _("no bytes"): b"",
+        _("text"): b"This is not an image.\n" * 20,
+        _("random bytes"): np.random.default_rng(0).bytes(5000),
+        _("half a JPEG file"): photo[: len(photo) // 2],
+        _("half a PNG file"): whole_png[: len(whole_png) // 2],
+        _("a JPEG header and noise"): photo[:20] + np.random.default_rng(1).bytes(5000),
+        _("8 × 8 pixels"): encoded(Image.new("RGB", (8, 8), "red"), "PNG"),
+        _("a PNG file that claims 3.6 billion pixels"): _bomb(60_000),
     }
 
 

@@ -197,9 +197,8 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
         return report.result()
     failed = int((~seen.ok).sum())
     statuses = {int(one): int((seen.status == one).sum()) for one in np.unique(seen.status)}
-    said = ", ".join(
-        f"{n} × {status or _('no answer')}" for status, n in statuses.items() if status != 200
-    )
+    lost = _("no answer")
+    said = ", ".join(f"{n} × {status or lost}" for status, n in statuses.items() if status != 200)
     text = _("{failed} of {n} requests failed at {rate:g} a second.")
     text = text.format(failed=failed, n=len(seen.status), rate=run.main.rate)
     cause = _(
@@ -245,7 +244,7 @@ def _cause(p99: float, late: "np.typing.NDArray[np.float64]") -> str:
         return _(
             "Half of the requests are too late: the service needs more time for a request than "
             "passes until the next one, so they queue. Share the work of those that wait (a "
-            "batch), read fewer bytes of weights, and keep both cores busy."
+            "batch), read fewer bytes of weights, and keep all cores busy."
         )
     return _(
         "Most requests are fast, the slowest are not: while one long piece of work runs, others "

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from learner.language import _
-from service.machine import let_waiting_threads_sleep
+from service.machine import available_cores, let_waiting_threads_sleep
 from service.preprocessing import preprocess
 
 if TYPE_CHECKING:
@@ -166,11 +167,13 @@ class Truth:
     def compare(self, photos: Sequence[bytes], answers: Sequence[Answer]) -> Comparison:
         """Hold answers against the model's own on the same photos."""
         found = Comparison()
-        for start in range(0, len(photos), _BATCH):
-            chosen = answers[start : start + _BATCH]
-            pixels = np.stack([preprocess(photo) for photo in photos[start : start + _BATCH]])
-            truth = self.probabilities(pixels)
-            found.add(compare(truth, chosen))
+        cores = available_cores()
+        together = cores * _BATCH
+        with ThreadPoolExecutor(cores) as pool:
+            for start in range(0, len(photos), together):
+                chosen = slice(start, start + together)
+                pixels = np.stack(list(pool.map(preprocess, photos[chosen])))
+                found.add(compare(self.probabilities(pixels), answers[chosen]))
         return found
 
     def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -180,9 +183,23 @@ class Truth:
 
         if self._model is None:
             self._model = self._load()
-        with torch.inference_mode():
-            found: npt.NDArray[np.float32] = self._model(torch.from_numpy(pixels)).numpy()
-        return found
+        model = self._model
+
+        def forward(some: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+            with torch.inference_mode():
+                found: npt.NDArray[np.float32] = model(torch.from_numpy(some)).numpy()
+            return found
+
+        # A batch a core, each on one thread: threads that share a batch wait for each other, and
+        # on a busy machine for very long.
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            parts = np.array_split(pixels, min(available_cores(), len(pixels)))
+            with ThreadPoolExecutor(len(parts)) as pool:
+                return np.concatenate(list(pool.map(forward, parts)))
+        finally:
+            torch.set_num_threads(threads)
 
     def _load(self) -> "nn.Module":
         import torch

@@ -104,7 +104,7 @@ class Verdict(_Part):
     graded_at: datetime
     quick: bool
     passed: bool
-    """Every criterion that could be checked was passed."""
+    """No criterion was failed, and answers and load were both checked."""
     score: float = Field(ge=0)
     """Sum of the points, and what lies beyond the target: may exceed 100."""
     machine: Machine
