@@ -10,8 +10,9 @@ import math
 STRICT, LENIENT = 0.6, 2.0
 """Shares of the target latency that a request may be expected to take: under lasting overload (the
 rest is room for what cannot be foreseen), and in a burst."""
-PATIENCE_S = 0.1
-"""A burst is over by then; what lasts longer is overload."""
+PATIENCE_S, PATIENCE_SERVICES = 0.1, 12
+"""A burst is over by then: so many seconds, or so many times as long as a request is worked on, where
+that is longer. What lasts longer is overload."""
 CALM_S = 1.0
 """Overload is over when nothing had to be refused for so long."""
 PROBE_S = 1.0
@@ -85,7 +86,8 @@ class Admission:
             self._above_since = None
         elif self._above_since is None:
             self._above_since = now
-        lasting = self._above_since is not None and now - self._above_since > PATIENCE_S
+        patience = max(PATIENCE_S, PATIENCE_SERVICES * self.service_s)
+        lasting = self._above_since is not None and now - self._above_since > patience
         overloaded = lasting or now < self._overloaded_until
         limit = strict if overloaded else LENIENT * max(self.target_s, self.service_s)
         if expected <= limit or ahead < self._lanes:
