@@ -9,7 +9,7 @@ artifact := artifacts/default/manifest.json
 catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab serve quiz challenge grade grade-selftest test bench load site slides timetable lessons translations \
+.PHONY: help setup lab serve quiz challenge grade grade-selftest test bench bench-gpu load site slides timetable lessons translations \
 	recording format lock picture clean
 
 help: ## list the targets
@@ -46,6 +46,9 @@ bench: $(artifact) ## measure the service beside its peers, into reports/ (quick
 	@$(python) -m tests.performance.startup
 	@$(python) -m tests.performance $(if $(quick),--quick) $(if $(peers),--only $(peers))
 
+bench-gpu: setup ## measure ViT-L/16 on a GPU, beside its peers (options="--device cpu --architecture small-vit")
+	@$(python) -m tests.performance.gpu $(options)
+
 load: $(artifact) ## load a running service (port=8000 rate=50 seconds=20)
 	@$(python) -m challenges.load --port $(port) --rate $(rate) --seconds $(seconds)
 
@@ -81,7 +84,8 @@ clean: ## remove what was built and measured (the environment stays)
 
 # The bundle is built again when what it was validated with changes.
 inputs := preprocessing.py model_definition.py sample_photos.py $(addprefix artifact/, build.py \
-	crops.py export.py manifest.py parity.py quantisation.py recipe.py split.py)
+	crops.py export.py manifest.py parity.py quantisation.py recipe.py split.py \
+	bfloat16.py seeded.py)
 $(artifact): requirements.lock $(addprefix service/, $(inputs)) $(wildcard service/engines/*.py) | setup
 	@$(python) -m service.artifact build
 

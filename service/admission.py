@@ -11,8 +11,8 @@ STRICT, LENIENT = 0.6, 2.0
 """Shares of the target latency that a request may be expected to take: under lasting overload (the
 rest is room for what cannot be foreseen), and in a burst."""
 PATIENCE_S, PATIENCE_SERVICES = 0.1, 12
-"""A burst is over by then: so many seconds, or so many times as long as a request is worked on, where
-that is longer. What lasts longer is overload."""
+"""A burst is over by then: so many seconds, or so many times as long as a request is worked on,
+where that is longer. What lasts longer is overload."""
 CALM_S = 1.0
 """Overload is over when nothing had to be refused for so long."""
 PROBE_S = 1.0

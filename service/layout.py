@@ -33,6 +33,9 @@ class Layout:
     """Forward passes at the same time."""
     max_batch: int
     """Most images in one of them."""
+    overlapping: int = 0
+    """Of the lanes, how many compute nothing before another is done: their batch is copied
+    meanwhile. They take full batches only; a smaller one had better gather on."""
 
 
 def measure_batches(
@@ -102,7 +105,7 @@ def measure_split(
 def choose_split_layout(
     prepare_ms: float, costs: dict[int, float], cores: int, most_ms: float
 ) -> Layout:
-    """The layout for a split engine: one batch at a time, which all cores share.
+    """The layout for a split engine: a part of the classifier on each core that has time for it.
 
     Args:
         prepare_ms: of `measure_split`.
@@ -112,7 +115,7 @@ def choose_split_layout(
     """
     total = {size: cost + size * prepare_ms / cores for size, cost in costs.items()}
     affordable = [size for size, ms in total.items() if ms <= _SPLIT_SHARE * most_ms]
-    return Layout(cores, lanes=1, max_batch=max([_SPLIT_LEAST, *affordable]))
+    return Layout(cores, lanes=cores, max_batch=max([_SPLIT_LEAST, *affordable]))
 
 
 def batching_pays(costs: dict[int, float]) -> bool:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from prometheus_client.registry import Collector
+
 from service.artifact.manifest import Manifest
 from service.artifact.verify import Bundle
 from service.engines.base import Form
@@ -21,6 +23,8 @@ class LoadedModel:
     environment_differences: list[str]
     startup_ms: dict[str, float]
     """Of each step of the start."""
+    gpu_metrics: Collector | None = None
+    """Of an engine that has some."""
 
     @property
     def manifest(self) -> Manifest:

@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from service.counters import BUCKETS_S, Counters
+from service.loaded_model import LoadedModel
 
 router = APIRouter(tags=["service"])
 
@@ -52,6 +53,9 @@ class _FromCounters(Collector):
 async def metrics(request: Request) -> Response:
     """Counters, latency histogram, memory and CPU time, in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_FromCounters(request.app.state.model.runner.counters))
+    model: LoadedModel = request.app.state.model
+    registry.register(_FromCounters(model.runner.counters))
+    if model.gpu_metrics is not None:
+        registry.register(model.gpu_metrics)
     ProcessCollector(registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

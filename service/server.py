@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from service.device_watch import EXIT_STATUS, DeviceWatch, Watched
 from service.errors import StartupError
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from
@@ -37,7 +38,10 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
         with _bind(settings) as listener:
             app = create_app(settings)
             _listen(listener, settings)
-            _Server(app, settings, listener).run([listener])
+            server = _Server(app, settings, listener)
+            server.run([listener])
+            if server.device_lost:
+                sys.exit(EXIT_STATUS)
     except StartupError as error:
         sys.exit(f"error: {error}")
 
@@ -94,6 +98,7 @@ class _Server(uvicorn.Server):
         self._settings = settings
         self._listener = listener
         self._end_of_drain: asyncio.TimerHandle | None = None
+        self._watch: DeviceWatch | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped."""
@@ -103,6 +108,14 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        engine = self._app.state.model.runner.engine
+        if isinstance(engine, Watched):
+            loop = asyncio.get_running_loop()
+            self._watch = DeviceWatch(
+                engine,
+                lambda: loop.call_soon_threadsafe(self._abandon),
+                self._settings.shutdown_seconds,
+            )
         host, port = self._listener.getsockname()[:2]
         log.info(
             "ready    http://%s:%d · %.2f s after the process started",
@@ -119,6 +132,16 @@ class _Server(uvicorn.Server):
             loop.add_signal_handler(ending, self._drain)
         loop.add_signal_handler(signal.SIGINT, self._stop)
         yield
+
+    @property
+    def device_lost(self) -> bool:
+        """Whether that ended it."""
+        return self._watch is not None and self._watch.reason is not None
+
+    def _abandon(self) -> None:
+        """The device is lost: not ready any more, every request is answered 503; then stop."""
+        self._app.state.draining = True
+        self._stop()
 
     def _drain(self) -> None:
         """Say "not ready", serve on until load balancers have heard it, then shut down."""

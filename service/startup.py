@@ -12,10 +12,18 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from prometheus_client.registry import Collector
+
 from service.admission import Admission
 from service.artifact.manifest import Manifest
 from service.artifact.verify import Bundle, check_code, environment_differences, verify
-from service.engines import FORMS, load_engine
+from service.device_layout import (
+    BucketedEngine,
+    choose_device_layout,
+    interval_s,
+    measure_buckets,
+)
+from service.engines import BF16, FORMS, load_engine
 from service.engines.base import Engine, Form, SplitEngine
 from service.errors import StartupError
 from service.inference_runner import InferenceRunner
@@ -28,7 +36,7 @@ from service.layout import (
 )
 from service.loaded_model import LoadedModel
 from service.machine import available_cores, gpu_count, return_freed_memory, use_huge_pages
-from service.preprocessing import preprocess
+from service.preprocessing import Pixels, preprocess
 from service.settings import Settings
 
 log = logging.getLogger("service")
@@ -79,6 +87,9 @@ def load_model(settings: Settings) -> LoadedModel:
         if isinstance(engine, SplitEngine):
             prepare_ms, costs = measure_split(engine, (side, side, 3), cores, most_ms)
             layout = choose_split_layout(prepare_ms, costs, cores, most_ms)
+        elif isinstance(engine, BucketedEngine):
+            costs = measure_buckets(engine, (side, side, 3), most_ms)
+            layout = choose_device_layout(costs, engine, cores, most_ms)
         else:
             costs = measure_batches(engine, (side, side, 3), most_ms)
             if settings.threads is None and device == "cpu" and cores > 1 and batching_pays(costs):
@@ -102,17 +113,20 @@ def load_model(settings: Settings) -> LoadedModel:
     service_s = preprocess_s + (prepare_ms + costs[1]) / 1000
     if prepare_ms:  # the same cores do everything
         per_image_s = costs[layout.max_batch] / layout.max_batch / 1000
-        interval_s = (preprocess_s + prepare_ms / 1000) / cores + per_image_s
+        between_s = (preprocess_s + prepare_ms / 1000) / cores + per_image_s
+    elif isinstance(engine, BucketedEngine):
+        between_s = interval_s(costs, layout, engine.devices, preprocess_s, cores)
     elif layout.max_batch == 1:
-        interval_s = service_s / layout.lanes
+        between_s = service_s / layout.lanes
     else:  # preprocessing and the device work side by side: the slower one counts
         per_image_s = costs[layout.max_batch] / layout.max_batch / 1000
-        interval_s = max(preprocess_s / cores, per_image_s)
+        between_s = max(preprocess_s / cores, per_image_s)
+    served, prepare = _with_decoding(engine, settings, manifest)
     runner = InferenceRunner(
-        engine,
-        partial(preprocess, settings=manifest.preprocessing, max_pixels=settings.max_pixels),
+        served,
+        prepare,
         layout,
-        Admission(settings.target_ms / 1000, service_s, interval_s, layout.lanes),
+        Admission(settings.target_ms / 1000, service_s, between_s, layout.lanes),
         settings.max_requests,
     )
     return LoadedModel(
@@ -122,7 +136,34 @@ def load_model(settings: Settings) -> LoadedModel:
         threads=threads,
         environment_differences=differences,
         startup_ms=milliseconds,
+        gpu_metrics=_gpu_metrics(engine),
     )
+
+
+def _with_decoding(
+    engine: Engine, settings: Settings, manifest: Manifest
+) -> tuple[Engine, Callable[[bytes], Pixels]]:
+    """What the runner runs, and what it does to each file first."""
+    prepare = partial(preprocess, settings=manifest.preprocessing, max_pixels=settings.max_pixels)
+    if not isinstance(engine, BucketedEngine):
+        return engine, prepare
+    if settings.decode == "cpu":
+        return engine, engine.boxing(prepare)
+    from service.engines.device_program import DeviceEngine
+    from service.engines.jpeg_on_device import BatchDecoding
+
+    assert isinstance(engine, DeviceEngine)
+    decoding = BatchDecoding(engine, manifest.preprocessing, settings.max_pixels)
+    return decoding, decoding.check
+
+
+def _gpu_metrics(engine: Engine) -> Collector | None:
+    if not isinstance(engine, BucketedEngine):
+        return None
+    from service.engines.device_program import DeviceEngine
+    from service.gpu_metrics import gpu_metrics_of
+
+    return gpu_metrics_of(engine) if isinstance(engine, DeviceEngine) else None
 
 
 def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
@@ -141,7 +182,8 @@ def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
             "Serve on the CPU (--device cpu) or mend that"
         )
     if name == "auto":
-        name = on_gpu[0] if on_gpu and not obstacle else manifest.default_form
+        best_on_gpu = BF16 if BF16 in on_gpu else next(iter(on_gpu), None)
+        name = best_on_gpu if best_on_gpu and not obstacle else manifest.default_form
     if name not in manifest.forms:
         raise StartupError(
             f"engine {name}: the artifact holds no such form, only {', '.join(manifest.forms)}. "
@@ -163,17 +205,14 @@ def _obstacle_to_gpu() -> str | None:
     """
     if not gpu_count():
         return "the driver shows none"
+    from service.gpu import gpu_facts, obstacle_of
+
     try:
-        import torch
+        obstacle = obstacle_of(gpu_facts())
     except ImportError:
         obstacle = "there is one, but torch is not installed"
-    else:
-        if torch.cuda.is_available():
-            return None
-        obstacle = (
-            f"there is one, but torch {torch.__version__} cannot use it: it was built without "
-            "CUDA, or for a newer driver"
-        )
+    if obstacle is None:
+        return None
     log.warning("match    %s; serving on the CPU", obstacle)
     return obstacle
 

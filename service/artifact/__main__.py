@@ -45,8 +45,10 @@ def _build(options: argparse.Namespace) -> None:
             )
         recipe = default_recipe(options.forms)
     else:
-        if not (options.weights and options.labels):
-            raise StartupError("--architecture needs --weights (safetensors) and --labels (text)")
+        if not options.weights:
+            raise StartupError(
+                "--architecture needs --weights (safetensors, or seeded:0) and --labels (text)"
+            )
         recipe = own_recipe(
             name=options.name or options.architecture.replace("_", "-"),
             version=options.version or "1.0.0",
@@ -57,6 +59,20 @@ def _build(options: argparse.Namespace) -> None:
             forms=options.forms,
         )
     build(recipe, options.output, lambda line: print(line, flush=True))
+
+
+def _compile(options: argparse.Namespace) -> None:
+    from service.torch_pair import check_torch_pair
+
+    check_torch_pair()
+    if options.device == "cuda":
+        from service.gpu import gpu_facts, obstacle_of
+
+        if obstacle := obstacle_of(gpu_facts()):
+            raise StartupError(f"--device cuda: {obstacle}")
+    from service.artifact.compiled import compile_bundle
+
+    compile_bundle(options.path, options.device, lambda line: print(line, flush=True))
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -83,7 +99,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.artifact", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="build | verify | inspect")
+    commands = parser.add_subparsers(required=True, metavar="build | compile | verify | inspect")
 
     build = commands.add_parser("build", help="export, measure and record a model")
     build.set_defaults(run=_build)
@@ -96,18 +112,25 @@ def _parser() -> argparse.ArgumentParser:
     )
     own = build.add_argument_group("a model of your own (else EfficientNet-Lite0 is built)")
     own.add_argument("--architecture", help="its name in torchvision.models: resnet50, vit_b_16 …")
-    own.add_argument("--weights", type=Path, help="safetensors file of its state_dict")
+    own.add_argument("--weights", type=Path, help="safetensors file of its state_dict; "
+                     "seeded:0 for random ones (load tests)")  # fmt: skip
     own.add_argument("--labels", type=Path, help="text file with a label a line, by class id")
     own.add_argument("--photos", type=Path, help="folder of photos to calibrate and measure with")
     own.add_argument("--name", help="the model's name in every answer")
     own.add_argument("--version", help="its version (1.0.0)")
+
+    compiling = commands.add_parser(
+        "compile", help="make the bf16 form as fast as it gets on this machine's GPU"
+    )
+    compiling.set_defaults(run=_compile)
+    compiling.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
 
     check = commands.add_parser("verify", help="is it, to the last bit, what was validated?")
     check.set_defaults(run=_verify)
     check.add_argument("--digest", help="the SHA-256 that manifest.json must have")
     show = commands.add_parser("inspect", help="print the manifest of a verified bundle")
     show.set_defaults(run=_inspect)
-    for command in (check, show):
+    for command in (compiling, check, show):
         command.add_argument(
             "path", type=Path, nargs="?", default=DEFAULT_ARTIFACT, metavar="PATH",
             help="the bundle's folder",

@@ -9,7 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from service.artifact import export, parity
+from service.artifact.bfloat16 import export_bfloat16
 from service.artifact.crops import random_crops
 from service.artifact.manifest import (
     GOLDEN_FOLDER,
@@ -36,7 +39,7 @@ from service.artifact.quantisation import quantise
 from service.artifact.recipe import Recipe
 from service.artifact.split import write_split
 from service.artifact.verify import installed_version, running_python, sha256, verify
-from service.engines import FORMS, SPLIT, load_engine
+from service.engines import BF16, FORMS, SPLIT, load_engine
 from service.engines.base import Engine, Form, PixelBatch, Probabilities
 from service.engines.torch_module import TorchEngine, configure_torch
 from service.machine import available_cores
@@ -47,7 +50,7 @@ PARITY_CROPS, CALIBRATION_CROPS = 700, 110
 GOLDEN_CLASSES = 5
 # Golden replays may run on another processor, which adds in another order: ten times the parity
 # bound for fp32. int8 rounds such differences up to a whole step of its scale.
-GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 2e-2}
+GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 2e-2, "bf16": 3e-2}
 
 Say = Callable[[str], None]
 
@@ -159,7 +162,7 @@ class _FormBuilder:
             engine = self._write_and_load(form)
             found = parity.probabilities_of(engine, self._crops)
         self._engines[form.name] = engine
-        measured = parity.measure_parity(form, self._reference, found)
+        measured = parity.measure_parity(form, self._reference, found, engine.device)
         self._parities[form.name] = measured
         return measured
 
@@ -188,7 +191,9 @@ class _FormBuilder:
         path = self._folder / form.file
         if not path.exists():
             self._write(form, path)
-        return load_engine(form, path, "cpu", available_cores())
+        # bf16 is for a GPU, so it is measured on one where there is one.
+        device = "cuda" if form.name == BF16 and torch.cuda.is_available() else "cpu"
+        return load_engine(form, path, device, available_cores())
 
     def _write(self, form: Form, path: Path) -> None:
         recipe, example = self._recipe, self._crops[:2]
@@ -203,6 +208,8 @@ class _FormBuilder:
                 data = export.export_torchscript(self._model, example)
             case "exported-program":
                 data = export.export_program(self._model, example)
+            case "bf16":
+                data = export_bfloat16(self._model, example)
             case "onnx-fp32":
                 data = export.export_onnx(self._model, example)
             case "onnx-int8":

@@ -71,6 +71,12 @@ class Parity(_Part):
     largest_probability_difference: float
     bound: str
     """What the build demanded of this form."""
+    device: str = "cpu"
+    """Where it was measured."""
+    largest_logit_difference: float | None = None
+    """Of any class of any crop, where the form computes in bf16."""
+    logit_spread: float | None = None
+    """Standard deviation of the logits within a crop: what to hold that against."""
 
 
 class FormRecord(_Part):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from service.artifact.bfloat16 import judge_bfloat16, logit_difference
 from service.artifact.manifest import Parity
 from service.engines.base import Engine, Form, PixelBatch, Probabilities
 from service.errors import StartupError
@@ -28,8 +29,12 @@ def probabilities_of(engine: Engine, pixels: PixelBatch) -> Probabilities:
     return np.concatenate(batches)
 
 
-def measure_parity(form: Form, reference: Probabilities, found: Probabilities) -> Parity:
+def measure_parity(
+    form: Form, reference: Probabilities, found: Probabilities, device: str = "cpu"
+) -> Parity:
     """Compare a form's probabilities, float32 crops × classes, with those of eager fp32.
+
+    `device` is where the form computed them.
 
     Raises:
         StartupError: the form falls under its bound.
@@ -40,7 +45,11 @@ def measure_parity(form: Form, reference: Probabilities, found: Probabilities) -
     agreement_sure = float(agrees[sure].mean()) if sure.any() else agreement
     # A row at a time: a copy of all of them may not fit in memory.
     difference = max(float(np.abs(a - b).max()) for a, b in zip(reference, found, strict=True))
-    if form.precision == "int8":
+    logits = logit_difference(reference, found) if form.precision == "bf16" else None
+    if logits is not None:
+        bound = judge_bfloat16(form, agreement_sure, int(sure.sum()), logits)
+        holds = True
+    elif form.precision == "int8":
         bound = f"the same first class on {INT8_SURE_AGREEMENT:.1%} of the sure crops"
         holds = agreement_sure >= INT8_SURE_AGREEMENT
         if sure.sum() < FEWEST_SURE_CROPS:
@@ -66,6 +75,9 @@ def measure_parity(form: Form, reference: Probabilities, found: Probabilities) -
         top1_agreement_sure=agreement_sure,
         largest_probability_difference=difference,
         bound=bound,
+        device=device,
+        largest_logit_difference=logits.largest if logits else None,
+        logit_spread=logits.typical if logits else None,
     )
 
 

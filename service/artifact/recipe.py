@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import EfficientNet_B0_Weights, get_model_weights
 
 from service.artifact.manifest import Architecture
+from service.artifact.seeded import seed_of, seeded_labels, seeded_weights, source_of
 from service.engines import STANDARD_FORMS
 from service.errors import StartupError
 from service.model_definition import (
@@ -79,11 +80,13 @@ def own_recipe(
     version: str,
     architecture: str,
     weights: Path,
-    labels: Path,
+    labels: Path | None,
     photos: Path | None = None,
     forms: Sequence[str] = STANDARD_FORMS,
 ) -> Recipe:
     """An engineer's own model: an architecture of torchvision, safetensors weights, labels.
+
+    `weights` may also be "seeded:0": random ones, for load tests; then labels are not needed.
 
     Preprocessing and normalisation are those of torchvision's own weights of that architecture,
     which are what a model fine-tuned from them was trained with.
@@ -91,15 +94,28 @@ def own_recipe(
     Raises:
         StartupError: a file that is missing or does not fit; says which and what would.
     """
-    names = _read_labels(labels)
+    seed = seed_of(str(weights))
+    if labels is None and seed is None:
+        raise StartupError("--weights needs --labels (text, a label a line)")
+    names = seeded_labels() if labels is None else _read_labels(labels)
     preprocessing, mean, std = _published_preprocessing(architecture)
     return Recipe(
         name=name,
         version=version,
         architecture=Architecture(
-            name=architecture, source=weights.name, licence="its owner's", mean=mean, std=std
+            name=architecture,
+            source=weights.name if seed is None else source_of(seed),
+            licence="its owner's" if seed is None else "none needed",
+            mean=mean,
+            std=std,
         ),
-        model=_with_weights(architecture, _read_weights(weights), len(names)),
+        model=_with_weights(
+            architecture,
+            _read_weights(weights)
+            if seed is None
+            else seeded_weights(architecture, seed, len(names)),
+            len(names),
+        ),
         labels=names,
         preprocessing=preprocessing,
         photos=default_photos() if photos is None else photos_of_folder(photos),

@@ -2,7 +2,7 @@
 
 The features are quantised as any model is (quantisation.py), with a small layer in the classifier's
 place; then that is cut off. The classifier's rows are rounded to int8 with one scale each, and
-divided into parts of some 32 MB.
+divided into parts of some 16 MB.
 """
 
 import math
@@ -24,7 +24,7 @@ from service.engines.split_onnx import PART
 from service.errors import StartupError
 from service.model_definition import ServingModel
 
-PART_BYTES = 32_000_000
+PART_BYTES = 16_000_000
 """About what a part weighs: small enough to share between cores, large enough to pay its call."""
 FEWEST_PARTS = 2
 _STAND_IN_CLASSES = 8

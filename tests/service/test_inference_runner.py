@@ -103,7 +103,7 @@ def test_idle_device_starts_at_once_and_gathers_while_busy() -> None:
             first = asyncio.create_task(classify(runner, 0))
             await until(lambda: len(engine.batches) == 1)  # alone: nothing else had come
             others = [asyncio.create_task(classify(runner, value)) for value in range(1, 21)]
-            await until(lambda: len(runner._ready) == 20)
+            await until(lambda: runner._scan.wanting == 20)
             engine.gate.set()
             assert [await one for one in (first, *others)] == list(range(21))
 
@@ -215,7 +215,7 @@ def test_poison_in_a_batch_of_16_fails_alone(poison: int) -> None:
             first = asyncio.create_task(classify(runner, 0))
             await until(lambda: len(engine.batches) == 1)
             jobs = [asyncio.create_task(classify(runner, value)) for value in values]
-            await until(lambda: len(runner._ready) == 16)
+            await until(lambda: runner._scan.wanting == 16)
             engine.gate.set()
             await first
             return await outcomes(list(jobs))
@@ -259,7 +259,7 @@ def test_neighbours_of_poison_get_their_unbatched_answers(bundle: Bundle) -> Non
         blocker = asyncio.create_task(runner.classify(bytes([0])))
         await until(lambda: runner.counters.batches == 1)
         jobs = [asyncio.create_task(runner.classify(bytes([n]))) for n in range(16)]
-        await until(lambda: len(runner._ready) == 16)
+        await until(lambda: runner._scan.wanting == 16)
         engine.gate.set()
         await blocker
         return await outcomes(list(jobs))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from torch import nn
 
+from service import inference_runner
 from service.admission import Admission
 from service.artifact import split
 from service.artifact.crops import random_crops
@@ -25,6 +26,7 @@ from service.model_definition import ServingModel
 from service.preprocessing import PreprocessingSettings, preprocess
 from service.responses import top_predictions
 from service.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
+from service.shared_scan import SharedScan
 from tests.service.engines_for_tests import CountingEngine, one_byte
 
 
@@ -117,13 +119,13 @@ class Halves(CountingEngine):
         return np.concatenate(partials, axis=1)
 
 
-SHARED = Layout(workers=2, lanes=1, max_batch=4)
+SHARED = Layout(workers=2, lanes=2, max_batch=4)
 
 
 @contextmanager
-def running(engine: Halves) -> Iterator[InferenceRunner]:
+def running(engine: Halves, layout: Layout = SHARED) -> Iterator[InferenceRunner]:
     patient = Admission(target_s=1000, service_s=1e-9, interval_s=1e-9, lanes=2)
-    runner = InferenceRunner(engine, one_byte, SHARED, patient)
+    runner = InferenceRunner(engine, one_byte, layout, patient)
     yield runner
     engine.gate.set()
     runner.close()
@@ -149,7 +151,7 @@ def test_all_workers_share_the_parts_of_a_batch() -> None:
     assert sorted(set(engine.parts_run)) == [0, 1, 2, 3]
 
 
-def test_a_batch_waits_for_images_that_are_inside_but_not_for_others() -> None:
+def test_each_image_sees_each_part_once_and_shares_the_reading() -> None:
     engine = Halves()
     engine.gate.clear()
 
@@ -160,13 +162,65 @@ def test_a_batch_waits_for_images_that_are_inside_but_not_for_others() -> None:
                 await asyncio.sleep(0.001)
             engine.gate.set()
             await asyncio.gather(*jobs)
-            assert engine.batches[:4] == [sorted(engine.batches[0], key=engine.prepared.index)] * 4
-            assert len(engine.batches[0]) == 4  # all that were inside, in one reading of the parts
+            seen = [value for batch in engine.batches for value in batch]
+            assert sorted(seen) == sorted(list(range(4)) * engine.parts)
+            assert len(engine.batches) < 4 * engine.parts  # some parts were read for several
             engine.batches.clear()
             await ask(runner, 7)
             assert engine.batches == [[7]] * 4  # alone, and at once
 
     asyncio.run(run())
+
+
+def test_an_image_joins_what_is_read_for_others() -> None:
+    scan = SharedScan[str](Halves())
+    scan.join("first", np.zeros(1))
+    steps = [scan.take(4), scan.take(4)]
+    assert [step and (step.part, step.riders) for step in steps] == [(0, ["first"]), (1, ["first"])]
+    scan.join("second", np.ones(1))
+    assert scan.not_begun() == ["second"]
+    rest = [scan.take(4) for _ in range(4)]
+    assert [step and (step.part, step.riders) for step in rest] == [
+        (2, ["first", "second"]),
+        (3, ["first", "second"]),
+        (0, ["second"]),
+        (1, ["second"]),
+    ]
+    assert scan.take(4) is None
+    assert scan.wanting == 0
+
+
+@pytest.mark.parametrize(
+    ("urgent", "order"),
+    [(0.7, ["prepare"] * 3 + ["part"] * 4), (0, (["prepare"] + ["part"] * 4) * 3)],
+)
+def test_an_image_that_is_nearly_late_goes_before_one_to_be_prepared(
+    monkeypatch: pytest.MonkeyPatch, urgent: float, order: list[str]
+) -> None:
+    monkeypatch.setattr(inference_runner, "URGENT", urgent)
+    done: list[str] = []
+
+    class Noting(Halves):
+        def prepare(self, pixels: PixelBatch) -> Prepared:
+            done.append("prepare")
+            return super().prepare(pixels)
+
+        def run_part(self, part: int, batch: Prepared) -> Partial:
+            done.append("part")
+            return super().run_part(part, batch)
+
+    async def run() -> None:
+        engine = Noting()
+        engine.gate.clear()
+        with running(engine, Layout(workers=1, lanes=1, max_batch=4)) as runner:
+            jobs = [asyncio.create_task(ask(runner, value)) for value in range(3)]
+            while runner.counters.inside < 3:
+                await asyncio.sleep(0.001)
+            engine.gate.set()
+            await asyncio.gather(*jobs)
+
+    asyncio.run(run())
+    assert done == order
 
 
 def test_those_who_left_do_not_hold_up_a_batch() -> None:
@@ -209,8 +263,8 @@ def test_poison_in_one_part_fails_alone() -> None:
 
 def test_the_layout_weighs_preparing_and_reading() -> None:
     costs = {1: 10.0, 2: 10.5, 4: 12.0, 6: 13.0, 8: 15.0}
-    assert choose_split_layout(6.0, costs, 2, 25) == Layout(workers=2, lanes=1, max_batch=6)
-    assert choose_split_layout(6.0, costs, 2, 1) == Layout(workers=2, lanes=1, max_batch=4)
+    assert choose_split_layout(6.0, costs, 2, 25) == Layout(workers=2, lanes=2, max_batch=6)
+    assert choose_split_layout(6.0, costs, 2, 1) == Layout(workers=2, lanes=2, max_batch=4)
 
 
 def test_measuring_a_split_engine_stops_at_what_latency_forbids() -> None:

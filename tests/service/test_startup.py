@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2 as httpx
@@ -16,6 +17,7 @@ from service import startup
 from service.artifact.verify import Bundle
 from service.engines import FORMS, STANDARD_FORMS
 from service.errors import StartupError
+from service.gpu import GpuFacts
 from service.sample_photos import SAMPLE_PHOTOS
 from service.settings import ROOT, Settings
 from tests.conftest import ServiceProcess, post_in_background
@@ -200,11 +202,12 @@ def test_gpu_is_chosen_where_there_is_one(bundle: Bundle, monkeypatch: pytest.Mo
     monkeypatch.setattr(startup, "gpu_count", lambda: 0)
     assert chosen() == (default, "cpu")
     monkeypatch.setattr(startup, "gpu_count", lambda: 1)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    facts = GpuFacts((13, 2), 1, "2.15.0", "13.2", torch_sees_gpus=False)
+    monkeypatch.setattr("service.gpu.gpu_facts", lambda: facts)
     assert chosen() == (default, "cpu")
     with pytest.raises(StartupError, match=r"found that there is one, but torch .* cannot use it"):
         chosen(device="cuda")
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("service.gpu.gpu_facts", lambda: replace(facts, torch_sees_gpus=True))
     assert chosen() == ("eager", "cuda")
     assert chosen(device="cpu") == (default, "cpu")
     assert chosen(engine="onnx-fp32") == ("onnx-fp32", "cpu")

@@ -1,0 +1,185 @@
+"""Compile a bundle's bf16 form for this machine's device, by whatever makes it fastest here.
+
+Measured, not assumed: the program as it is, torch.compile and AOTInductor run the same batches. The
+record of it joins the bundle, with AOTInductor's package if that won, and so do their hashes: the
+bundle gets a new digest, and a start trusts nothing that is not part of it.
+"""
+
+import gc
+import json
+import shutil
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch._inductor
+from torch.export.passes import move_to_device_pass
+
+from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, File, Manifest, digest_line
+from service.artifact.placement import folder_beside, put_in_place, sync
+from service.artifact.verify import sha256, verify
+from service.engines.base import PixelBatch, Probabilities
+from service.engines.compilation import COMPILED_FOLDER, METHODS, Choice, Method, device_key
+from service.engines.device_program import DeviceEngine, engine_of
+from service.engines.device_streams import Device, open_devices
+from service.errors import StartupError
+from service.preprocessing import preprocess
+
+FORM = "bf16"
+MARGIN = 0.97
+"""Rates closer than that are equal: noise. Of equals what starts quickest is taken."""
+_QUICKEST_START: tuple[Method, ...] = ("AOTInductor", "program", "torch.compile")
+_REPEATS = 10
+
+Milliseconds = Mapping[int, float]
+"""Of one batch, by its size."""
+
+
+def compile_bundle(path: Path, device: str, say: Callable[[str], None] = print) -> Method:
+    """Compare, choose, and add the outcome to the bundle at `path`.
+
+    Raises:
+        StartupError: the bundle is damaged or has no bf16 form.
+    """
+    bundle = verify(path)
+    if FORM not in bundle.manifest.forms:
+        raise StartupError(
+            f"{path} holds no form {FORM}, which is what is compiled for a device. Build it: "
+            f"python -m service.artifact build --forms eager,{FORM}"
+        )
+    target = open_devices(device)[0]
+    key = device_key(target)
+    with folder_beside(path) as folder:
+        shutil.copytree(path, folder, dirs_exist_ok=True)
+        compiled = folder / COMPILED_FOLDER
+        compiled.mkdir(exist_ok=True)
+        package, record = compiled / f"{key}.pt2", compiled / f"{key}.json"
+        record.unlink(missing_ok=True)
+        package.unlink(missing_ok=True)
+        program = folder / bundle.manifest.forms[FORM].file
+        pixels = _golden_pixels(folder, bundle.manifest)
+        tolerance = bundle.manifest.forms[FORM].golden_tolerance
+        costs = _compare(program, package, target, pixels, tolerance, say)
+        method = choose(costs)
+        if method != "AOTInductor":
+            package.unlink(missing_ok=True)
+        facts = {"method": method, "device": key, "image_shape": pixels.shape[1:],
+                 "milliseconds": costs}  # fmt: skip
+        record.write_text(json.dumps(facts, indent=1) + "\n", "utf-8")
+        _renew_manifest(folder, bundle.manifest)
+        sync(folder)
+        verify(folder)
+        put_in_place(folder, path)
+    say(f"{key}: {method}; digest {verify(path).digest}")
+    return method
+
+
+def choose(costs: Mapping[Method, Milliseconds]) -> Method:
+    """The fastest at the largest batch that all could run; of equals, what starts quickest."""
+    common = set.intersection(*(set(cost) for cost in costs.values()))
+    at_most = {method: cost[max(common)] for method, cost in costs.items()}
+    fastest = min(at_most.values())
+    return next(
+        method
+        for method in _QUICKEST_START
+        if method in at_most and fastest >= MARGIN * at_most[method]
+    )
+
+
+def _compare(
+    program: Path,
+    package: Path,
+    device: Device,
+    pixels: PixelBatch,
+    tolerance: float,
+    say: Callable[[str], None],
+) -> dict[Method, Milliseconds]:
+    costs: dict[Method, Milliseconds] = {}
+    reference: Probabilities | None = None
+    for method in METHODS:
+        started = time.perf_counter()
+        try:
+            if method == "AOTInductor":
+                _write_package(program, package, device, pixels.shape[1:])
+            choice = Choice(method, "to compare", package if method == "AOTInductor" else None)
+            engine = engine_of(program, [device], choice)
+        except StartupError:
+            raise
+        except Exception as error:  # no compiler, an operator that it does not know …
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            say(f"{method}: does not work here: {first}")
+            continue
+        if not engine.compiled_by.startswith(method):
+            continue  # it fell back, and said so
+        found = engine(pixels)
+        reference = found if reference is None else reference
+        difference = float(np.abs(found - reference).max())
+        if not difference <= tolerance:  # "not <=": NaN must not pass
+            say(f"{method}: another answer than the program's, by {difference:.1e}: not taken")
+            continue
+        costs[method] = _milliseconds(engine, pixels)
+        say(
+            f"{method}: "
+            + ", ".join(f"batch {size}: {cost:.2f} ms" for size, cost in costs[method].items())
+            + f" · {time.perf_counter() - started:.0f} s"
+        )
+        del engine
+        gc.collect()  # its weights' memory is the next one's
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return costs
+
+
+def _write_package(
+    program: Path, package: Path, device: Device, image_shape: tuple[int, ...]
+) -> None:
+    exported = torch.export.load(program)
+    if device.torch_name != "cpu":
+        exported = move_to_device_pass(exported, device.torch_name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the compiler's own internals
+        torch._inductor.aoti_compile_and_package(exported, package_path=str(package))
+    # The engine reads the shape from the record beside the package.
+    package.with_suffix(".json").write_text(json.dumps({"image_shape": image_shape}), "utf-8")
+
+
+def _milliseconds(engine: DeviceEngine, pixels: PixelBatch) -> dict[int, float]:
+    """Best time of a batch of each bucket, copies included."""
+    times = {}
+    for bucket in engine.buckets:
+        batch = np.resize(pixels, (bucket, *pixels.shape[1:]))
+        engine(batch)
+        seconds = []
+        for _ in range(_REPEATS):
+            started = time.perf_counter()
+            engine(batch)
+            seconds.append(time.perf_counter() - started)
+        times[bucket] = min(seconds) * 1000
+    return times
+
+
+def _golden_pixels(folder: Path, manifest: Manifest) -> PixelBatch:
+    photos = manifest.forms[FORM].golden
+    return np.stack(
+        [preprocess((folder / photo).read_bytes(), manifest.preprocessing) for photo in photos]
+    )
+
+
+def _renew_manifest(folder: Path, manifest: Manifest) -> None:
+    """Record the compiled files, and no others than before besides."""
+    files = {
+        name: file
+        for name, file in manifest.files.items()
+        if not name.startswith(f"{COMPILED_FOLDER}/")
+    }
+    for path in sorted((folder / COMPILED_FOLDER).iterdir()):
+        files[f"{COMPILED_FOLDER}/{path.name}"] = File(
+            sha256=sha256(path), bytes=path.stat().st_size
+        )
+    renewed = manifest.model_copy(update={"files": files})
+    text = json.dumps(renewed.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    (folder / MANIFEST).write_text(text + "\n", "utf-8")
+    (folder / MANIFEST_DIGEST).write_bytes(digest_line(sha256(folder / MANIFEST)))

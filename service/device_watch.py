@@ -1,0 +1,76 @@
+"""A service whose device is lost ends, so that its supervisor starts another one.
+
+CUDA cannot be restarted within a process. So: not ready any more, every request in flight or coming
+is answered 503 (the engine sees to that), then the process exits, and not with 0.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+log = logging.getLogger("service")
+
+EXIT_STATUS = 70
+"""EX_SOFTWARE of sysexits.h; supervisors restart on anything but 0."""
+_EVERY_S = 1.0
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """An engine that can be asked whether its device still works."""
+
+    def check_health(self) -> str | None:
+        """Why it does not, or None."""
+        ...
+
+
+class DeviceWatch:
+    """Asks each second. The first bad answer stops the service."""
+
+    def __init__(
+        self,
+        engine: Watched,
+        stop: Callable[[], object],
+        grace_s: float,
+        exit_now: Callable[[int], object] = os._exit,
+        every_s: float = _EVERY_S,
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            engine: what is asked.
+            stop: begins an orderly stop; from any thread.
+            grace_s: after that the process is ended at once: a thread that waits for a hanging
+                device would keep it for ever.
+            exit_now: ends the process without clean-up.
+            every_s: seconds between two questions.
+        """
+        self._engine = engine
+        self._stop = stop
+        self._grace_s = grace_s
+        self._exit_now = exit_now
+        self._every_s = every_s
+        self._closed = threading.Event()
+        self.reason: str | None = None
+        """Why the device is lost."""
+        self._thread = threading.Thread(target=self._watch, name="device-watch", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Watch no more."""
+        self._closed.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._closed.wait(self._every_s):
+            self.reason = self._engine.check_health()
+            if self.reason is None:
+                continue
+            log.error("device   %s; answering 503 and ending with %d", self.reason, EXIT_STATUS)
+            self._stop()
+            if not self._closed.wait(self._grace_s):
+                log.error("device   did not stop in %g s; ending now", self._grace_s)
+                self._exit_now(EXIT_STATUS)
+            return

@@ -1,0 +1,31 @@
+"""A vision transformer that is small enough for a test, with all the operators of ViT-L/16."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.models import VisionTransformer
+
+from service.artifact.bfloat16 import export_bfloat16
+from service.engines.base import PixelBatch
+from service.model_definition import ServingModel
+
+SIDE, CLASSES = 32, 10
+
+
+def small_vit() -> ServingModel:
+    torch.manual_seed(0)
+    model = VisionTransformer(SIDE, 16, 2, 2, 32, 64, num_classes=CLASSES)
+    torch.nn.init.normal_(model.heads.head.weight, std=0.4)
+    return ServingModel(model, (123, 116, 103), (58, 57, 57))
+
+
+def some_pixels(count: int) -> PixelBatch:
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+def write_program(folder: Path) -> Path:
+    path = folder / "model.bf16.pt2"
+    path.write_bytes(export_bfloat16(small_vit(), some_pixels(2)))
+    return path
