@@ -72,6 +72,7 @@ class InferenceRunner:
         layout: Layout,
         admission: Admission,
         queue_limit: int = 256,
+        dedicated: bool = False,
     ) -> None:
         """Start the threads.
 
@@ -81,6 +82,7 @@ class InferenceRunner:
             layout: how the machine is divided.
             admission: who may enter.
             queue_limit: most requests inside, whatever their deadlines: each holds its image.
+            dedicated: of `machine.let_others_go_first`.
         """
         self.engine = engine
         self._stages = engine if isinstance(engine, SplitEngine) else WholeEngine(engine)
@@ -99,7 +101,9 @@ class InferenceRunner:
         self._steps_begun = 0
         self._closed = False
         self._workers = [
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            threading.Thread(
+                target=self._work, args=(dedicated,), name=f"worker-{number}", daemon=True
+            )
             for number in range(layout.workers)
         ]
         for worker in self._workers:
@@ -169,9 +173,9 @@ class InferenceRunner:
                 seconds,
             )
 
-    def _work(self) -> None:
+    def _work(self, dedicated: bool) -> None:
         """One worker thread: the most advanced step that there is, again and again."""
-        let_others_go_first()
+        let_others_go_first(dedicated)
         while True:
             with self._condition:
                 step = self._next_step()

@@ -57,6 +57,11 @@ class Settings(BaseSettings):
         le=256,
         description="computing threads of one forward pass; fitted at warm-up, if not given",
     )
+    dedicated: bool = Field(
+        False,
+        description="nothing else computes on this machine or in this container: whoever wakes up "
+        "need not wait for a computing thread",
+    )
     target_ms: float = Field(
         50, gt=0, le=600_000, description="latency that 99 of 100 answers should keep"
     )

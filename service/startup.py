@@ -128,6 +128,7 @@ def load_model(settings: Settings) -> LoadedModel:
         layout,
         Admission(settings.target_ms / 1000, service_s, between_s, layout.lanes),
         settings.max_requests,
+        settings.dedicated,
     )
     return LoadedModel(
         bundle=bundle,

@@ -1,6 +1,7 @@
 """A model split into features and a classifier in parts: the same answers, shared between cores."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -284,3 +285,23 @@ def test_the_most_probable_of_very_many_classes(classes: int, k: int) -> None:
     best = np.lexsort((np.arange(classes), -values))[:k]
     found = top_predictions(values, k, [str(number) for number in range(classes)])
     assert [prediction.class_id for prediction in found] == best.tolist()
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="scheduling policies are Linux's")
+@pytest.mark.parametrize("dedicated", [False, True])
+def test_on_a_dedicated_machine_workers_take_what_is_left(dedicated: bool) -> None:
+    policies: set[int] = set()
+
+    class Noting(CountingEngine):
+        def work(self, pixels: PixelBatch) -> None:
+            policies.add(os.sched_getscheduler(0))
+
+    async def run() -> None:
+        patient = Admission(target_s=1000, service_s=1e-9, interval_s=1e-9, lanes=2)
+        runner = InferenceRunner(Noting(), one_byte, SHARED, patient, dedicated=dedicated)
+        await ask(runner, 1)
+        runner.close()
+
+    asyncio.run(run())
+    assert policies == {os.SCHED_IDLE if dedicated else os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
