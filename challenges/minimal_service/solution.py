@@ -79,15 +79,16 @@ def solutions() -> dict[CriterionId, Solution]:
         "load": Solution(
             _(
                 "The model is split: int8 features, and an int8 classifier cut into parts. Every "
-                "session has one thread, and each worker thread takes the most advanced work "
-                "there is. So one core decodes or computes features while another goes through "
-                "parts of the classifier for all images that were ready. An idle core never waits "
-                "for a batch to fill. JPEGs are shrunk while they are decoded. The event loop "
-                "only waits."
+                "session has one thread. An image is prepared on one core, then joins whatever "
+                "part is read next, so that a part is read once for all who want it; all cores "
+                "share the parts. An image that is nearly late goes before a new one. JPEGs are "
+                "shrunk while they are decoded. The event loop only waits, and computing threads "
+                "give way to it."
             ),
             (
                 "service/artifact/split.py:write_split",
                 "service/engines/split_onnx.py:SplitOnnxEngine",
+                "service/shared_scan.py:SharedScan",
                 "service/inference_runner.py:InferenceRunner",
                 "service/preprocessing.py:preprocess",
                 "service/admission.py:Admission",
