@@ -271,7 +271,7 @@ class InferenceRunner:
             if not finished:
                 self._steps -= 1
                 return
-        answers = [(job, self._scan.answer(found)) for job, found in finished]
+        answers = [(job, self._scan.combine(found)) for job, found in finished]
         ended = time.perf_counter()
         with self._condition:
             self._steps -= 1

@@ -118,7 +118,7 @@ class SharedScan(Generic[Rider]):
                 finished.append((rider, [image.outcomes[part] for part in sorted(image.outcomes)]))
         return finished
 
-    def answer(self, outcomes: Sequence[Outcome]) -> Probabilities | Exception:
+    def combine(self, outcomes: Sequence[Outcome]) -> Probabilities | Exception:
         """One image's answer, from what all parts gave; without the lock."""
         partials = []
         for outcome in outcomes:

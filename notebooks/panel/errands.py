@@ -37,9 +37,9 @@ def send_photos(
     `answered` gets the moment (monotonic) and the answer of each, `done` the moment of the end,
     and the share of the processors that programs outside of the process group `group` had.
     """
-    client, others = Client(url), Others(group)
+    others = Others(group)
     deadline = float("inf")
-    with contextlib.suppress(*FAILED):
+    with contextlib.closing(Client(url)) as client, contextlib.suppress(*FAILED):
         for number in range(count):
             if number == 1:  # a first answer may take long: that is what some photos are for
                 deadline = time.monotonic() + seconds
@@ -51,19 +51,16 @@ def send_photos(
             answer = client.predict(photos[number % len(photos)])
             answered(time.monotonic(), answer)
             time.sleep(max(0.0, begun + PERIOD_S - time.monotonic()))
-    client.close()
     done(time.monotonic(), others.share())
 
 
 def watch(url: str, wanted: Wanted, tell: Callable[[str, dict[str, Any]], None]) -> None:
     """Ask the service what it has loaded; then, again and again, how it does."""
-    client = Client(url)
-    with contextlib.suppress(*FAILED):
+    with contextlib.closing(Client(url)) as client, contextlib.suppress(*FAILED):
         tell("artifact", artifact_summary(client.get("/artifact").json()))
         while wanted():
             tell("metrics", metrics_summary(client.get("/metrics").body.decode()))
             time.sleep(POLL_S)
-    client.close()
 
 
 def classify(url: str, name: str, image: bytes, tell: Callable[[dict[str, Any]], None]) -> None:
