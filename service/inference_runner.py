@@ -14,13 +14,13 @@ import time
 from bisect import bisect_right, insort
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from service.admission import LENIENT, Admission
 from service.counters import Counters
 from service.engines.base import Engine, Probabilities, SplitEngine, WholeEngine
 from service.errors import OverloadedError
+from service.job import Inference, Job, order_of, settle
 from service.layout import Layout
 from service.machine import let_others_go_first
 from service.preprocessing import Pixels
@@ -31,35 +31,6 @@ DEADLINE_S = 1.0
 URGENT = 0.7
 """Of the target: an image that old is finished before another is prepared. In simulated queues with
 the costs of the 1 GB model this gives the lowest p99 at 50 to 65 requests a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inference:
-    """The answer for one image, and where its time went."""
-
-    probabilities: Probabilities
-    """float32, classes."""
-    timing_ms: dict[str, float]
-    """"queue": waiting, "preprocess": bytes to pixels, "forward": on the device."""
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """One request inside the runner. Times are perf_counter's, in seconds."""
-
-    image: bytes
-    future: "asyncio.Future[Inference]"
-    arrived: float
-    order: float
-    """The earliest first."""
-    deadline: float
-    strict: bool
-    """The deadline is the client's own: it holds whatever the time was spent on."""
-    preprocess_s: float = 0.0
-    prepare_s: float = 0.0
-    """Of a split engine's first stage; counts as forward pass."""
-    began: float = 0.0
-    """Its first part; 0 before that."""
 
 
 class InferenceRunner:
@@ -92,9 +63,9 @@ class InferenceRunner:
         self._admission = admission
         self._queue_limit = queue_limit
         self._condition = threading.Condition()
-        self._waiting: list[_Job] = []
+        self._waiting: list[Job] = []
         """To be preprocessed, the earliest order first."""
-        self._scan = SharedScan[_Job](self._stages)
+        self._scan = SharedScan[Job](self._stages)
         """Those that are prepared: on their way through the model, or about to be."""
         self._steps = 0
         """Under way in the model."""
@@ -137,11 +108,11 @@ class InferenceRunner:
         order = self._order(now, deadline_s)
         deadline = now + (DEADLINE_S if deadline_s is None else deadline_s)
         future: asyncio.Future[Inference] = asyncio.get_running_loop().create_future()
-        job = _Job(image, future, now, order, deadline, deadline_s is not None)
+        job = Job(image, future, now, order, deadline, deadline_s is not None)
         with self._condition:
             self._check(now, order, deadline_s)
             self.counters.admitted += 1
-            insort(self._waiting, job, key=_order)
+            insort(self._waiting, job, key=order_of)
             self._condition.notify()
         return await future
 
@@ -159,7 +130,7 @@ class InferenceRunner:
 
     def _check(self, now: float, order: float, deadline_s: float | None) -> None:
         inside = self.counters.inside
-        later = len(self._waiting) - bisect_right(self._waiting, order, key=_order)
+        later = len(self._waiting) - bisect_right(self._waiting, order, key=order_of)
         seconds = self._admission.retry_after(inside - later, now, deadline_s)
         patient = deadline_s is not None and deadline_s > DEADLINE_S
         limit = self._queue_limit // 2 if patient else self._queue_limit
@@ -231,7 +202,7 @@ class InferenceRunner:
                 return partial(self._prepare, job)
         return None
 
-    def _is_alive(self, job: _Job) -> bool:
+    def _is_alive(self, job: Job) -> bool:
         """Whether its answer is still wanted; if not, the job ends here, without a forward pass."""
         if job.future.cancelled():
             self.counters.left += 1
@@ -244,7 +215,7 @@ class InferenceRunner:
             return False
         return True
 
-    def _prepare(self, job: _Job) -> None:
+    def _prepare(self, job: Job) -> None:
         started = time.perf_counter()
         try:
             pixels = self._preprocess(job.image)
@@ -264,7 +235,7 @@ class InferenceRunner:
             if self._stages.parts > 1:
                 self._condition.notify_all()  # there is something for everybody
 
-    def _run_part(self, step: Step[_Job]) -> None:
+    def _run_part(self, step: Step[Job]) -> None:
         outcomes = self._scan.run(step)
         with self._condition:
             finished = self._scan.put(step, outcomes)
@@ -287,7 +258,7 @@ class InferenceRunner:
             if requests_wait:
                 self._condition.notify_all()  # the lane is free again, and there is room before it
 
-    def _settle(self, job: _Job, answer: Probabilities | Exception, ended: float) -> None:
+    def _settle(self, job: Job, answer: Probabilities | Exception, ended: float) -> None:
         if isinstance(answer, Exception):
             self.counters.failed += 1
             self._leave(job, answer)
@@ -300,20 +271,7 @@ class InferenceRunner:
         timing_ms = {name: value * 1000 for name, value in seconds.items()}
         self._leave(job, Inference(answer, timing_ms))
 
-    def _leave(self, job: _Job, result: Inference | Exception) -> None:
+    def _leave(self, job: Job, result: Inference | Exception) -> None:
         """Hand the result to the event loop."""
         with suppress(RuntimeError):  # the loop is closed: nobody waits
-            job.future.get_loop().call_soon_threadsafe(_set_result, job.future, result)
-
-
-def _order(job: _Job) -> float:
-    return job.order
-
-
-def _set_result(future: "asyncio.Future[Inference]", result: Inference | Exception) -> None:
-    if future.done():
-        return  # cancelled: the client left
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+            job.future.get_loop().call_soon_threadsafe(settle, job.future, result)

@@ -9,7 +9,7 @@ from fastapi import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.engines.base import Probabilities
-from service.inference_runner import Inference
+from service.job import Inference
 
 
 class Model(BaseModel):

@@ -182,7 +182,7 @@ class _FormBuilder:
         }
 
     def _reference_engine(self) -> Engine:
-        if "eager" in self._recipe.forms:
+        if self._recipe.keeps_weights:
             return self._write_and_load(FORMS["eager"])
         configure_torch(available_cores())
         return TorchEngine(self._model, "cpu")

@@ -49,6 +49,8 @@ class Recipe:
     preprocessing: PreprocessingSettings
     photos: Photos
     forms: Sequence[str] = STANDARD_FORMS
+    keeps_weights: bool = True
+    """The weights in fp32 go into the bundle, whatever its forms."""
 
 
 def default_recipe(forms: Sequence[str] = STANDARD_FORMS) -> Recipe:

@@ -14,7 +14,8 @@ from service.engines import device_program
 from service.engines.device_program import DeviceEngine
 from service.errors import OverloadedError, StartupError
 from service.gpu import GpuFacts, driver_cuda_version, obstacle_of
-from service.inference_runner import Inference, InferenceRunner
+from service.inference_runner import InferenceRunner
+from service.job import Inference
 from service.layout import Layout
 from service.machine import gpu_count
 from tests.service.engines_for_tests import one_byte

@@ -24,7 +24,8 @@ from service.engines import compilation, device_program
 from service.engines.compilation import COMPILED_FOLDER, Choice, choice_for, device_key, prepare
 from service.engines.device_program import DeviceEngine, boxed
 from service.engines.device_streams import HostDevice
-from service.inference_runner import Inference, InferenceRunner
+from service.inference_runner import InferenceRunner
+from service.job import Inference
 from service.layout import Layout
 from tests.service.small_vit import CLASSES, SIDE, small_vit, some_pixels, write_program
 

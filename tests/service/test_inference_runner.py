@@ -15,7 +15,8 @@ from service.artifact.verify import Bundle
 from service.engines import FORMS, load_engine
 from service.engines.base import PixelBatch, Probabilities
 from service.errors import OverloadedError
-from service.inference_runner import Inference, InferenceRunner
+from service.inference_runner import InferenceRunner
+from service.job import Inference
 from service.layout import Layout
 from service.preprocessing import preprocess
 from service.sample_photos import SAMPLE_PHOTOS

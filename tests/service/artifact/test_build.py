@@ -227,7 +227,7 @@ def test_few_sure_crops_cannot_judge_int8() -> None:
 
 def test_own_model_needs_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--architecture", "resnet18"]) == 1
-    assert "needs --weights (safetensors) and --labels" in capsys.readouterr().err
+    assert "needs --weights (safetensors, or seeded:0) and --labels" in capsys.readouterr().err
     assert main(["build", "--labels", "labels.txt"]) == 1
     assert "--labels: for a model of your own only; add --architecture" in capsys.readouterr().err
     with pytest.raises(SystemExit) as exit_status:
