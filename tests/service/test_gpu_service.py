@@ -64,6 +64,7 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         preprocessing=PreprocessingSettings(resize=36, crop=SIDE),
         photos=default_photos(),
         forms=("bf16",),
+        keeps_weights=False,
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "PARITY_CROPS", 28)

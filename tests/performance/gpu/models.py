@@ -63,4 +63,5 @@ def _small_recipe() -> Recipe:
         preprocessing=PreprocessingSettings(resize=72, crop=_SMALL_SIDE),
         photos=default_photos(),
         forms=(FORM,),
+        keeps_weights=False,
     )
