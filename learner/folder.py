@@ -7,11 +7,15 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from learner.errors import LearnerError
 from learner.language import _
 from learner.places import FOLDER_VARIABLE, folder_path
+
+Content = TypeVar("Content", bound=BaseModel)
 
 
 def folder() -> Path:
@@ -42,14 +46,21 @@ def read_json(name: str) -> dict[str, Any]:
         found = None
     if isinstance(found, dict):
         return found
-    aside = path.with_name(f"{path.stem}.damaged-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
-    path.rename(aside)
-    print(
-        _("{file} was damaged. It is kept as {aside}; a new one begins here.").format(
-            file=path.name, aside=aside.name
-        )
-    )
+    _begin_anew(path)
     return {}
+
+
+def read_model(name: str, model: type[Content]) -> Content:
+    """File `name` of the folder, as a model; an empty one if there is none.
+
+    A file that does not fit is treated as `read_json` treats a damaged one.
+    """
+    content = read_json(name)
+    try:
+        return model.model_validate(content) if content else model()
+    except ValidationError:
+        _begin_anew(folder() / name)
+        return model()
 
 
 def write_json(name: str, content: dict[str, Any]) -> None:
@@ -66,6 +77,37 @@ def write_json(name: str, content: dict[str, Any]) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise LearnerError(_cannot_write(path, error)) from None
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Rename a file or folder so that nothing is in its place any more; the new path.
+
+    Raises:
+        LearnerError: it cannot be renamed.
+    """
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)
+    aside = path.with_name(f"{stem}.{why}-{stamp}{suffix}")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{stem}.{why}-{stamp}-{number}{suffix}")
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise LearnerError(
+            _("Cannot rename {path}: {reason}").format(path=path, reason=error.strerror or error)
+        ) from None
+    return aside
+
+
+def _begin_anew(path: Path) -> None:
+    aside = set_aside(path, "damaged")
+    print(
+        _("{file} was damaged. It is kept as {aside}; a new one begins here.").format(
+            file=path.name, aside=aside.name
+        )
+    )
 
 
 def _cannot_write(path: Path, error: OSError) -> str:

@@ -1,15 +1,12 @@
 """The learner's progress: every attempt, in their folder; all else is computed from that."""
 
 import random
-import time
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
-from learner.errors import LearnerError
-from learner.folder import folder, read_json, write_json
-from learner.language import _
+from learner.folder import folder, read_model, set_aside, write_json
 from quizzes.engine import Verdict
 from quizzes.questions.models import Answer, Slug, Strict
 
@@ -55,20 +52,7 @@ class Progress(Strict):
 
 def load() -> Progress:
     """What is in the learner's folder. A file that cannot be used is kept aside, with a line."""
-    content = read_json(FILE)
-    if not content:
-        return Progress()
-    try:
-        return Progress.model_validate(content)
-    except ValidationError:
-        path = folder() / FILE
-        aside = _set_aside("damaged")
-        print(
-            _("{file} was damaged. It is kept as {aside}; a new one begins here.").format(
-                file=path.name, aside=aside
-            )
-        )
-        return Progress()
+    return read_model(FILE, Progress)
 
 
 def record(question: str, answer: Answer, verdict: Verdict) -> None:
@@ -93,21 +77,5 @@ def record(question: str, answer: Answer, verdict: Verdict) -> None:
 
 def reset() -> str | None:
     """Begin anew. The old file is kept under the name that is returned; None if there was none."""
-    return _set_aside("reset") if (folder() / FILE).exists() else None
-
-
-def _set_aside(why: str) -> str:
     path = folder() / FILE
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = path.with_name(f"{path.stem}.{why}-{stamp}{path.suffix}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.stem}.{why}-{stamp}-{number}{path.suffix}")
-    try:
-        path.rename(aside)
-    except OSError as error:
-        raise LearnerError(
-            _("Cannot rename {path}: {reason}").format(path=path, reason=error.strerror)
-        ) from None
-    return aside.name
+    return set_aside(path, "reset").name if path.exists() else None

@@ -1,6 +1,5 @@
 """The quiz on a command line: in a terminal, in a pipe, with colours or without."""
 
-import os
 import re
 import shutil
 import sys
@@ -10,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from learner.language import _
+from learner.terminal import can_print, coloured, padded
+from learner.terminal import width as width
 from quizzes import experiments, progress, words
 from quizzes.engine import AnswerError, Verdict, grade
 from quizzes.evidence.base import Evidence
@@ -71,7 +72,7 @@ def show_evidence(found: Evidence) -> None:
     most = max(*(value for _name, value, _text in figures), found.target or 0, 1e-12)
     names = max(width(name) for name, _value, _text in figures)
     room = max(10, min(40, _columns() - names - 16))
-    block = "█" if _can_print("█") else "#"
+    block = "█" if can_print("█") else "#"
     for name, value, text in figures:
         bar = block * max(1 if value > 0 else 0, round(room * value / most))
         print(f"{padded(name, names)}  {bar} {text}")
@@ -159,7 +160,7 @@ def _show_verdict(entry: Entry, verdict: Verdict) -> None:
 
 
 def _head(left: int) -> str:
-    return "── " + _("{n} more after this one").format(n=left) + " ──" if _can_print("─") else ""
+    return "── " + _("{n} more after this one").format(n=left) + " ──" if can_print("─") else ""
 
 
 def _goodbye(given: int) -> None:
@@ -171,25 +172,6 @@ def _read(prompt: str) -> str:
     if not sys.stdin.isatty():
         print(text)  # a terminal shows what is typed; a pipe's transcript should, too
     return text
-
-
-def coloured(text: str, code: str) -> str:
-    """`text` in an ANSI style, where the output is a terminal that has some."""
-    plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    return text if plain else f"\x1b[{code}m{text}\x1b[0m"
-
-
-def width(text: str) -> int:
-    """The columns that a terminal needs: an ideograph takes two, a combining mark none."""
-    return sum(
-        0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "FW")
-        for sign in text
-    )
-
-
-def padded(text: str, columns: int) -> str:
-    """`text`, filled with spaces to that many columns."""
-    return text + " " * max(0, columns - width(text))
 
 
 def wrapped(text: str, first: str = "") -> str:
@@ -227,11 +209,3 @@ def _python() -> str:
 
 def _columns() -> int:
     return min(100, shutil.get_terminal_size((80, 24)).columns)
-
-
-def _can_print(sign: str) -> bool:
-    try:
-        sign.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return False
-    return True

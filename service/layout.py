@@ -17,9 +17,8 @@ _SPLIT_LEAST = 4
 """Images in a split batch that are always allowed: sharing the reading is what it is split for, and
 a moment in which the machine was busy must not forbid it for good."""
 _SPLIT_SHARE = 1.4
-"""Of the time that a forward pass may take: so long may a split one take, preparing included. A
-simulated queue of Poisson arrivals has its lowest p99 there: shorter batches read the weights too
-often, longer ones keep their first image waiting."""
+"""Of the time that a forward pass may take: so long may a split one take, preparing included.
+Shorter batches read the weights too often, longer ones keep their first image waiting."""
 _REPEATS = 3
 
 

@@ -145,7 +145,7 @@ def use_huge_pages() -> None:
     """Put this process's large pieces of memory into pages of 2 MB; call it when a model is loaded.
 
     A pass over hundreds of megabytes of weights looks up tens of thousands of pages of 4 kB, which
-    costs 6 to 8 % of it. Where the system does not offer it, nothing is done.
+    takes its time. Where the system does not offer it, nothing is done.
     """
     try:
         libc = ctypes.CDLL(None)

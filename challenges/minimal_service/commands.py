@@ -11,11 +11,10 @@ from challenges.minimal_service.grading.verdict import POINTS, CriterionId
 from challenges.minimal_service.own_work import (
     lay_out_starter,
     own_folder,
-    set_aside,
     started_folder,
 )
 from learner.errors import LearnerError
-from learner.folder import folder, write_json
+from learner.folder import folder, set_aside, write_json
 from learner.language import CHOICE, LANGUAGES, _, language, speaking
 from service.errors import StartupError
 

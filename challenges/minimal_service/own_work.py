@@ -4,7 +4,6 @@ import ast
 import hashlib
 import os
 import shutil
-import time
 import tomllib
 import warnings
 from contextlib import suppress
@@ -68,28 +67,6 @@ def lay_out_starter() -> bool:
             )
         ) from None
     return True
-
-
-def set_aside(path: Path, why: str) -> Path:
-    """Rename a file or folder so that nothing is in its place any more; the new path.
-
-    Raises:
-        LearnerError: it cannot be renamed.
-    """
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    stem, suffix = (path.name, "") if path.is_dir() else (path.stem, path.suffix)
-    aside = path.with_name(f"{stem}.{why}-{stamp}{suffix}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{stem}.{why}-{stamp}-{number}{suffix}")
-    try:
-        path.rename(aside)
-    except OSError as error:
-        raise LearnerError(
-            _("Cannot rename {path}: {reason}").format(path=path, reason=error.strerror or error)
-        ) from None
-    return aside
 
 
 def fingerprints(path: Path) -> dict[str, str]:

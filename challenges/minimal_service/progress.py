@@ -3,18 +3,16 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from challenges.minimal_service.grading.verdict import CriterionId, Verdict
 from challenges.minimal_service.own_work import (
     code_digest,
     fingerprints,
     own_folder,
-    set_aside,
 )
 from challenges.minimal_service.starter_code import STARTER
-from learner.folder import folder, read_json, write_json
-from learner.language import _
+from learner.folder import read_model, write_json
 
 FILE = "challenge.json"
 HONEST_ATTEMPTS = 3
@@ -82,20 +80,7 @@ class Progress(_Part):
 
 def load() -> Progress:
     """What is in the learner's folder. A file that cannot be used is kept aside, with a line."""
-    content = read_json(FILE)
-    if not content:
-        return Progress()
-    try:
-        return Progress.model_validate(content)
-    except ValidationError:
-        path = folder() / FILE
-        aside = set_aside(path, "damaged")
-        print(
-            _("{file} was damaged. It is kept as {aside}; a new one begins here.").format(
-                file=path.name, aside=aside.name
-            )
-        )
-        return Progress()
+    return read_model(FILE, Progress)
 
 
 def record(verdict: Verdict, files: dict[str, str] | None = None) -> Attempt:
