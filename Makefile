@@ -31,7 +31,7 @@ quiz: $(artifact) ## ask the quiz, missed questions first (lang=ja lesson=3)
 challenge: $(artifact) ## the challenge: a service of your own for 1 GB at 50 requests a second (lang=ja)
 	@$(python) -m challenges start $(if $(lang),--lang $(lang))
 
-grade: $(artifact) $(catalogue) ## load your service and say why it fails (path=reference quick=1 lang=ja)
+grade: $(artifact) $(if $(filter reference,$(path)),$(catalogue)) ## load your service and say why it fails (path=reference quick=1 lang=ja)
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges grade \
 		$(or $(path),my_work/challenge) $(if $(quick),--quick)
 
@@ -84,11 +84,11 @@ clean: ## remove what was built and measured (the environment stays)
 
 # The bundle is built again when what it was validated with changes.
 inputs := preprocessing.py model_definition.py sample_photos.py $(addprefix artifact/, build.py \
-	crops.py export.py manifest.py parity.py quantisation.py recipe.py split.py \
+	crops.py export.py manifest.py parity.py quantisation.py recipe.py \
 	bfloat16.py seeded.py)
 $(artifact): requirements.lock $(addprefix service/, $(inputs)) $(wildcard service/engines/*.py) | setup
 	@$(python) -m service.artifact build
 
 # The 1 GB model of the challenge, made from a seed, and the reference's artifact of it.
-$(catalogue): $(artifact) $(wildcard challenges/catalogue/*.py)
+$(catalogue): $(artifact) $(wildcard challenges/catalogue/*.py service/artifact/sparse.py service/engines/sparse_*)
 	@$(python) -m challenges.catalogue

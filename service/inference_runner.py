@@ -1,10 +1,9 @@
 """Inference runner: the one owner of the device, and of the threads that feed it.
 
 Event loop → one queue → a few worker threads. A worker takes the most advanced work there is: a
-forward pass if images are ready and a lane is free, else the next image to prepare. So an idle
+forward pass if images are ready and a lane is free, else the next image to preprocess. So an idle
 device never waits for a batch to fill, and images gather while it is busy. Where images run side by
-side (a lane a core) each stays on its thread, from its bytes to its answer. Where a model comes in
-parts, all workers share them (shared_scan.py).
+side (a lane a core) each stays on its thread, from its bytes to its answer.
 """
 
 import asyncio
@@ -12,25 +11,23 @@ import math
 import threading
 import time
 from bisect import bisect_right, insort
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
+
+import numpy as np
 
 from service.admission import LENIENT, Admission
 from service.counters import Counters
-from service.engines.base import Engine, Probabilities, SplitEngine, WholeEngine
+from service.engines.base import Engine, PixelBatch, Probabilities
 from service.errors import OverloadedError
 from service.job import Inference, Job, order_of, settle
 from service.layout import Layout
 from service.machine import let_others_go_first
 from service.preprocessing import Pixels
-from service.shared_scan import SharedScan, Step
 
 DEADLINE_S = 1.0
 """Of a request that names none. Who names a later one may fill half of the queue only."""
-URGENT = 0.7
-"""Of the target: an image that old is finished before another is prepared. Earlier would waste what
-a batch shares, later would be too late."""
 
 
 class InferenceRunner:
@@ -56,7 +53,6 @@ class InferenceRunner:
             dedicated: of `machine.let_others_go_first`.
         """
         self.engine = engine
-        self._stages = engine if isinstance(engine, SplitEngine) else WholeEngine(engine)
         self.layout = layout
         self.counters = Counters()
         self._preprocess = preprocess
@@ -65,11 +61,10 @@ class InferenceRunner:
         self._condition = threading.Condition()
         self._waiting: list[Job] = []
         """To be preprocessed, the earliest order first."""
-        self._scan = SharedScan[Job](self._stages)
-        """Those that are prepared: on their way through the model, or about to be."""
-        self._steps = 0
-        """Under way in the model."""
-        self._steps_begun = 0
+        self._ready: deque[Job] = deque()
+        """To go through the model."""
+        self._forwards = 0
+        """Under way."""
         self._closed = False
         self._workers = [
             threading.Thread(
@@ -149,57 +144,40 @@ class InferenceRunner:
         let_others_go_first(dedicated)
         while True:
             with self._condition:
-                step = self._next_step()
-                if step is None:
+                batch = self._take_ready()
+                job = None if batch else self._take_waiting()
+                if not batch and job is None:
                     if self._closed:
                         return
                     self._condition.wait()
                     continue
-            step()
+            if job is not None:
+                self._preprocess_one(job)
+            else:
+                self._forward(batch)
 
-    def _next_step(self) -> Callable[[], None] | None:
-        # Where all cores share the parts, an image is prepared first: it then joins what is read
-        # for others. But one that is nearly late goes before it, if few are inside.
-        if self._stages.parts > 1 and not self._is_urgent() and (step := self._take_waiting()):
-            return step
-        return self._take_part() or self._take_waiting()
-
-    def _is_urgent(self) -> bool:
-        first = next(self._scan.waiting(), None)
-        if first is None or self.counters.inside > self.layout.max_batch + self.layout.lanes:
-            return False
-        return time.perf_counter() - first.arrived > URGENT * self._admission.target_s
-
-    def _take_part(self) -> Callable[[], None] | None:
-        """A part of the model for a free lane, or nothing."""
-        if self._steps >= self.layout.lanes:
-            return None
-        for job in self._scan.not_begun():
-            if not self._is_alive(job):
-                self._scan.drop(job)
+    def _take_ready(self) -> list[Job]:
+        """A batch for a free lane, or nothing."""
+        if self._forwards >= self.layout.lanes:
+            return []
+        self._ready = deque(job for job in self._ready if self._is_alive(job))
         computing = self.layout.lanes - self.layout.overlapping
-        if self._steps >= computing and self._scan.wanting < self.layout.max_batch:
-            return None
-        step = self._scan.take(self.layout.max_batch)
-        if step is None:
-            return None
-        if self._steps_begun % self._stages.parts == 0:
-            self.counters.batches += 1  # all parts are read once for one
-        self._steps += 1
-        self._steps_begun += 1
-        now = time.perf_counter()
-        for job in step.riders:
-            if not job.began:
-                job.began = now
-                self.counters.images += 1
-        return partial(self._run_part, step)
+        if self._forwards >= computing and len(self._ready) < self.layout.max_batch:
+            return []
+        size = min(len(self._ready), self.layout.max_batch)
+        batch = [self._ready.popleft() for _ in range(size)]
+        if batch:
+            self._forwards += 1
+            self.counters.batches += 1
+            self.counters.images += size
+        return batch
 
-    def _take_waiting(self) -> Callable[[], None] | None:
-        """The next image to prepare, unless enough are ready for the device."""
-        while self._waiting and self._scan.wanting < 2 * self.layout.max_batch:
+    def _take_waiting(self) -> Job | None:
+        """The next image to preprocess, unless enough are ready for the device."""
+        while self._waiting and len(self._ready) < 2 * self.layout.max_batch:
             job = self._waiting.pop(0)
             if self._is_alive(job):
-                return partial(self._prepare, job)
+                return job
         return None
 
     def _is_alive(self, job: Job) -> bool:
@@ -215,57 +193,61 @@ class InferenceRunner:
             return False
         return True
 
-    def _prepare(self, job: Job) -> None:
+    def _preprocess_one(self, job: Job) -> None:
         started = time.perf_counter()
         try:
-            pixels = self._preprocess(job.image)
-            job.preprocess_s = time.perf_counter() - started
-            prepared = self._stages.prepare(pixels)
+            job.pixels = self._preprocess(job.image)
         except Exception as error:
             with self._condition:
                 self.counters.failed += 1
                 self._leave(job, error)
             return
-        job.prepare_s = time.perf_counter() - started - job.preprocess_s
+        job.preprocess_s = time.perf_counter() - started
         job.image = b""  # it is not needed any more, and may be large
         if not job.strict:
             job.deadline += job.preprocess_s  # it bounds the waiting; a large image is no fault
         with self._condition:
-            self._scan.join(job, prepared)
-            if self._stages.parts > 1:
-                self._condition.notify_all()  # there is something for everybody
+            self._ready.append(job)
 
-    def _run_part(self, step: Step[Job]) -> None:
-        outcomes = self._scan.run(step)
-        with self._condition:
-            finished = self._scan.put(step, outcomes)
-            if not finished:
-                self._steps -= 1
-                return
-        answers = [(job, self._scan.combine(found)) for job, found in finished]
+    def _forward(self, batch: list[Job]) -> None:
+        started = time.perf_counter()
+        answers = self._isolated(batch)
         ended = time.perf_counter()
+        forward_s = ended - started
         with self._condition:
-            self._steps -= 1
-            service_s = max(
-                job.preprocess_s + job.prepare_s + ended - job.began for job, _ in answers
-            )
-            requests_wait = bool(self._waiting or self._scan.wanting)
+            self._forwards -= 1
+            service_s = forward_s + max(job.preprocess_s for job in batch)
+            requests_wait = bool(self._waiting or self._ready)
             # An image costs less in a fuller batch: only full ones tell how fast a line shrinks.
-            full = len(step.riders) == self.layout.max_batch
-            self._admission.answered(ended, service_s, len(answers), requests_wait and full)
-            for job, answer in answers:
-                self._settle(job, answer, ended)
+            full = len(batch) == self.layout.max_batch
+            self._admission.answered(ended, service_s, len(batch), requests_wait and full)
+            for job, answer in zip(batch, answers, strict=True):
+                self._settle(job, answer, ended, forward_s)
             if requests_wait:
                 self._condition.notify_all()  # the lane is free again, and there is room before it
 
-    def _settle(self, job: Job, answer: Probabilities | Exception, ended: float) -> None:
+    def _isolated(self, batch: list[Job]) -> list[Probabilities | Exception]:
+        """An answer for each job; if the batch fails, each is tried alone, and fails alone."""
+        try:
+            probabilities = self.engine(_stack(batch))
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+            return [self._isolated([job])[0] for job in batch]
+        return [
+            row if np.isfinite(row[0]) else FloatingPointError("the model answered not a number")
+            for row in probabilities
+        ]
+
+    def _settle(
+        self, job: Job, answer: Probabilities | Exception, ended: float, forward_s: float
+    ) -> None:
         if isinstance(answer, Exception):
             self.counters.failed += 1
             self._leave(job, answer)
             return
         self.counters.answered += 1
         self.counters.latency.observe(ended - job.arrived)
-        forward_s = job.prepare_s + ended - job.began
         queue_s = ended - job.arrived - job.preprocess_s - forward_s
         seconds = {"queue": queue_s, "preprocess": job.preprocess_s, "forward": forward_s}
         timing_ms = {name: value * 1000 for name, value in seconds.items()}
@@ -275,3 +257,9 @@ class InferenceRunner:
         """Hand the result to the event loop."""
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             job.future.get_loop().call_soon_threadsafe(settle, job.future, result)
+
+
+def _stack(batch: list[Job]) -> PixelBatch:
+    if len(batch) == 1:
+        return batch[0].pixels[np.newaxis]  # no copy
+    return np.stack([job.pixels for job in batch])

@@ -1,9 +1,10 @@
 """A request inside the runner, and what becomes of it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.engines.base import Probabilities
+from service.preprocessing import Pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,8 @@ class Job:
     deadline: float
     strict: bool
     """The deadline is the client's own: it holds whatever the time was spent on."""
+    pixels: Pixels = field(init=False)
     preprocess_s: float = 0.0
-    prepare_s: float = 0.0
-    """Of a split engine's first stage; counts as forward pass."""
-    began: float = 0.0
-    """Its first part; 0 before that."""
 
 
 def order_of(job: Job) -> float:

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.engines.base import Engine, Prepared, SplitEngine
+from service.engines.base import Engine
 
 BATCHING_PAYS = 0.8
 """An image in the best batch must cost less than this share of an image alone."""
 _BATCHES = (1, 4, 8, 16, 32)
-_SPLIT_BATCHES = (1, 2, 4, 6, 8, 12, 16)
-_SPLIT_LEAST = 4
-"""Images in a split batch that are always allowed: sharing the reading is what it is split for, and
-a moment in which the machine was busy must not forbid it for good."""
-_SPLIT_SHARE = 1.4
-"""Of the time that a forward pass may take: so long may a split one take, preparing included.
-Shorter batches read the weights too often, longer ones keep their first image waiting."""
 _REPEATS = 3
 
 
@@ -66,55 +59,6 @@ def measure_batches(
         if costs[size] > most_ms or (size > 1 and not batching_pays(costs)):
             break
     return costs
-
-
-def measure_split(
-    engine: SplitEngine, shape: tuple[int, int, int], cores: int, most_ms: float
-) -> tuple[float, dict[int, float]]:
-    """Time the stages of a split engine, each on one thread, which is how the runner runs them.
-
-    Args:
-        engine: what to time.
-        shape: height, width, 3.
-        cores: between which the parts are divided.
-        most_ms: no larger batch is tried once one takes longer, its preparing included.
-
-    Returns:
-        Milliseconds to prepare an image, and those of the classifier for a batch of 1, 2, 4 …
-        images when all cores share it.
-    """
-    image = np.zeros(shape, dtype=np.uint8)
-    prepared = engine.prepare(image)
-    prepare_ms = min(_timed(lambda: engine.prepare(image)) for _ in range(_REPEATS))
-    costs: dict[int, float] = {}
-    for size in _SPLIT_BATCHES:
-        batch = np.stack([prepared] * size)
-
-        def run_all(batch: Prepared = batch) -> None:
-            engine.combine([engine.run_part(part, batch) for part in range(engine.parts)])
-
-        run_all()
-        costs[size] = min(_timed(run_all) for _ in range(_REPEATS)) / cores
-        total = costs[size] + size * prepare_ms / cores
-        if size >= _SPLIT_LEAST and total > _SPLIT_SHARE * most_ms:
-            break
-    return prepare_ms, costs
-
-
-def choose_split_layout(
-    prepare_ms: float, costs: dict[int, float], cores: int, most_ms: float
-) -> Layout:
-    """The layout for a split engine: a part of the classifier on each core that has time for it.
-
-    Args:
-        prepare_ms: of `measure_split`.
-        costs: likewise.
-        cores: that this process may use.
-        most_ms: the longest forward pass that latency allows.
-    """
-    total = {size: cost + size * prepare_ms / cores for size, cost in costs.items()}
-    affordable = [size for size, ms in total.items() if ms <= _SPLIT_SHARE * most_ms]
-    return Layout(cores, lanes=cores, max_batch=max([_SPLIT_LEAST, *affordable]))
 
 
 def batching_pays(costs: dict[int, float]) -> bool:

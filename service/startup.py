@@ -24,15 +24,13 @@ from service.device_layout import (
     measure_buckets,
 )
 from service.engines import BF16, FORMS, load_engine
-from service.engines.base import Engine, Form, SplitEngine
+from service.engines.base import Engine, Form
 from service.errors import StartupError
 from service.inference_runner import InferenceRunner
 from service.layout import (
     batching_pays,
     choose_layout,
-    choose_split_layout,
     measure_batches,
-    measure_split,
 )
 from service.loaded_model import LoadedModel
 from service.machine import available_cores, gpu_count, return_freed_memory, use_huge_pages
@@ -83,11 +81,7 @@ def load_model(settings: Settings) -> LoadedModel:
     with step("warm-up") as say, _engine_faults(form, device):
         side = manifest.preprocessing.crop
         most_ms = settings.target_ms / 2  # the rest is for waiting and preprocessing
-        prepare_ms = 0.0
-        if isinstance(engine, SplitEngine):
-            prepare_ms, costs = measure_split(engine, (side, side, 3), cores, most_ms)
-            layout = choose_split_layout(prepare_ms, costs, cores, most_ms)
-        elif isinstance(engine, BucketedEngine):
+        if isinstance(engine, BucketedEngine):
             costs = measure_buckets(engine, (side, side, 3), most_ms)
             layout = choose_device_layout(costs, engine, cores, most_ms)
         else:
@@ -98,8 +92,7 @@ def load_model(settings: Settings) -> LoadedModel:
                 costs = measure_batches(engine, (side, side, 3), most_ms)
             layout = choose_layout(costs, cores, threads, most_ms)
         say(
-            (f"features {prepare_ms:.1f} ms, classifier of " if prepare_ms else "")
-            + ", ".join(f"batch {size}: {cost:.1f} ms" for size, cost in costs.items())
+            ", ".join(f"batch {size}: {cost:.1f} ms" for size, cost in costs.items())
             + f" → {layout.lanes} lanes of {threads} threads, batches up to {layout.max_batch}"
         )
 
@@ -110,11 +103,8 @@ def load_model(settings: Settings) -> LoadedModel:
 
     return_freed_memory()
     use_huge_pages()
-    service_s = preprocess_s + (prepare_ms + costs[1]) / 1000
-    if prepare_ms:  # the same cores do everything
-        per_image_s = costs[layout.max_batch] / layout.max_batch / 1000
-        between_s = (preprocess_s + prepare_ms / 1000) / cores + per_image_s
-    elif isinstance(engine, BucketedEngine):
+    service_s = preprocess_s + costs[1] / 1000
+    if isinstance(engine, BucketedEngine):
         between_s = interval_s(costs, layout, engine.devices, preprocess_s, cores)
     elif layout.max_batch == 1:
         between_s = service_s / layout.lanes

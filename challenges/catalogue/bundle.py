@@ -1,4 +1,4 @@
-"""The reference's artifact of the 1 GB model: its catalogue model in the split int8 form."""
+"""The reference's artifact of the 1 GB model: its catalogue model in the sparse int8 form."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def build_bundle(
 
     from service.artifact.build import build
     from service.artifact.recipe import own_recipe
-    from service.engines import SPLIT
+    from service.engines import SPARSE
     from service.model_definition import LITE0
 
     folder = make_model(model, say=say)
@@ -33,7 +33,7 @@ def build_bundle(
         architecture=LITE0,
         weights=folder.weights,
         labels=folder.labels,
-        forms=(SPLIT,),
+        forms=(SPARSE,),
     )
     digest = (model / DIGESTS).read_text().split()[0]
     about = recipe.architecture.model_copy(

@@ -107,9 +107,10 @@ def ladders() -> dict[CriterionId, Ladder]:
                 "of yours take alone, and which part of it is the longest?"
             ),
             _(
-                "Four levers: weights that are loaded once, fewer bits, batches that share one "
-                "reading of the weights, cheaper decoding. After that, divide the cores: "
-                "decoding, features and classifier must not wait for each other."
+                "Five levers: weights that are loaded once, fewer bits, batches that share one "
+                "reading of the weights, weights that need no reading because their feature is "
+                "zero, cheaper decoding. After that, divide the cores: decoding, features and "
+                "classifier must not wait for each other."
             ),
             _(
                 "Export two ONNX graphs in int8: features and classifier. Let one queue feed a "

@@ -26,7 +26,7 @@ REFERENCE_MUTANTS = [
                 "service.toml",
                 'build = ["{python}", "-m", "challenges.catalogue"]\n'
                 'artifact = "{root}/artifacts/catalogue"\n'
-                'weights = ["split/*.onnx"]\n',
+                'weights = ["sparse/*.npy", "sparse/features.onnx"]\n',
                 'build = ["{python}", "-m", "service.artifact", "build", "--forms", "onnx-fp32",\n'
                 '    "--architecture", "efficientnet_lite0", "--name", "catalogue",\n'
                 '    "--weights", "{model}/weights.safetensors",\n'

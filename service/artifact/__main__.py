@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from service.artifact.verify import check_code, environment_differences, verify
-from service.engines import FORMS, SPLIT, STANDARD_FORMS
+from service.engines import FORMS, SPARSE, STANDARD_FORMS
 from service.errors import StartupError
 from service.machine import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         "--forms",
         type=_forms,
         default=STANDARD_FORMS,
-        help=f"some of {','.join(FORMS)} (all but the last; {SPLIT} pays for very many classes)",
+        help=f"some of {','.join(FORMS)} (all but the last; {SPARSE} pays for very many classes)",
     )
     own = build.add_argument_group("a model of your own (else EfficientNet-Lite0 is built)")
     own.add_argument("--architecture", help="its name in torchvision.models: resnet50, vit_b_16 …")

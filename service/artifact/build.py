@@ -37,9 +37,9 @@ from service.artifact.placement import (
 )
 from service.artifact.quantisation import quantise
 from service.artifact.recipe import Recipe
-from service.artifact.split import write_split
+from service.artifact.sparse import write_sparse
 from service.artifact.verify import installed_version, running_python, sha256, verify
-from service.engines import BF16, FORMS, SPLIT, load_engine
+from service.engines import BF16, FORMS, SPARSE, load_engine
 from service.engines.base import Engine, Form, PixelBatch, Probabilities
 from service.engines.torch_module import TorchEngine, configure_torch
 from service.machine import available_cores
@@ -197,8 +197,8 @@ class _FormBuilder:
 
     def _write(self, form: Form, path: Path) -> None:
         recipe, example = self._recipe, self._crops[:2]
-        if form.name == SPLIT:
-            write_split(self._model, path, self._calibration_crops())
+        if form.name == SPARSE:
+            write_sparse(self._model, path, self._calibration_crops())
             return
         match form.name:
             case "eager":

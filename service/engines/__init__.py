@@ -11,7 +11,7 @@ from service.engines.base import Engine, Form
 
 _ONNX_RUNTIME = "service.engines.onnx_runtime"
 _SHARED = ("numpy", "pillow")
-SPLIT = "onnx-int8-split"
+SPARSE = "onnx-int8-sparse"
 BF16 = "bf16"
 
 FORMS = {
@@ -25,16 +25,16 @@ FORMS = {
              (*_SHARED, "torch")),
         Form("onnx-fp32", "model.onnx", "fp32", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
         Form("onnx-int8", "model.int8.onnx", "int8", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
-        Form(SPLIT, "split/features.onnx", "int8", "service.engines.split_onnx",
+        Form(SPARSE, "sparse/features.onnx", "int8", "service.engines.sparse_onnx",
              (*_SHARED, "onnxruntime")),
         Form(BF16, "model.bf16.pt2", "bf16", "service.engines.device_program",
              (*_SHARED, "torch")),
     )
 }  # fmt: skip
 """Every form by its name, the reference (eager fp32) first."""
-STANDARD_FORMS = tuple(name for name in FORMS if name not in (SPLIT, BF16))
-"""Those that a bundle holds if nothing else is asked for. A split model pays where the classifier
-is so wide that reading its weights is most of the work, bf16 on a GPU."""
+STANDARD_FORMS = tuple(name for name in FORMS if name not in (SPARSE, BF16))
+"""Those that a bundle holds if nothing else is asked for. A sparse classifier pays where
+there are so many classes that reading its weights is most of the work, bf16 on a GPU."""
 
 
 def load_engine(form: Form, path: Path, device: str, threads: int) -> Engine:

@@ -1,9 +1,8 @@
 """What every engine looks like from outside."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ Probabilities = npt.NDArray[np.float32]
 
 
 class Engine(Protocol):
-    """A loaded model. Called by one thread at a time."""
+    """A loaded model. Called by as many threads at once as the layout has lanes."""
 
     runtime: str
     """Which library runs it, with its version: "ONNX Runtime 1.31.1"."""
@@ -25,58 +24,6 @@ class Engine(Protocol):
     def __call__(self, pixels: PixelBatch) -> Probabilities:
         """Classify a batch of any size from 1."""
         ...
-
-
-Prepared = npt.NDArray[Any]
-"""What the classifier takes of one image; for a whole model, its pixels."""
-Partial = npt.NDArray[np.float32]
-"""What one part makes of a batch, for `combine`."""
-
-
-@runtime_checkable
-class SplitEngine(Engine, Protocol):
-    """A model in two stages, for the runner to divide between the cores.
-
-    Features are computed an image at a time, on one thread. The classifier is divided by classes
-    into parts, each of which takes a whole batch on one thread, so that a batch shares the reading
-    of the weights and no thread ever waits for another in the middle of a layer.
-    """
-
-    parts: int
-
-    def prepare(self, pixels: npt.NDArray[np.uint8]) -> Prepared:
-        """Features of one image, height × width × 3; from any thread."""
-        ...
-
-    def run_part(self, part: int, batch: Prepared) -> Partial:
-        """One part, numbered from 0, for the stacked features of N images; from any thread."""
-        ...
-
-    def combine(self, partials: Sequence[Partial]) -> Probabilities:
-        """Probabilities from the answers of all parts, in their order."""
-        ...
-
-
-class WholeEngine:
-    """Any engine, seen as a split one of a single part, to which an image is its pixels."""
-
-    parts = 1
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def prepare(self, pixels: npt.NDArray[np.uint8]) -> Prepared:
-        """The pixels themselves."""
-        return pixels
-
-    def run_part(self, part: int, batch: Prepared) -> Probabilities:
-        """The whole model."""
-        return self._engine(batch)
-
-    def combine(self, partials: Sequence[Partial]) -> Probabilities:
-        """The only part's answer."""
-        (probabilities,) = partials
-        return probabilities
 
 
 @dataclass(frozen=True, slots=True)

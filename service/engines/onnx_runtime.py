@@ -8,26 +8,34 @@ from service.engines.base import PixelBatch, Probabilities
 from service.machine import adds_int8_products_exactly
 
 
+def runtime() -> str:
+    """Its name and version, as an engine states it."""
+    return f"ONNX Runtime {onnxruntime.__version__}"
+
+
+def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Load a graph to be run by `threads` threads of the CPU."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A thread that waits for its part of the next layer spins just long enough to bridge the gap
+    # between two layers, then sleeps: longer spinning (1 ms by default) would take the core from
+    # decoding the next image.
+    options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
+    if not adds_int8_products_exactly():
+        # Take the exact way; not everywhere, because it is far slower.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    options.log_severity_level = 3  # errors only; it warns of things that nobody can act upon
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
 class OnnxRuntimeEngine:
     """An ONNX graph from uint8 pixels to probabilities."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A thread that waits for its part of the next layer spins just long enough to bridge the
-        # gap between two layers, then sleeps: longer spinning (1 ms by default) would take the
-        # core from decoding the next image.
-        options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
-        if not adds_int8_products_exactly():
-            # Take the exact way; not everywhere, because it is far slower.
-            options.add_session_config_entry("session.x64quantprecision", "1")
-        options.log_severity_level = 3  # errors only; it warns of things that nobody can act upon
-        self._session = onnxruntime.InferenceSession(
-            path, options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_session(path, threads)
         self._input = self._session.get_inputs()[0].name
-        self.runtime = f"ONNX Runtime {onnxruntime.__version__}"
+        self.runtime = runtime()
         self.device = "cpu"
 
     def __call__(self, pixels: PixelBatch) -> Probabilities:

@@ -1,6 +1,7 @@
 """The runner: no work for nothing, nobody waits for nothing, nobody fails for another."""
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -104,7 +105,7 @@ def test_idle_device_starts_at_once_and_gathers_while_busy() -> None:
             first = asyncio.create_task(classify(runner, 0))
             await until(lambda: len(engine.batches) == 1)  # alone: nothing else had come
             others = [asyncio.create_task(classify(runner, value)) for value in range(1, 21)]
-            await until(lambda: runner._scan.wanting == 20)
+            await until(lambda: len(runner._ready) == 20)
             engine.gate.set()
             assert [await one for one in (first, *others)] == list(range(21))
 
@@ -216,7 +217,7 @@ def test_poison_in_a_batch_of_16_fails_alone(poison: int) -> None:
             first = asyncio.create_task(classify(runner, 0))
             await until(lambda: len(engine.batches) == 1)
             jobs = [asyncio.create_task(classify(runner, value)) for value in values]
-            await until(lambda: runner._scan.wanting == 16)
+            await until(lambda: len(runner._ready) == 16)
             engine.gate.set()
             await first
             return await outcomes(list(jobs))
@@ -260,7 +261,7 @@ def test_neighbours_of_poison_get_their_unbatched_answers(bundle: Bundle) -> Non
         blocker = asyncio.create_task(runner.classify(bytes([0])))
         await until(lambda: runner.counters.batches == 1)
         jobs = [asyncio.create_task(runner.classify(bytes([n]))) for n in range(16)]
-        await until(lambda: runner._scan.wanting == 16)
+        await until(lambda: len(runner._ready) == 16)
         engine.gate.set()
         await blocker
         return await outcomes(list(jobs))
@@ -326,3 +327,44 @@ def test_close_finishes_what_is_inside_and_takes_no_more() -> None:
         return await outcomes(list(jobs))
 
     assert asyncio.run(ask()) == list(range(5))
+
+
+def test_an_overlapping_lane_takes_full_batches_only() -> None:
+    """It computes nothing before the other is done: what comes meanwhile had better gather."""
+    engine = GatedEngine()
+    layout = Layout(workers=3, lanes=2, max_batch=2, overlapping=1)
+
+    async def run() -> list[int]:
+        with running(engine, layout) as runner:
+            jobs = [asyncio.create_task(classify(runner, 1))]
+            await until(lambda: len(engine.batches) == 1)
+            jobs.append(asyncio.create_task(classify(runner, 2)))
+            await until(lambda: len(runner._ready) == 1)
+            await asyncio.sleep(0.05)
+            assert len(engine.batches) == 1
+            jobs.append(asyncio.create_task(classify(runner, 3)))
+            await until(lambda: len(engine.batches) == 2)
+            engine.gate.set()
+            await asyncio.gather(*jobs)
+        return engine.batches[1]
+
+    assert asyncio.run(run()) == [2, 3]
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="scheduling policies are Linux's")
+@pytest.mark.parametrize("dedicated", [False, True])
+def test_on_a_dedicated_machine_workers_take_what_is_left(dedicated: bool) -> None:
+    policies: set[int] = set()
+
+    class Noting(CountingEngine):
+        def work(self, pixels: PixelBatch) -> None:
+            policies.add(os.sched_getscheduler(0))
+
+    async def run() -> None:
+        runner = InferenceRunner(Noting(), one_byte, TWO_LANES, patient(), dedicated=dedicated)
+        await classify(runner, 1)
+        runner.close()
+
+    asyncio.run(run())
+    assert policies == {os.SCHED_IDLE if dedicated else os.SCHED_OTHER}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
