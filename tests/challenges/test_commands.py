@@ -185,7 +185,7 @@ def test_the_solution_opens_after_three_honest_attempts(run: Run) -> None:
         assert solutions()[criterion].text in said
         assert f"({criterion})" in said
     only = run("solution", "memory")
-    assert "service/engines/split_onnx.py:" in only
+    assert "service/engines/sparse_onnx.py:" in only
     assert solutions()["load"].text not in only
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from challenges.minimal_service.grading import load_once
+from challenges.minimal_service.grading.base import Report
 from challenges.minimal_service.grading.verdict import CriterionResult
 from challenges.minimal_service.grading.watcher import Watcher, can_watch
 from learner.language import speaking
@@ -168,3 +169,34 @@ def test_files_in_folders_that_come_later_are_seen(tmp_path: Path) -> None:
         (tmp_path / "new/file").write_bytes(b"1")
         (tmp_path / "new/file").read_bytes()
         assert {event.path.name for event in watcher.take()} == {"file"}
+
+
+@needs_inotify
+@pytest.mark.parametrize("reads", [False, True])
+def test_weights_read_by_one_request_of_many_are_seen_under_the_load(
+    tmp_path: Path, reads: bool
+) -> None:
+    submission = opened(write_fake(tmp_path / "mine"), tmp_path / "grade")
+    before = Report("load-once")
+    before.check("weights-not-read-after-ready", True, "not by a dozen requests")
+    with load_once.LoadWatch(submission) as files:
+        (submission.folder / "notes.txt").write_bytes(b"small")
+        if reads:
+            submission.weights[0].read_bytes()
+    result = load_once.judge_load(before.result(), submission, files.seen)
+    assert [check.passed for check in result.checks] == [True, not reads]
+    assert result.status == ("failed" if reads else "passed")
+    if reads:
+        assert "weights.bin" in failed(result)["weights-not-read-under-load"]
+        assert "Load them once" in (result.cause or "")
+
+
+def test_where_files_cannot_be_watched_the_load_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_once, "can_watch", lambda folder: False)
+    submission = opened(write_fake(tmp_path / "mine"), tmp_path / "grade")
+    before = Report("load-once").result()
+    with load_once.LoadWatch(submission) as files:
+        submission.weights[0].read_bytes()
+    assert load_once.judge_load(before, submission, files.seen) is before

@@ -35,7 +35,7 @@ def test_no_such_folder(tmp_path: Path) -> None:
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "There is no folder" in refusal(tmp_path / "file")
+    assert "is a file. Name the folder" in refusal(tmp_path / "file")
 
 
 def test_a_folder_without_description(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from service.artifact.recipe import default_recipe
 from service.artifact.verify import Bundle
 from service.engines import FORMS, SPARSE, load_engine
 from service.engines.base import PixelBatch
+from service.engines.onnx_runtime import open_session
 from service.engines.sparse_onnx import CLASSES, KERNEL, MOST, WEIGHTS, SparseLinear
 from service.errors import StartupError
 from service.model_definition import ServingModel
@@ -124,7 +125,7 @@ def test_what_an_image_gets_does_not_hang_on_its_neighbours(
 
 
 def test_less_than_a_third_of_the_weights_is_read(sparse_file: Path, photos: PixelBatch) -> None:
-    session = sparse.open_session(sparse_file, threads=1)
+    session = open_session(sparse_file, threads=1)
     chosen, values = session.run(None, {session.get_inputs()[0].name: photos})
     tiles = np.load(sparse_file.with_name(WEIGHTS), mmap_mode="r")
     assert chosen.shape == values.shape

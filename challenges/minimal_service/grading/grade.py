@@ -177,7 +177,8 @@ def _machine(one: Grade) -> str:
     found = one.machine
     said = _(
         "{cores} cores, memory {memory:g} GB/s, arithmetic {arithmetic:g} GFLOP/s, noise "
-        "{noise:.0%}. An image alone takes at least {floor:g} ms here, with int8 weights."
+        "{noise:.0%}. An image alone takes at least {floor:g} ms here, if every int8 weight is "
+        "used."
     ).format(
         cores=found.cores,
         memory=found.memory_gb_s,

@@ -4,8 +4,10 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from PIL import Image
@@ -160,19 +162,63 @@ def _check_before(report: Report, submission: Submission, observed: Observed) ->
     report.measured["weights_mb"] = round(_size(submission) / 1e6, 1)
 
 
-def _check_after(report: Report, submission: Submission, observed: Observed) -> None:
-    size = _size(submission)
-    cause = _(
+class LoadWatch:
+    """Notes which files are opened while the load is sent. As a context manager."""
+
+    def __init__(self, submission: Submission) -> None:
+        self._own = submission.folder.parent
+        self._watcher: Watcher | None = None
+        self.seen: list[Opened] | None = None
+        """Afterwards; None: it could not be seen."""
+
+    def __enter__(self) -> Self:
+        if can_watch(self._own):
+            self._watcher = Watcher([self._own])
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        if self._watcher is not None:
+            seen = self._watcher.take()
+            self.seen = seen if self._watcher.complete else None
+            self._watcher.close()
+
+
+def judge_load(
+    before: CriterionResult, submission: Submission, seen: Sequence[Opened] | None
+) -> CriterionResult:
+    """The criterion's result, with what was seen under the load: a dozen requests may not tell."""
+    if seen is None:
+        return before
+    report = Report(
+        "load-once", [*before.checks], dict(before.measured), before.cause, before.lesson
+    )
+    again = _reread(submission, seen)
+    if again:
+        text = _("Under the load these files were opened or read: {files}.")
+    else:
+        text = _("No weight file was opened or read under the load.")
+    files = ", ".join(sorted({path.name for path in again}))
+    report.check("weights-not-read-under-load", not again, text.format(files=files), _by_requests())
+    return report.result()
+
+
+def _by_requests() -> str:
+    return _(
         "Weights are loaded by requests: all who wait for them wait for the disk. Load them once, "
         "when the service starts, and keep the model."
     )
+
+
+def _reread(submission: Submission, seen: Sequence[Opened]) -> set[Path]:
+    """The weights, and what is as large, among the files that were opened."""
+    weights, least = set(submission.weights), LARGE * _size(submission)
+    return {event.path for event in seen if event.path in weights or event.size >= least}
+
+
+def _check_after(report: Report, submission: Submission, observed: Observed) -> None:
+    size, cause = _size(submission), _by_requests()
     if observed.watched:
-        weights = set(submission.weights)
-        again = {
-            event.path
-            for event in observed.after
-            if event.path in weights or event.size >= LARGE * size
-        }
+        again = _reread(submission, observed.after)
         if again:
             text = _("After the service was ready, these files were opened or read: {files}.")
         else:

@@ -8,6 +8,7 @@ from challenges.minimal_service.grading.answers import ask_one_by_one
 from challenges.minimal_service.grading.base import Grade
 from challenges.minimal_service.grading.images import PhotoMaker
 from challenges.minimal_service.grading.load import LoadRun, Plan
+from challenges.minimal_service.grading.load_once import LoadWatch, judge_load
 from challenges.minimal_service.grading.machine import TARGET_RATE
 from challenges.minimal_service.grading.memory import MemoryWatch
 from challenges.minimal_service.grading.sandbox import RunningService
@@ -40,12 +41,14 @@ def judge_service(
     Raises:
         ServiceFault: the service cannot be started.
     """
-    for result in _judged(grade, submission, plan):
+    for result in _judged(grade, submission, plan, results.get("load-once")):
         results[result.id] = result
     return ()
 
 
-def _judged(grade: Grade, submission: Submission, plan: Plan) -> Iterator[CriterionResult]:
+def _judged(
+    grade: Grade, submission: Submission, plan: Plan, loaded_once: CriterionResult | None
+) -> Iterator[CriterionResult]:
     rate = grade.machine.target_rate if grade.machine else TARGET_RATE
     maker = PhotoMaker(grade.seed)
     with RunningService(submission) as service:
@@ -53,8 +56,10 @@ def _judged(grade: Grade, submission: Submission, plan: Plan) -> Iterator[Criter
         asked = ask_one_by_one(service.port, grade.seed, maker)
         grade.say(_("photos of all kinds were sent; now the load"))
         load.warm_up(service.port, maker, rate, grade.seed)
-        with MemoryWatch(service) as watch:
+        with MemoryWatch(service) as watch, LoadWatch(submission) as files:
             run = load.send_target(service, grade, plan, maker, rate)
+        if loaded_once is not None:
+            yield judge_load(loaded_once, submission, files.seen)
         yield memory.judge(grade, submission, watch)
         load.send_steps(service.port, run, plan, maker, grade.seed, grade.say)
         sampled = run.main.sample(plan.sampled, grade.seed)

@@ -87,6 +87,9 @@ def open_submission(
         LearnerError: it cannot be graded; the message says why and what to do.
     """
     source = OWN[path] if path in OWN else Path(path).expanduser().absolute()
+    if source.is_file():
+        sentence = _("{path} is a file. Name the folder of your service that it lies in.")
+        raise LearnerError(sentence.format(path=source))
     if not source.is_dir():
         sentence = _("There is no folder {path}. Name the folder of your service.")
         raise LearnerError(sentence.format(path=source))

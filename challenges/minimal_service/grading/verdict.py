@@ -88,7 +88,8 @@ class Machine(_Part):
     noise: float
     """How much longer the slowest of many equal pieces of work took than the median, as a share."""
     floor_ms: float
-    """Least milliseconds of an image alone that this machine's rates allow with int8 weights."""
+    """Least milliseconds of an image alone that this machine's rates allow, if every weight is
+    used, in int8. Who reads only those that matter can be faster."""
     target_rate: float
     """Requests a second that are asked for here: 50, or fewer where 50 is out of reach."""
     target_reason: str | None

@@ -120,7 +120,10 @@ def _machine(machine: Machine) -> list[tuple[str, str]]:
             f"{words.number(machine.noise * 100)} %",
         ),
         (
-            _("Floor: the least time for one image that physics allows here, weights in int8"),
+            _(
+                "Floor: the least time for one image that physics allows here, if every int8 "
+                "weight is used"
+            ),
             f"{words.number(machine.floor_ms)} ms",
         ),
         (_("Target"), _("{rate:g} requests a second").format(rate=machine.target_rate)),
