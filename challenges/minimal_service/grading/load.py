@@ -41,7 +41,7 @@ class Plan:
 
 
 FULL = Plan()
-QUICK = Plan(seconds=12.0, steps=(), sampled=100)
+QUICK = Plan(seconds=10.0, steps=(), sampled=64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,11 +63,12 @@ def _judged(
         yield memory.judge(grade, submission, watch)
         load.send_steps(service.port, run, plan, maker, grade.seed, grade.say)
         sampled = run.main.sample(plan.sampled, grade.seed)
+        truth = Truth(grade.model)
+        truth.load_meanwhile()
         yield availability.judge(
             grade, submission, service, sampled[:_KNOWN], float((~run.main.seen.ok).mean())
         )
     grade.say(_("the research model answers the same photos"))
-    truth = Truth(grade.model)
     result, _compared = answers.judge(asked, sampled, truth)
     _keep_right_steps(run, plan, truth, grade.seed)
     wrong = next(

@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -163,6 +164,12 @@ class Truth:
         self.labels = (model / "labels.txt").read_text("utf-8").splitlines()
         self._weights = model / "weights.safetensors"
         self._model: nn.Module | None = None
+        self._loading: threading.Thread | None = None
+
+    def load_meanwhile(self) -> None:
+        """Load it in a thread of its own: to import torch takes seconds."""
+        self._loading = threading.Thread(target=self._load_once, daemon=True)
+        self._loading.start()
 
     def compare(self, photos: Sequence[bytes], answers: Sequence[Answer]) -> Comparison:
         """Hold answers against the model's own on the same photos."""
@@ -178,12 +185,10 @@ class Truth:
 
     def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """What the model says of pixels, uint8 N × 224 × 224 × 3: float32 N × classes."""
-        let_waiting_threads_sleep()
+        if self._loading is not None:
+            self._loading.join()
+        model = self._load_once()
         import torch
-
-        if self._model is None:
-            self._model = self._load()
-        model = self._model
 
         def forward(some: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
             with torch.inference_mode():
@@ -201,7 +206,13 @@ class Truth:
         finally:
             torch.set_num_threads(threads)
 
+    def _load_once(self) -> "nn.Module":
+        if self._model is None:
+            self._model = self._load()
+        return self._model
+
     def _load(self) -> "nn.Module":
+        let_waiting_threads_sleep()
         import torch
         from safetensors.torch import load_file
 
