@@ -1,5 +1,5 @@
 """A classifier of which only the weights of an image's largest features are read: its kernel and
-form. That the form is close enough to the model is measured when it is built (test_build.py)."""
+form. Whether the form is close enough to the model is measured at each build (parity.py)."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
