@@ -24,6 +24,9 @@ from challenges.selftest.table import Row
 from learner.places import ROOT
 
 FAULTS = [*MUTANTS, *REFERENCE_MUTANTS, *CHEATS]
+SMALL_RATE = 20.0
+"""Requests a second for the small submission, which computes its features in fp32: they alone would
+take most of two cores at 50 a second, and each of its mutants would lose the load as well."""
 MOST_SPREAD = 5.0
 """Points between the best and the worst score of the reference."""
 MOST_DIFFERENCE = 0.1
@@ -60,9 +63,10 @@ class Bench:
         folder = self.scratch / "bases" / base
         return folder if folder.exists() else copy_base(base, folder)
 
-    def grade(self, submission: str | Path, model: Path) -> Verdict:
+    def grade(self, submission: str | Path, base: Base) -> Verdict:
         """One grade, short or whole."""
-        return grade(submission, model, self.quick, self.scratch)
+        rate = SMALL_RATE if base == "submission" else None
+        return grade(submission, self.model_of(base), self.quick, self.scratch, rate)
 
 
 Experiment = Callable[[Bench], Row]
@@ -93,8 +97,7 @@ def made(name: str, experiment: Experiment, bench: Bench) -> Row:
 
 
 def _reference(bench: Bench) -> Row:
-    model = bench.model_of("reference")
-    verdicts = [bench.grade("reference", model) for _ in range(bench.times)]
+    verdicts = [bench.grade("reference", "reference") for _ in range(bench.times)]
     passed = sum(verdict.passed for verdict in verdicts)
     scores = [verdict.score for verdict in verdicts]
     spread = max(scores) - min(scores)
@@ -109,8 +112,7 @@ def _reference(bench: Bench) -> Row:
 
 
 def _starter(bench: Bench) -> Row:
-    model = bench.model_of("reference")
-    verdicts = [bench.grade("starter", model) for _ in range(bench.times)]
+    verdicts = [bench.grade("starter", "reference") for _ in range(bench.times)]
     failed = sum("load" in lost(verdict) for verdict in verdicts)
     right = sum("answers" not in lost(verdict) for verdict in verdicts)
     return Row(
@@ -131,7 +133,7 @@ def _reference_copy(bench: Bench) -> Row:
 
 def _control(base: Base, bench: Bench) -> Row:
     """Without a fault nothing is lost: else what a mutant loses would say nothing."""
-    verdict = bench.grade(bench.base(base), bench.model_of(base))
+    verdict = bench.grade(bench.base(base), base)
     name = "submission" if base == "submission" else "reference-copy"
     found, open_ = lost(verdict), unjudged(verdict) - {"packaging"}
     seen = _words(found) + _reasons(verdict, found)
@@ -144,7 +146,7 @@ def _planted(fault: Fault) -> Experiment:
     def experiment(bench: Bench) -> Row:
         folder = plant(fault, bench.base(fault.base), bench.scratch / fault.name)
         try:
-            return judged(fault, bench.grade(folder, bench.model_of(fault.base)))
+            return judged(fault, bench.grade(folder, fault.base))
         finally:
             shutil.rmtree(folder)
 
