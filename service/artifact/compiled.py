@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch._inductor
-from torch.export.passes import move_to_device_pass
 
 from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, File, Manifest, digest_line
 from service.artifact.placement import folder_beside, put_in_place, sync
@@ -25,6 +24,7 @@ from service.engines.base import PixelBatch, Probabilities
 from service.engines.compilation import COMPILED_FOLDER, METHODS, Choice, Method, device_key
 from service.engines.device_program import DeviceEngine, engine_of
 from service.engines.device_streams import Device, open_devices
+from service.engines.exported_program import load_program
 from service.errors import StartupError
 from service.preprocessing import preprocess
 
@@ -136,9 +136,7 @@ def _compare(
 def _write_package(
     program: Path, package: Path, device: Device, image_shape: tuple[int, ...]
 ) -> None:
-    exported = torch.export.load(program)
-    if device.torch_name != "cpu":
-        exported = move_to_device_pass(exported, device.torch_name)
+    exported = load_program(program, device.torch_name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the compiler's own internals
         torch._inductor.aoti_compile_and_package(exported, package_path=str(package))

@@ -17,9 +17,9 @@ from typing import Literal, cast
 
 import torch
 import torch._inductor
-from torch.export.passes import move_to_device_pass
 
 from service.engines.device_streams import CudaDevice, Device
+from service.engines.exported_program import load_program
 from service.engines.staging import Program
 
 log = logging.getLogger("service")
@@ -90,10 +90,8 @@ def prepare(path: Path, device: Device, choice: Choice) -> Prepared:
         )
         record = json.loads(choice.package.with_suffix(".json").read_text("utf-8"))
         return Prepared(package, tuple(record["image_shape"]), "AOTInductor")
-    exported = torch.export.load(path)
+    exported = load_program(path, device.torch_name)
     shape = exported.example_inputs[0][0].shape[1:]
-    if device.torch_name != "cpu":
-        exported = move_to_device_pass(exported, device.torch_name)
     module = exported.module()
     if choice.method == "torch.compile":
         try:

@@ -1,17 +1,25 @@
 """The exported program (`torch.export`, .pt2): the successor of TorchScript."""
 
+import warnings
 from pathlib import Path
 
 import torch
+from torch.export import ExportedProgram
 from torch.export.passes import move_to_device_pass
 
 from service.engines.torch_module import TorchEngine, configure_torch
 
 
+def load_program(path: Path, device: str) -> ExportedProgram:
+    """Read a .pt2 archive, for a device by torch's name: "cpu", "cuda:0"."""
+    with warnings.catch_warnings():
+        # torch 2.11's reader warns of a buffer of its own, which nobody writes to.
+        warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
+        program = torch.export.load(path)
+    return program if device == "cpu" else move_to_device_pass(program, device)
+
+
 def load(path: Path, device: str, threads: int) -> TorchEngine:
     """Load a .pt2 archive."""
     configure_torch(threads)
-    program = torch.export.load(path)
-    if device != "cpu":
-        program = move_to_device_pass(program, device)
-    return TorchEngine(program.module(), device)
+    return TorchEngine(load_program(path, device).module(), device)

@@ -14,7 +14,7 @@ SIDE, CLASSES = 32, 10
 
 
 def small_vit() -> ServingModel:
-    torch.manual_seed(0)
+    torch.manual_seed(1)  # no two of its classes are nearly as probable, whatever the torch
     model = VisionTransformer(SIDE, 16, 2, 2, 32, 64, num_classes=CLASSES)
     torch.nn.init.normal_(model.heads.head.weight, std=0.4)
     return ServingModel(model, (123, 116, 103), (58, 57, 57))
