@@ -58,8 +58,8 @@ def main() -> None:
     options = parser.parse_args()
     try:
         runner = InferenceRunner(options.artifact)
-    except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+    except (ValueError, LookupError, OSError) as error:
+        sys.exit(f"error: the artifact does not match its manifest.json: {error}")
     asyncio.run(serve(create_app(runner), options.host, options.port))
 
 
