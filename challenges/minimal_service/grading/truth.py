@@ -5,6 +5,7 @@ import math
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -168,7 +169,12 @@ class Truth:
 
     def load_meanwhile(self) -> None:
         """Load it in a thread of its own: to import torch takes seconds."""
-        self._loading = threading.Thread(target=self._load_once, daemon=True)
+
+        def load() -> None:
+            with suppress(Exception):  # who asks tries it again, and hears why it fails
+                self._load_once()
+
+        self._loading = threading.Thread(target=load, daemon=True)
         self._loading.start()
 
     def compare(self, photos: Sequence[bytes], answers: Sequence[Answer]) -> Comparison:
