@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from fastapi import Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.engines.base import Probabilities
 from service.job import Inference
+from service.top_k import top_k
 
 
 class Model(BaseModel):
@@ -31,8 +31,6 @@ def _to_microseconds(milliseconds: float) -> float:
     return round(milliseconds, 3)
 
 
-_BLOCK = 512
-"""Classes that are compared as one."""
 Milliseconds = Annotated[float, AfterValidator(_to_microseconds)]
 """A duration, shown to the microsecond."""
 
@@ -89,7 +87,7 @@ def top_predictions(
     probabilities: Probabilities, k: int, labels: Sequence[str]
 ) -> list[Prediction]:
     """The `k` most probable classes of one image's float32 probabilities, the first one first."""
-    best = _largest(probabilities, k)
+    best = top_k(probabilities, k)
     best = best[np.lexsort((best, -probabilities[best]))]
     return [
         Prediction(
@@ -99,19 +97,3 @@ def top_predictions(
         )
         for class_id in best
     ]
-
-
-def _largest(values: Probabilities, k: int) -> npt.NDArray[np.intp]:
-    """Where the `k` largest values are, in no order: far cheaper than to sort them all.
-
-    The largest of each block are compared first; the k largest values lie in the blocks with the k
-    largest of those. Of 200,000 classes, 196,000 are never looked at again.
-    """
-    blocks = len(values) // _BLOCK
-    if blocks <= k:
-        return np.argpartition(-values, k - 1)[:k]
-    whole = values[: blocks * _BLOCK].reshape(blocks, _BLOCK)
-    chosen = np.argpartition(-whole.max(axis=1), k - 1)[:k]
-    places = (chosen[:, np.newaxis] * _BLOCK + np.arange(_BLOCK)).ravel()
-    places = np.concatenate([places, np.arange(blocks * _BLOCK, len(values))])
-    return places[np.argpartition(-values[places], k - 1)[:k]]

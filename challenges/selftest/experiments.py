@@ -24,9 +24,6 @@ from challenges.selftest.table import Row
 from learner.places import ROOT
 
 FAULTS = [*MUTANTS, *REFERENCE_MUTANTS, *CHEATS]
-SMALL_RATE = 20.0
-"""Requests a second for the small submission, which computes its features in fp32: they alone would
-take most of two cores at 50 a second, and each of its mutants would lose the load as well."""
 MOST_SPREAD = 5.0
 """Points between the best and the worst score of the reference."""
 MOST_DIFFERENCE = 0.1
@@ -65,8 +62,7 @@ class Bench:
 
     def grade(self, submission: str | Path, base: Base) -> Verdict:
         """One grade, short or whole."""
-        rate = SMALL_RATE if base == "submission" else None
-        return grade(submission, self.model_of(base), self.quick, self.scratch, rate)
+        return grade(submission, self.model_of(base), self.quick, self.scratch)
 
 
 Experiment = Callable[[Bench], Row]

@@ -15,9 +15,7 @@ class GradeError(LearnerError):
     """A grade that gave no verdict: the grader itself is at fault."""
 
 
-def grade(
-    submission: str | Path, model: Path, quick: bool, folder: Path, rate: float | None = None
-) -> Verdict:
+def grade(submission: str | Path, model: Path, quick: bool, folder: Path) -> Verdict:
     """Grade a submission.
 
     Args:
@@ -25,7 +23,6 @@ def grade(
         model: folder of the research model.
         quick: a short grade.
         folder: an existing one, for the verdict's file.
-        rate: of the load, requests a second; the challenge's, if not given.
 
     Raises:
         GradeError: there is no verdict, or it contradicts the exit status.
@@ -34,7 +31,6 @@ def grade(
     file.unlink(missing_ok=True)
     command = [sys.executable, "-m", "challenges", "grade", str(submission), "--json", str(file)]
     command += ["--model", str(model), *(["--quick"] if quick else [])]
-    command += ["--rate", f"{rate:g}"] if rate else []
     with Program(command, {"WORKSHOP_LANGUAGE": "en"}) as program:
         status = program.wait(MOST_SECONDS)
         if status is None:

@@ -1,19 +1,39 @@
 """Single faults of the reference, with the model of 1 GB: they show only at its size."""
 
-from challenges.selftest.edits import all_of, replaces
+from challenges.selftest.edits import Edit, all_of, replaces
 from challenges.selftest.faults import Fault, criteria
 
 _RUNNER, _STARTUP = "service/inference_runner.py", "service/startup.py"
 
+
+def _form(name: str) -> Edit:
+    """Serve another form of the model of 1 GB, none that skips weights."""
+    return replaces(
+        "service.toml",
+        'build = ["{python}", "-m", "challenges.catalogue"]\n'
+        'artifact = "{root}/artifacts/catalogue"\n'
+        'weights = ["sparse/*.npy", "sparse/features.onnx"]\n',
+        f'build = ["{{python}}", "-m", "service.artifact", "build", "--forms", "{name}",\n'
+        '    "--architecture", "efficientnet_lite0", "--name", "catalogue",\n'
+        '    "--weights", "{model}/weights.safetensors",\n'
+        '    "--labels", "{model}/labels.txt", "--output", "{artifact}"]\n'
+        'artifact = "artifact"\n'
+        'weights = ["*.onnx"]\n',
+    )
+
+
 REFERENCE_MUTANTS = [
     Fault(
         "no-batching",
-        "runs each image alone, so that each reads all weights",
-        replaces(
-            _RUNNER,
-            "        self.layout = layout\n",
-            "        layout = Layout(layout.workers, layout.lanes, max_batch=1)\n"
-            "        self.layout = layout\n",
+        "reads all weights for each image, and runs each alone",
+        all_of(
+            _form("onnx-int8"),
+            replaces(
+                _RUNNER,
+                "        self.layout = layout\n",
+                "        layout = Layout(layout.workers, layout.lanes, max_batch=1)\n"
+                "        self.layout = layout\n",
+            ),
         ),
         criteria("load"),
         base="reference",
@@ -21,20 +41,7 @@ REFERENCE_MUTANTS = [
     Fault(
         "fp32-only",
         "serves the weights in 32 bits",
-        all_of(
-            replaces(
-                "service.toml",
-                'build = ["{python}", "-m", "challenges.catalogue"]\n'
-                'artifact = "{root}/artifacts/catalogue"\n'
-                'weights = ["sparse/*.npy", "sparse/features.onnx"]\n',
-                'build = ["{python}", "-m", "service.artifact", "build", "--forms", "onnx-fp32",\n'
-                '    "--architecture", "efficientnet_lite0", "--name", "catalogue",\n'
-                '    "--weights", "{model}/weights.safetensors",\n'
-                '    "--labels", "{model}/labels.txt", "--output", "{artifact}"]\n'
-                'artifact = "artifact"\n'
-                'weights = ["*.onnx"]\n',
-            ),
-        ),
+        _form("onnx-fp32"),
         criteria("load"),
         base="reference",
     ),

@@ -23,7 +23,7 @@ from service.artifact import export
 from service.artifact.quantisation import BATCH, Images, quantise
 from service.engines import SPARSE, sparse_onnx
 from service.engines.onnx_runtime import open_session
-from service.engines.sparse_onnx import CLASSES, KERNEL, MOST, WEIGHTS
+from service.engines.sparse_onnx import CLASSES, HIGH, KERNEL, LOW, MOST, ROWS
 from service.errors import StartupError
 from service.model_definition import ServingModel
 
@@ -31,8 +31,6 @@ ENERGY = 0.998
 """Of the squares of a photo's features, for the median calibration photo: what is kept."""
 TILE = 4096
 """Classes a tile: their sums fill a third of a first-level cache."""
-_ROWS = 4
-"""The kernel's step: a multiple of it is kept."""
 _STAND_IN_CLASSES = 8
 _SOURCE = Path(sparse_onnx.__file__).with_name("sparse_linear.c")
 
@@ -164,19 +162,19 @@ def _enough(features: Floats) -> int:
     squares = np.sort(features.astype(np.float64) ** 2, axis=1)[:, ::-1]
     held = squares.cumsum(axis=1)
     counts = (held < ENERGY * held[:, -1:]).sum(axis=1) + 1
-    steps = math.ceil(float(np.median(counts)) / _ROWS)
-    most = int(features.shape[1]) // _ROWS
-    return _ROWS * min(steps, most)
+    steps = math.ceil(float(np.median(counts)) / ROWS)
+    most = int(features.shape[1]) // ROWS
+    return ROWS * min(steps, most)
 
 
 def _pick_largest(model: ModelProto, count: int) -> None:
-    """Go on to the numbers and the values of the `count` features that are furthest from zero."""
+    """Go on to numbers and values of the `count` features furthest from zero, in that order."""
     graph = model.graph
     features = graph.output[0].name
     graph.node.extend(
         [
             helper.make_node("Abs", [features], ["sizes"]),
-            helper.make_node("TopK", ["sizes", "count"], ["largest", "chosen"], sorted=0),
+            helper.make_node("TopK", ["sizes", "count"], ["largest", "chosen"]),
             helper.make_node("GatherElements", [features, "chosen"], ["values"], axis=1),
         ]
     )
@@ -190,9 +188,10 @@ def _pick_largest(model: ModelProto, count: int) -> None:
 def _write_classifier(folder: Path, layer: nn.Linear, mean_features: Floats) -> None:
     weights, bias = layer.weight.detach().numpy(), layer.bias.detach().numpy()
     classes, features = weights.shape
-    tiles = np.zeros((-(-classes // TILE), features, TILE), np.int8)
+    high = np.zeros((-(-classes // TILE), features, TILE // 4), np.uint16)
+    low = np.empty((classes, -(-features // 2)), np.uint8)
     steps, corrected = np.empty(classes, np.float32), np.empty(classes, np.float32)
-    for tile, first in zip(tiles, range(0, classes, TILE), strict=True):
+    for tile, first in zip(high, range(0, classes, TILE), strict=True):
         some = slice(first, first + TILE)
         rows = weights[some]
         # A row of zeros has no step of its own, and any will do.
@@ -200,6 +199,18 @@ def _write_classifier(folder: Path, layer: nn.Linear, mean_features: Floats) -> 
         rounded = np.rint(rows / steps[some, np.newaxis])
         lost = rows - rounded * steps[some, np.newaxis]
         corrected[some] = bias[some] + lost @ mean_features  # as quantisation.py corrects biases
-        tile[:, : len(rows)] = rounded.T
-    np.save(folder / WEIGHTS, tiles)
+        shifted = (rounded + 128).astype(np.uint8)
+        low[some] = shifted[:, ::2] & 15
+        low[some, : features // 2] |= shifted[:, 1::2] << 4
+        tile[:] = _words(shifted)
+    np.save(folder / HIGH, high)
+    np.save(folder / LOW, low)
     np.save(folder / CLASSES, np.stack([steps, corrected]))
+
+
+def _words(shifted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+    """The high halves of up to TILE classes × features, as a tile of sparse_linear.c."""
+    halves = np.zeros((shifted.shape[1], TILE), np.uint16)
+    halves[:, : len(shifted)] = shifted.T >> 4
+    first, second, third, fourth = halves.reshape(len(halves), 4, -1).swapaxes(0, 1)
+    return (first | second << 4 | third << 8 | fourth << 12).astype(np.uint16)

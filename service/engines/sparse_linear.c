@@ -1,16 +1,23 @@
-/* Logits of very many classes, from the few features that matter: reads no other weights.
+/* Logits of very many classes: first roughly, from half the bits of few features, then the best well.
  *
  * Compiled into the bundle by service/artifact/sparse.py, called by sparse_onnx.py. Reading the
- * weights is nearly all of the work, so they lie as they are read: in tiles of TILE classes, in each
- * a row of int8 weights a feature. A tile's sums stay in the first-level cache meanwhile.
+ * weights is nearly all of the work, so each is cut in two: a weight is 16 × high + low - 128, high
+ * and low from 0 to 15. `screen` reads the high halves only, of few features, for all classes;
+ * `refine` both halves of more features, for few classes.
+ *
+ * high: tiles × features × WORDS, each word a half of four classes that lie WORDS apart in the tile.
+ * low: classes × features / 2 (rounded up), each byte the halves of two features.
+ * rows: `count` features' numbers; values: theirs, -127 … 127, in units of `scale`.
+ * steps, bias: of each class. logits: of each class.
  */
 #include <stdint.h>
 
 #ifndef TILE
-#define TILE 4096
+#define TILE 4096 /* classes; their sums stay in the first-level cache */
 #endif
-#define CACHE_LINE 64
-#define ROWS 4 /* read side by side */
+#define WORDS (TILE / 4)
+#define LINE 32 /* words in a cache line */
+#define HALF(word, part) ((int16_t)((word) >> 4 * (part) & 15))
 
 #if defined(__x86_64__) && defined(__linux__)
 /* One copy for each generation of processors; the right one is chosen when the library is loaded. */
@@ -20,43 +27,72 @@
 #define EVERY_PROCESSOR
 #endif
 
-/* weights: tiles × features × TILE. rows: `count` features' numbers; values: theirs, −127 … 127, in
- * units of `scale`. steps, bias: of each class. count: a multiple of ROWS. logits: classes. */
+/* count: a multiple of 4. Writes all logits. */
 EVERY_PROCESSOR
-void sparse_linear(
-    const int8_t *restrict weights, int64_t features, int64_t classes,
+void screen(
+    const uint16_t *restrict high, int64_t features, int64_t classes,
     const int64_t *restrict rows, const int8_t *restrict values, int64_t count, float scale,
     const float *restrict steps, const float *restrict bias, float *restrict logits)
 {
-    int32_t sums[TILE] __attribute__((aligned(CACHE_LINE)));
+    int32_t sums[TILE] __attribute__((aligned(64)));
+    int32_t all = 0;
+    for (int64_t row = 0; row < count; row++)
+        all += values[row];
+    const float middle = 7.5f - 128; /* of the low half, which is not read, and the shift of both */
     for (int64_t first = 0; first < classes; first += TILE) {
-        const int8_t *tile = weights + first * features;
+        const uint16_t *tile = high + first / 4 * features;
         int is_last = first + TILE >= classes;
         for (int64_t at = 0; at < TILE; at++)
             sums[at] = 0;
-        for (int64_t row = 0; row < count; row += ROWS) {
-            const int8_t *a = tile + rows[row] * TILE, *b = tile + rows[row + 1] * TILE;
-            const int8_t *c = tile + rows[row + 2] * TILE, *d = tile + rows[row + 3] * TILE;
+        for (int64_t row = 0; row < count; row += 4) {
+            const uint16_t *a = tile + rows[row] * WORDS, *b = tile + rows[row + 1] * WORDS;
+            const uint16_t *c = tile + rows[row + 2] * WORDS, *d = tile + rows[row + 3] * WORDS;
             int16_t x = values[row], y = values[row + 1], z = values[row + 2], u = values[row + 3];
             /* The rows after these lie anywhere: no processor guesses where, so it is told. */
-            int next_is_here = row + ROWS < count;
-            const int64_t *next = next_is_here ? rows + row + ROWS : rows;
-            const int8_t *from = next_is_here || is_last ? tile : tile + features * TILE;
-            const int8_t *coming[ROWS] = {from + next[0] * TILE, from + next[1] * TILE,
-                                          from + next[2] * TILE, from + next[3] * TILE};
-            for (int64_t line = 0; line < TILE; line += CACHE_LINE) {
-                for (int each = 0; each < ROWS; each++)
-                    __builtin_prefetch(coming[each] + line);
-                for (int64_t at = line; at < line + CACHE_LINE; at++) {
-                    /* Two products of 7 bits by 7 and a sign fit into 16 bits. */
-                    int16_t left = (int16_t)(x * a[at] + y * b[at]);
-                    int16_t right = (int16_t)(z * c[at] + u * d[at]);
-                    sums[at] += left + right;
+            int next_is_here = row + 4 < count;
+            const int64_t *next = next_is_here ? rows + row + 4 : rows;
+            const uint16_t *from = next_is_here || is_last ? tile : tile + features * WORDS;
+            for (int64_t line = 0; line < WORDS; line += LINE) {
+                for (int each = 0; each < 4; each++)
+                    __builtin_prefetch(from + next[each] * WORDS + line);
+                for (int64_t at = line; at < line + LINE; at++) {
+                    /* Four products of 4 bits by 7 and a sign fit into 16 bits. */
+#define ADD(part) \
+    sums[at + part * WORDS] += (int16_t)(x * HALF(a[at], part) + y * HALF(b[at], part) \
+                                         + z * HALF(c[at], part) + u * HALF(d[at], part))
+                    ADD(0);
+                    ADD(1);
+                    ADD(2);
+                    ADD(3);
                 }
             }
         }
         int64_t here = is_last ? classes - first : TILE;
-        for (int64_t at = 0; at < here; at++)
-            logits[first + at] = (float)sums[at] * (scale * steps[first + at]) + bias[first + at];
+        for (int64_t at = 0; at < here; at++) {
+            float sum = 16 * (float)sums[at] + middle * (float)all;
+            logits[first + at] = sum * (scale * steps[first + at]) + bias[first + at];
+        }
+    }
+}
+
+/* Writes the logits of the classes `chosen`. */
+void refine(
+    const uint16_t *restrict high, const uint8_t *restrict low, int64_t features,
+    const int64_t *restrict rows, const int8_t *restrict values, int64_t count, float scale,
+    const float *restrict steps, const float *restrict bias,
+    const int64_t *restrict chosen, int64_t chosen_count, float *restrict logits)
+{
+    for (int64_t each = 0; each < chosen_count; each++) {
+        int64_t of_class = chosen[each], at = of_class % TILE;
+        const uint16_t *words = high + of_class / TILE * features * WORDS + at % WORDS;
+        const uint8_t *bytes = low + of_class * ((features + 1) / 2);
+        int32_t sum = 0;
+        for (int64_t row = 0; row < count; row++) {
+            int64_t feature = rows[row];
+            int32_t upper = HALF(words[feature * WORDS], at / WORDS);
+            int32_t lower = HALF(bytes[feature / 2], feature % 2);
+            sum += values[row] * (16 * upper + lower - 128);
+        }
+        logits[of_class] = (float)sum * (scale * steps[of_class]) + bias[of_class];
     }
 }

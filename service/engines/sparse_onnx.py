@@ -1,9 +1,11 @@
 """The sparse int8 form on the CPU: features by ONNX Runtime, and a classifier that skips zeros.
 
 A classifier of very many classes is bound by reading its weights. After a ReLU most features of an
-image are zero or nearly: only the weights of the largest are read (sparse_linear.c). In language
-models the same is known as activation sparsity (Liu et al., 2024, "TEAL: Training-Free Activation
-Sparsity in Large Language Models").
+image are zero or nearly: only the weights of the largest are read. In language models the same is
+known as activation sparsity (Liu et al., 2024, "TEAL: Training-Free Activation Sparsity in Large
+Language Models"). And few classes matter: all are screened by half the bits of still fewer
+features, then the best are computed again, well (as vector search ranks again what a coarse index
+found: Jégou et al., 2011, "Searching in One Billion Vectors: Re-rank with Source Coding").
 """
 
 import ctypes
@@ -14,17 +16,24 @@ import numpy.typing as npt
 
 from service.engines.base import PixelBatch, Probabilities
 from service.engines.onnx_runtime import open_session, runtime
+from service.top_k import top_k
 
-WEIGHTS, CLASSES, KERNEL = "weights.npy", "classes.npy", "sparse_linear.so"
-"""Beside the graph of the features: int8 tiles × features × classes a tile; float32 2 × classes,
-each class's step and bias; and sparse_linear.c, compiled."""
+HIGH, LOW, CLASSES, KERNEL = "high.npy", "low.npy", "classes.npy", "sparse_linear.so"
+"""Beside the graph of the features: the weights' high and low halves, as sparse_linear.c says;
+float32 2 × classes, each class's step and bias; and sparse_linear.c, compiled."""
 MOST = 127
 """Largest int8 value of a weight and of a feature; -128 is left out: the range is symmetric."""
+ROWS = 4
+"""The kernel's step: it takes a multiple of so many features."""
+SCREENED = 2 / 3
+"""Of the features that are read at all: read for every class."""
+REFINED = 32
+"""Classes that are computed again."""
 _TINY = float(np.finfo(np.float32).tiny)
 
 
 class SparseLinear:
-    """A linear layer of which only the weights of some features are read."""
+    """A linear layer of which little is read."""
 
     def __init__(self, folder: Path) -> None:
         """Load what lies in `folder`, which must have been verified: the kernel is machine code.
@@ -32,31 +41,49 @@ class SparseLinear:
         Raises:
             OSError: the kernel is for another kind of processor or system.
         """
-        self._weights: npt.NDArray[np.int8] = np.load(folder / WEIGHTS, allow_pickle=False)
+        kernel = ctypes.CDLL(str((folder / KERNEL).resolve()))
+        self._high: npt.NDArray[np.uint16] = np.load(folder / HIGH, allow_pickle=False)
+        self._low: npt.NDArray[np.uint8] = np.load(folder / LOW, allow_pickle=False)
         self._steps, self._bias = np.load(folder / CLASSES, allow_pickle=False)
-        pointer, size = ctypes.c_void_p, ctypes.c_int64
-        self._kernel = ctypes.CDLL(str((folder / KERNEL).resolve())).sparse_linear
-        self._kernel.argtypes = [
-            pointer, size, size, pointer, pointer, size, ctypes.c_float, pointer, pointer, pointer
-        ]  # fmt: skip
-        self._kernel.restype = None
+        pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+        image, classes = (pointer, pointer, size, number), (pointer, pointer)
+        self._screen, self._refine = kernel.screen, kernel.refine
+        self._screen.argtypes = [pointer, size, size, *image, *classes, pointer]
+        self._refine.argtypes = [pointer, pointer, size, *image, *classes, pointer, size, pointer]
+        self._screen.restype = self._refine.restype = None
 
     def __call__(
         self, features: npt.NDArray[np.int64], values: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        """Logits, float32, from some features' numbers and values, each of the same length.
+        """Logits, float32, of all classes, from some features.
 
         The values are rounded to 8 bits. From any thread; Python's lock is let go of meanwhile.
+
+        Args:
+            features: their numbers, the largest value's first.
+            values: theirs.
         """
         scale = max(float(np.abs(values).max()), _TINY) / MOST
         rounded = np.rint(values / scale).astype(np.int8)
         logits = np.empty(len(self._bias), np.float32)
-        self._kernel(
-            self._weights.ctypes.data, self._weights.shape[1], len(logits),
-            features.ctypes.data, rounded.ctypes.data, len(features), scale,
-            self._steps.ctypes.data, self._bias.ctypes.data, logits.ctypes.data,
+        image = (features.ctypes.data, rounded.ctypes.data)
+        classes = (self._steps.ctypes.data, self._bias.ctypes.data)
+        high, width = self._high.ctypes.data, self._high.shape[1]
+        screened = screened_of(len(features))
+        self._screen(
+            high, width, len(logits), *image, screened, scale, *classes, logits.ctypes.data
+        )
+        best = top_k(logits, min(REFINED, len(logits)))
+        self._refine(
+            high, self._low.ctypes.data, width, *image, len(features), scale, *classes,
+            best.ctypes.data, len(best), logits.ctypes.data,
         )  # fmt: skip
         return logits
+
+
+def screened_of(count: int) -> int:
+    """How many of `count` features are read for every class."""
+    return ROWS * round(SCREENED * count / ROWS)
 
 
 class SparseOnnxEngine:

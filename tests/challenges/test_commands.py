@@ -339,6 +339,7 @@ def test_an_interrupted_grade_may_end_what_it_started(tmp_path: Path) -> None:
         "    print('ended in order', flush=True)\n"
         "    sys.exit(130)\n"
         "signal.signal(signal.SIGINT, end)\n"
+        "time.sleep(0.5)\n"  # until the watcher, too, is where it waits
         "print('started', sys.argv[1:], flush=True)\n"
         "time.sleep(60)\n"
     )

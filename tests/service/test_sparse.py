@@ -18,13 +18,23 @@ from service.artifact.verify import Bundle
 from service.engines import FORMS, SPARSE, load_engine
 from service.engines.base import PixelBatch
 from service.engines.onnx_runtime import open_session
-from service.engines.sparse_onnx import CLASSES, KERNEL, MOST, WEIGHTS, SparseLinear
+from service.engines.sparse_onnx import (
+    CLASSES,
+    HIGH,
+    KERNEL,
+    LOW,
+    MOST,
+    REFINED,
+    SparseLinear,
+    screened_of,
+)
 from service.errors import StartupError
 from service.model_definition import ServingModel
 from service.preprocessing import PreprocessingSettings, preprocess
 from service.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 
-FEATURES = 24
+FEATURES = 25
+"""Odd: then a class's last byte holds one half."""
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +55,13 @@ def layer(
     return SparseLinear(folder)
 
 
+def in_order(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The largest first, as the graph of the features gives them."""
+    return values[np.argsort(-np.abs(values))]
+
+
 @pytest.mark.parametrize("classes", [1, 1000, sparse.TILE, sparse.TILE + 1, 3 * sparse.TILE - 1])
-@pytest.mark.parametrize("kept", [4, 12, FEATURES])
+@pytest.mark.parametrize("kept", [4, 12, 24])
 def test_the_kernel_adds_up_what_numpy_does(
     tmp_path: Path, kernel: Path, classes: int, kept: int
 ) -> None:
@@ -57,17 +72,38 @@ def test_the_kernel_adds_up_what_numpy_does(
     chosen = random.permutation(FEATURES)[:kept]
     values = random.integers(-MOST, MOST + 1, kept).astype(np.float32)
     values[0] = MOST
+    values = in_order(values)
     logits = layer(tmp_path, kernel, whole, bias)(chosen, values)
     assert logits.dtype == np.float32
-    np.testing.assert_allclose(logits, whole[:, chosen] @ values + bias, rtol=1e-6, atol=1e-3)
+    some = screened_of(kept)
+    halves = (whole[:, chosen[:some]] + 128) // 16 * 16 + 7.5 - 128  # the low half is not read
+    expected = halves @ values[:some] + bias
+    best = np.argsort(-expected)[:REFINED]
+    expected[best] = whole[np.ix_(best, chosen)] @ values + bias[best]
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-3)
 
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_the_largest_sums_do_not_overflow(tmp_path: Path, kernel: Path, sign: int) -> None:
-    whole = np.full((5, FEATURES), sign * MOST, np.float32)
-    linear = layer(tmp_path, kernel, whole, np.zeros(5, np.float32))
-    logits = linear(np.arange(FEATURES), np.full(FEATURES, -MOST, np.float32))
-    np.testing.assert_allclose(logits, -sign * FEATURES * MOST**2, rtol=1e-6)
+    whole = np.full((100, FEATURES), sign * MOST, np.float32)
+    linear = layer(tmp_path, kernel, whole, np.zeros(100, np.float32))
+    logits = linear(np.arange(24), np.full(24, -MOST, np.float32))
+    exact = np.isclose(logits, -sign * 24 * MOST**2, rtol=1e-6)
+    assert exact.sum() == REFINED
+    half = (sign * MOST + 128) // 16 * 16 + 7.5 - 128
+    np.testing.assert_allclose(logits[~exact], -MOST * screened_of(24) * half, rtol=1e-6)
+
+
+def test_the_best_classes_are_computed_from_all_that_is_read(tmp_path: Path, kernel: Path) -> None:
+    random = np.random.default_rng(1)
+    weights = random.standard_normal((20_000, FEATURES), np.float32)
+    values = in_order(random.random(24, np.float32))
+    logits = layer(tmp_path, kernel, weights, np.zeros(20_000, np.float32))(np.arange(24), values)
+    whole = weights[:, :24] @ values
+    best = np.argsort(-whole)[:5]
+    np.testing.assert_array_equal(np.argsort(-logits)[:5], best)
+    np.testing.assert_allclose(logits[best], whole[best], rtol=0.01)
+    assert np.abs(logits - whole).max() > 0.3  # of the others, less was read
 
 
 def test_an_image_without_features_gets_the_biases(tmp_path: Path, kernel: Path) -> None:
@@ -80,7 +116,10 @@ def test_threads_share_a_layer(tmp_path: Path, kernel: Path) -> None:
     random = np.random.default_rng(0)
     weights = random.standard_normal((20_000, FEATURES), np.float32)
     linear = layer(tmp_path, kernel, weights, np.zeros(20_000, np.float32))
-    images = [(random.permutation(FEATURES)[:8], random.random(8, np.float32)) for _ in range(40)]
+    images = [
+        (random.permutation(FEATURES)[:8], in_order(random.random(8, np.float32)))
+        for _ in range(40)
+    ]
     alone = [linear(*image) for image in images]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda image: linear(*image), images))
@@ -127,11 +166,12 @@ def test_what_an_image_gets_does_not_hang_on_its_neighbours(
 def test_less_than_a_third_of_the_weights_is_read(sparse_file: Path, photos: PixelBatch) -> None:
     session = open_session(sparse_file, threads=1)
     chosen, values = session.run(None, {session.get_inputs()[0].name: photos})
-    tiles = np.load(sparse_file.with_name(WEIGHTS), mmap_mode="r")
+    tiles = np.load(sparse_file.with_name(HIGH), mmap_mode="r")
     assert chosen.shape == values.shape
     assert 0 < chosen.shape[1] < tiles.shape[1] / 3
     assert chosen.shape[1] % 4 == 0
     assert all(len(set(row)) == len(row) for row in chosen.tolist())
+    assert (np.diff(np.abs(values), axis=1) <= 0).all()  # the first of them are screened
 
 
 def test_so_many_features_are_kept_as_hold_the_energy() -> None:
@@ -162,7 +202,8 @@ def test_without_a_compiler_the_build_says_what_to_install(
 
 
 def test_a_kernel_of_another_machine_is_no_crash(tmp_path: Path) -> None:
-    np.save(tmp_path / WEIGHTS, np.zeros((1, 4, sparse.TILE), np.int8))
+    np.save(tmp_path / HIGH, np.zeros((1, 4, sparse.TILE // 4), np.uint16))
+    np.save(tmp_path / LOW, np.zeros((3, 2), np.uint8))
     np.save(tmp_path / CLASSES, np.zeros((2, 3), np.float32))
     (tmp_path / KERNEL).write_bytes(b"\xcf\xfa\xed\xfe" + bytes(100))  # how a Mac's begins
     with pytest.raises(OSError, match=KERNEL):

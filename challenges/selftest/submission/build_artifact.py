@@ -10,8 +10,12 @@ from pathlib import Path
 import onnx
 import torch
 from model_definition import EfficientNetLite0, ServingModel
-from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from safetensors.torch import load_file
+
+from service.artifact.crops import random_crops
+from service.artifact.quantisation import quantise
+from service.preprocessing import PreprocessingSettings
+from service.sample_photos import OTHER_PICTURES
 
 CODE = [Path(__file__).with_name(name) for name in ("preprocessing.py", "model_definition.py")]
 
@@ -27,22 +31,21 @@ def load_model(folder: Path) -> ServingModel:
 
 def export(model: ServingModel) -> onnx.ModelProto:
     """ONNX for any batch size, normalisation inside."""
-    program = torch.onnx.export(
+    return torch.onnx.export(
         model,
         (torch.zeros(2, 224, 224, 3, dtype=torch.uint8),),
         dynamo=True,
         input_names=["pixels"],
         output_names=["probabilities"],
         dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
-    )
-    return program.model_proto
+    ).model_proto
 
 
-def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The classifier's weights in 8 bits: a quarter of the memory to read for each batch."""
-    quantiser = MatMulNBitsQuantizer(model, bits=8, is_symmetric=True, accuracy_level=4)
-    quantiser.process()
-    return quantiser.model.model
+def write_int8(model: onnx.ModelProto, path: Path) -> None:
+    """The model in 8 bits: a quarter of the memory to read for each batch, and faster features."""
+    onnx.save(model, path)
+    pictures = [picture.path for picture in OTHER_PICTURES]
+    quantise(path, path, random_crops(pictures, 110, 1, PreprocessingSettings()))
 
 
 def main() -> None:
@@ -53,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.disable(logging.INFO)  # of the exporter and the quantiser
     options.output.mkdir(parents=True, exist_ok=True)
-    onnx.save(quantise(export(load_model(options.model))), options.output / "model.onnx")
+    write_int8(export(load_model(options.model)), options.output / "model.onnx")
     for path in (options.model / "labels.txt", *CODE):
         shutil.copy(path, options.output)
     files = sorted(path for path in options.output.iterdir() if path.name != "manifest.json")

@@ -16,8 +16,9 @@ MEAN, STD = 127.0, 128.0
 def conv_unit(inputs: int, outputs: int, kernel=1, stride=1, groups=1, relu=True) -> nn.Module:
     """Convolution, batch normalisation and ReLU6, padded as TensorFlow's "SAME" pads."""
     before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
-    pad = nn.ZeroPad2d((before, after, before, after))
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+    even = before == after  # then the convolution pads by itself, and int8 stays int8
+    pad = nn.Identity() if even else nn.ZeroPad2d((before, after, before, after))
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, before * even, groups=groups, bias=False)
     last = [nn.ReLU6()] if relu else []
     unit = nn.Sequential(conv, nn.BatchNorm2d(outputs, eps=1e-3), *last)
     return nn.Sequential(OrderedDict(pad=pad, unit=unit))
@@ -40,7 +41,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Normalised images, float N × 3 × 224 × 224, to features, float N × 1280."""
+    """Normalised images, float N × 3 × 224 × 224, to logits, float N × classes."""
 
     def __init__(self, classes: int):
         super().__init__()
@@ -55,7 +56,7 @@ class EfficientNetLite0(nn.Module):
         self.classifier = nn.Linear(1280, classes)
 
     def forward(self, images: Tensor) -> Tensor:  # noqa: D102
-        return self.head(self.blocks(self.stem(images))).mean((2, 3))
+        return self.classifier(self.head(self.blocks(self.stem(images))).mean((2, 3)))
 
 
 class ServingModel(nn.Module):
@@ -64,11 +65,8 @@ class ServingModel(nn.Module):
     def __init__(self, network: EfficientNetLite0):
         super().__init__()
         self.network = network
-        # Transposed here, so that it is exported as a MatMul, which can be quantised.
-        self.weights = nn.Parameter(network.classifier.weight.T.contiguous())
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:  # noqa: D102
         images = (pixels.permute(0, 3, 1, 2).float() - MEAN) / STD
-        logits = self.network(images) @ self.weights + self.network.classifier.bias
-        return torch.softmax(logits, dim=1)
+        return torch.softmax(self.network(images), dim=1)
