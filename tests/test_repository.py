@@ -30,6 +30,13 @@ def test_make_alone_lists_the_targets_with_a_line_each() -> None:
     assert all(len(line.split(maxsplit=2)) == 3 for line in lines)
 
 
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / "README.md").read_text())
+    local = [link.partition("#")[0] for link in links if "://" not in link]
+    assert len(local) > 10
+    assert [link for link in local if not (ROOT / link).exists()] == []
+
+
 def test_set_up_is_done_once() -> None:
     done = run("make", "--no-print-directory", "setup")
     assert (done.returncode, done.stdout) == (0, "")

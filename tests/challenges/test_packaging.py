@@ -3,7 +3,9 @@
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -240,9 +242,16 @@ def nothing_is_left(engine: Path) -> None:
     assert [call.partition(" ")[0] for call in calls[-3:]] == ["kill", "rm", "rmi"]
     assert not (engine / "image").exists()
     if (engine / "pid").exists():
-        pid = int((engine / "pid").read_text())
-        alive = psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-        assert not alive or (engine / "exit").exists()
+        pid, end = int((engine / "pid").read_text()), time.monotonic() + 10
+        while is_alive(pid) and not (engine / "exit").exists():  # a kill takes its time
+            assert time.monotonic() < end, pid
+            time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 @pytest.mark.parametrize(
