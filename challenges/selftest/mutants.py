@@ -13,7 +13,7 @@ _EDGES = "    image = image.resize((width, height), Image.Resampling.BICUBIC)\n"
 _LOADING = [
     Fault(
         "loads-per-request",
-        "reads and loads the weights for each batch",
+        "reads and loads the weights for each photo",
         all_of(
             _KNOWS_ARTIFACT,
             replaces(_RUNNER, _FORWARD, f"        return load_session({_MODEL_FILE}).run("),
@@ -28,8 +28,7 @@ _LOADING = [
             replaces(_RUNNER, _LOAD, "        self.session, self.artifact = None, artifact\n"),
             replaces(
                 _RUNNER,
-                "        self.forward([np.zeros((CROP, CROP, 3), np.uint8)] * MAX_BATCH)"
-                "  # first-time work\n",
+                "        self.forward(np.zeros((CROP, CROP, 3), np.uint8))  # first-time work\n",
                 "",
             ),
             replaces(
@@ -44,15 +43,15 @@ _LOADING = [
     ),
     Fault(
         "reads-weights-again",
-        "reads the weights again at every 10th batch",
+        "reads the weights again at every 10th photo",
         all_of(
             _KNOWS_ARTIFACT,
-            replaces(_RUNNER, _LOAD, f"        self.batches = 0\n{_LOAD}"),
+            replaces(_RUNNER, _LOAD, f"        self.photos = 0\n{_LOAD}"),
             replaces(
                 _RUNNER,
                 _FORWARD,
-                "        self.batches += 1\n"
-                "        if self.batches % 10 == 0:\n"
+                "        self.photos += 1\n"
+                "        if self.photos % 10 == 0:\n"
                 f"            {_MODEL_FILE}\n{_FORWARD}",
             ),
         ),
@@ -182,7 +181,7 @@ _PACKAGE = [
         "work-at-import",
         "the inference runner loads the model when it is imported",
         all_of(
-            replaces(_RUNNER, "import queue\n", "import queue\nimport sys\n"),
+            replaces(_RUNNER, "import os\n", "import os\nimport sys\n"),
             appends(
                 _RUNNER,
                 '\n\nRUNNER = InferenceRunner(Path(sys.argv[sys.argv.index("--artifact") + 1]))\n',
@@ -202,7 +201,7 @@ _PACKAGE = [
                 'training = ["build_artifact.py", "training.py"]',
             ),
             appends("training.py", '"""Settings of the training."""\n\nTOP = 5\n'),
-            replaces(_RUNNER, "MAX_BATCH, TOP = 4, 5\n", "MAX_BATCH = 4\n"),
+            replaces(_RUNNER, "TOP = 5\n", ""),
             replaces(
                 _RUNNER,
                 "from preprocessing import CROP, preprocess\n",

@@ -17,7 +17,7 @@ def _form(name: str) -> Edit:
         '    "--architecture", "efficientnet_lite0", "--name", "catalogue",\n'
         '    "--weights", "{model}/weights.safetensors",\n'
         '    "--labels", "{model}/labels.txt", "--output", "{artifact}"]\n'
-        'artifact = "artifact"\n'
+        'artifact = "artifacts/own"\n'  # where the container file's ignore file lets it in
         'weights = ["*.onnx"]\n',
     )
 

@@ -1,21 +1,17 @@
-"""The one owner of the model: images are decoded side by side, then run in batches."""
+"""The one owner of the model: a photo a core, from its bytes to its answer."""
 
 import asyncio
-import ctypes
 import hashlib
 import json
 import os
-import queue
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 from preprocessing import CROP, preprocess
 
-MAX_BATCH, TOP = 4, 5
-M_MMAP_THRESHOLD = -3  # of malloc.h
+TOP = 5
 
 
 def read_verified(artifact: Path) -> dict[str, bytes]:
@@ -29,10 +25,9 @@ def read_verified(artifact: Path) -> dict[str, bytes]:
 
 
 def load_session(model: bytes) -> onnxruntime.InferenceSession:
-    """The ONNX file's bytes to a session that gives back memory, and whose threads sleep."""
+    """The ONNX file's bytes to a session that runs on the thread that calls it."""
     options = onnxruntime.SessionOptions()
-    options.enable_cpu_mem_arena = False
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
@@ -40,37 +35,25 @@ class InferenceRunner:
     """Loads the model once; then classifies for any number of concurrent callers."""
 
     def __init__(self, artifact: Path):
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 17)  # what was freed goes back at once
         files = read_verified(artifact)
         self.labels = files["labels.txt"].decode("utf-8").splitlines()
         self.session = load_session(files["model.onnx"])
-        self.decoders = ThreadPoolExecutor(os.cpu_count())
-        self.waiting: queue.SimpleQueue[tuple[np.ndarray, Future]] = queue.SimpleQueue()
-        self.forward([np.zeros((CROP, CROP, 3), np.uint8)] * MAX_BATCH)  # first-time work
-        threading.Thread(target=self.work, daemon=True).start()
+        # On Linux each thread has a niceness of its own: the event loop goes first.
+        self.workers = ThreadPoolExecutor(os.cpu_count(), initializer=os.nice, initargs=(10,))
+        self.forward(np.zeros((CROP, CROP, 3), np.uint8))  # first-time work
 
     async def classify(self, data: bytes) -> list[dict]:
         """The five most probable classes of one image file. ValueError: it is no image."""
         loop = asyncio.get_running_loop()
-        pixels = await loop.run_in_executor(self.decoders, preprocess, data)
-        answer: Future[np.ndarray] = Future()
-        self.waiting.put((pixels, answer))
-        return self.best(await asyncio.wrap_future(answer))
+        return self.best(await loop.run_in_executor(self.workers, self.work, data))
 
-    def work(self) -> None:
-        """Run what waits as one batch, again and again; an idle model never waits for more."""
-        while True:
-            batch = [self.waiting.get()]
-            while len(batch) < MAX_BATCH and not self.waiting.empty():
-                batch.append(self.waiting.get())
-            rows = self.forward([pixels for pixels, _ in batch])
-            for (_, answer), row in zip(batch, rows, strict=True):
-                if answer.set_running_or_notify_cancel():  # False: the client left
-                    answer.set_result(row)
+    def work(self, data: bytes) -> np.ndarray:
+        """An image file to the probabilities of all classes, in a thread."""
+        return self.forward(preprocess(data))
 
-    def forward(self, images: list[np.ndarray]) -> np.ndarray:
-        """Images, uint8 224 × 224 × 3 each, to probabilities, float32 N × classes."""
-        return self.session.run(None, {"pixels": np.stack(images)})[0]
+    def forward(self, pixels: np.ndarray) -> np.ndarray:
+        """Pixels, uint8 224 × 224 × 3, to probabilities, float32 classes."""
+        return self.session.run(None, {"pixels": pixels[np.newaxis]})[0][0]
 
     def best(self, row: np.ndarray) -> list[dict]:
         """The most probable classes, the first first."""
