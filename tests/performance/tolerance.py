@@ -36,8 +36,8 @@ def nearest(photo: bytes) -> Pixels:
     image = Image.open(BytesIO(photo))
     width, height = (round(SIDE * side / min(image.size)) for side in image.size)
     left, top = (width - CROP) // 2, (height - CROP) // 2
-    image = image.resize((width, height), Image.Resampling.NEAREST)
-    return np.asarray(image.crop((left, top, left + CROP, top + CROP)))
+    resized = image.resize((width, height), Image.Resampling.NEAREST)
+    return np.asarray(resized.crop((left, top, left + CROP, top + CROP)))
 
 
 def squeezed(photo: bytes) -> Pixels:

@@ -1,6 +1,7 @@
 """The one owner of the model: a photo a core, from its bytes to its answer."""
 
 import asyncio
+import ctypes
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ import onnxruntime
 from preprocessing import CROP, preprocess
 
 TOP = 5
+M_MMAP_THRESHOLD = -3  # of malloc.h
 
 
 def read_verified(artifact: Path) -> dict[str, bytes]:
@@ -35,6 +37,7 @@ class InferenceRunner:
     """Loads the model once; then classifies for any number of concurrent callers."""
 
     def __init__(self, artifact: Path):
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 17)  # what was freed goes back at once
         files = read_verified(artifact)
         self.labels = files["labels.txt"].decode("utf-8").splitlines()
         self.session = load_session(files["model.onnx"])
