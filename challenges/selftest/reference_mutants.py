@@ -36,6 +36,7 @@ REFERENCE_MUTANTS = [
             ),
         ),
         criteria("load"),
+        criteria("memory"),  # the runtime packs weights of this form beside those of its file
         base="reference",
     ),
     Fault(
