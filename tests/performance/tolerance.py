@@ -1,7 +1,7 @@
 """How far answers are from the model's, of forms and with faults: why the grader's bounds lie where
 they do.
 
-`python -m tests.performance.tolerance [PHOTOS]` prints the table in the docstring of `MOST_MEDIAN`
+`.venv/bin/python -m tests.performance.tolerance [PHOTOS]` prints the table in the docstring of `MOST_MEDIAN`
 (challenges/minimal_service/grading/truth.py). It needs `make grade path=reference` once, for the
 artifacts, then some minutes and 4 GB of memory.
 """
