@@ -1,9 +1,9 @@
 """How far answers are from the model's, of forms and with faults: why the grader's bounds lie where
 they do.
 
-`.venv/bin/python -m tests.performance.tolerance [PHOTOS]` prints the table in the docstring of `MOST_MEDIAN`
-(challenges/minimal_service/grading/truth.py). It needs `make grade path=reference` once, for the
-artifacts, then some minutes and 4 GB of memory.
+`.venv/bin/python -m tests.performance.tolerance [PHOTOS]` prints the table in the docstring of
+`MOST_MEDIAN` (challenges/minimal_service/grading/truth.py). It needs `make grade path=reference`
+once, for the artifacts, then some minutes and 4 GB of memory.
 """
 
 import sys
