@@ -97,12 +97,16 @@ def _reference(bench: Bench) -> Row:
     passed = sum(verdict.passed for verdict in verdicts)
     scores = [verdict.score for verdict in verdicts]
     spread = max(scores) - min(scores)
-    failed = sorted(set[str]().union(*(lost(verdict) for verdict in verdicts)))
+    failed = [
+        f"{_words(lost(verdict))}{_reasons(verdict, lost(verdict))} in grade {number}"
+        for number, verdict in enumerate(verdicts, 1)
+        if not verdict.passed
+    ]
     found = f"passed {passed}, scores {min(scores):.1f} to {max(scores):.1f}"
     return Row(
         "reference",
         f"passes {bench.times} of {bench.times}, scores within {MOST_SPREAD:g}",
-        found + (f", lost {', '.join(failed)}" if failed else ""),
+        found + "".join(f", lost {one}" for one in failed),
         passed == bench.times and spread <= MOST_SPREAD,
     )
 
@@ -172,7 +176,7 @@ def judged(fault: Fault, verdict: Verdict) -> Row:
 
 
 def _reasons(verdict: Verdict, names: frozenset[CriterionId]) -> str:
-    """Which checks failed of criteria that should not have."""
+    """Which checks failed of criteria that should not have, and what was seen of the first."""
     checks = [
         check.id
         for each in verdict.criteria

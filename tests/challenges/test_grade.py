@@ -240,16 +240,3 @@ def test_each_check_finds_its_own_fault(
     result = judged(service, asked, list(service.replies.values()))
     assert failed(result) == {wrong}
     assert 0 < result.points < 20
-
-
-@pytest.mark.parametrize("rate", ["0", "-5", "1e9", "nan", "fast"])
-def test_a_rate_is_a_number_of_requests(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        main(["grade", "reference", "--rate", rate])
-    assert f"{rate} is not a rate" in capsys.readouterr().err
-
-
-def test_another_rate_is_asked_for(tmp_path: Path, model: Path) -> None:
-    folder = write_fake(tmp_path / "mine", before="raise SystemExit(1)")
-    verdict = grade(str(folder), model, quick=True, seed=1, say=print, plan=SHORT, rate=7)
-    assert verdict.machine.target_rate == 7

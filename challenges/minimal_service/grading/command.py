@@ -39,12 +39,6 @@ def add_command(subparsers: Any) -> None:
         help=_("another research model: weights.safetensors and labels.txt (for tests)"),
     )
     parser.add_argument(
-        "--rate",
-        metavar="R",
-        type=_rate,
-        help=_("requests a second of the load, instead of the challenge's (for tests)"),
-    )
-    parser.add_argument(
         "--seed", type=int, help=_("of photos and arrivals; drawn anew if not given (for tests)")
     )
     parser.set_defaults(do=run)
@@ -74,21 +68,12 @@ def run(options: argparse.Namespace) -> int:
             quick=options.quick,
             seed=secrets.randbits(32) if options.seed is None else options.seed,
             say=say,
-            rate=options.rate,
         )
     _keep(options.path, verdict, options.html)
     if options.json is not None:
         _write(options.json, verdict.model_dump_json(indent=1) + "\n")
     print(text(verdict))
     return 0 if verdict.passed else 1
-
-
-def _rate(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 1 <= float(text) <= 1000:
-            return float(text)
-    sentence = _("{text} is not a rate: a number of requests a second from 1 to 1000.")
-    raise argparse.ArgumentTypeError(sentence.format(text=text))
 
 
 @contextlib.contextmanager

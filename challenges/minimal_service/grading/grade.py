@@ -93,7 +93,6 @@ def grade(
     seed: int,
     say: Say,
     plan: Plan | None = None,
-    rate: float | None = None,
 ) -> Verdict:
     """Grade a submission.
 
@@ -104,7 +103,6 @@ def grade(
         seed: of photos and arrivals.
         say: is told of the progress, a line at a time.
         plan: of the load; that of `quick`, if not given.
-        rate: requests a second that are asked for; what the machine allows, if not given.
 
     Returns:
         The verdict; also where the submission cannot be used at all.
@@ -115,10 +113,6 @@ def grade(
         one = Grade(Path(folder), model, quick, say, seed)
         say(_("This machine is measured: 4 s …"))
         one.machine = machines.calibrate(model)
-        if rate is not None:
-            one.machine = one.machine.model_copy(
-                update={"target_rate": rate, "target_reason": None}
-            )
         say(_machine(one))
         name, parts = Path(path).name or path, _Parts(say)
         try:
