@@ -5,15 +5,13 @@ one of which is copied while the other is computed.
 """
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
 from service.engines.base import Engine
 from service.layout import Layout
-from service.preprocessing import Pixels
 
 _REPEATS = 5
 
@@ -35,10 +33,6 @@ class BucketedEngine(Engine, Protocol):
     @property
     def lanes(self) -> int:
         """How many may be under way, those included that are being copied."""
-        ...
-
-    def boxing(self, preprocess: Callable[[bytes], Pixels]) -> Callable[[bytes], npt.NDArray[Any]]:
-        """The same preprocessing, with its pixels packed so that a batch needs no stacking."""
         ...
 
 

@@ -26,3 +26,19 @@ class OverloadedError(RequestError):
         super().__init__(503, message)
         self.retry_after = retry_after
         """Whole seconds."""
+
+
+_RESTART_S = 10
+"""About what a supervisor's restart takes."""
+
+
+class DeviceLostError(OverloadedError):
+    """The device does not work any more: 503, and this process must end."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"{reason}; this process is ending, another one will answer: try again in "
+            f"{_RESTART_S} s",
+            _RESTART_S,
+        )
+        self.reason = reason

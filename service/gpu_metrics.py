@@ -5,7 +5,7 @@ Memory and utilisation come from NVML, the library behind nvidia-smi, by NVIDIA'
 """
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from service.engines.device_program import DeviceEngine
     from service.engines.staging import DeviceTime
+    from service.front_ends.board import Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +69,24 @@ class Nvml:
         return found
 
 
-def nvml_of(torch_names: list[str]) -> UsageSource | None:
-    """NVML for these devices; None on a CPU, without the bindings, or where NVML does not work."""
+def uuids_of(torch_names: Iterable[str]) -> dict[str, str]:
+    """Of each GPU among these devices."""
     names = [name for name in torch_names if name.startswith("cuda")]
     if not names:
-        return None
+        return {}
     import torch
 
     try:
-        uuids = {name: f"GPU-{torch.cuda.get_device_properties(name).uuid}" for name in names}
+        return {name: f"GPU-{torch.cuda.get_device_properties(name).uuid}" for name in names}
+    except Exception:  # AttributeError of a torch without them; metrics must not stop a service
+        return {}
+
+
+def nvml_of(uuids: Mapping[str, str]) -> UsageSource | None:
+    """NVML for these GPUs; None without any, without the bindings, or where it does not work."""
+    if not uuids:
+        return None
+    try:
         return Nvml(uuids)
     except Exception:  # ImportError, or any of NVML's; metrics must not stop a service
         return None
@@ -85,7 +95,7 @@ def nvml_of(torch_names: list[str]) -> UsageSource | None:
 class DeviceEngineLike(Protocol):
     """What is read of an engine."""
 
-    def times(self) -> "Mapping[tuple[str, int], DeviceTime]":
+    def times(self) -> "Mapping[tuple[str, int], DeviceTime | Time]":
         """By device and batch bucket."""
         ...
 
@@ -134,5 +144,5 @@ class GpuCollector(Collector):
 
 def gpu_metrics_of(engine: "DeviceEngine") -> GpuCollector:
     """All that there is of an engine and the GPUs that it runs on."""
-    names = [pipeline.device.torch_name for pipeline in engine.pipelines]
-    return GpuCollector(engine, nvml_of(names))
+    names = (pipeline.device.torch_name for pipeline in engine.pipelines)
+    return GpuCollector(engine, nvml_of(uuids_of(names)))

@@ -56,7 +56,7 @@ class InferenceRunner:
         self.layout = layout
         self.counters = Counters()
         self._preprocess = preprocess
-        self._admission = admission
+        self.admission = admission
         self._queue_limit = queue_limit
         self._condition = threading.Condition()
         self._waiting: list[Job] = []
@@ -121,16 +121,16 @@ class InferenceRunner:
 
     def _order(self, now: float, deadline_s: float | None) -> float:
         """Earliest deadline first; who names none is counted on to mean the target."""
-        return now + (LENIENT * self._admission.target_s if deadline_s is None else deadline_s)
+        return now + (LENIENT * self.admission.target_s if deadline_s is None else deadline_s)
 
     def _check(self, now: float, order: float, deadline_s: float | None) -> None:
         inside = self.counters.inside
         later = len(self._waiting) - bisect_right(self._waiting, order, key=order_of)
-        seconds = self._admission.retry_after(inside - later, now, deadline_s)
+        seconds = self.admission.retry_after(inside - later, now, deadline_s)
         patient = deadline_s is not None and deadline_s > DEADLINE_S
         limit = self._queue_limit // 2 if patient else self._queue_limit
         if seconds is None and (inside >= limit or self._closed):
-            seconds = math.ceil(inside * self._admission.interval_s) or 1
+            seconds = math.ceil(inside * self.admission.interval_s) or 1
         if seconds is not None:
             self.counters.refused += 1
             raise OverloadedError(
@@ -220,7 +220,7 @@ class InferenceRunner:
             requests_wait = bool(self._waiting or self._ready)
             # An image costs less in a fuller batch: only full ones tell how fast a line shrinks.
             full = len(batch) == self.layout.max_batch
-            self._admission.answered(ended, service_s, len(batch), requests_wait and full)
+            self.admission.answered(ended, service_s, len(batch), requests_wait and full)
             for job, answer in zip(batch, answers, strict=True):
                 self._settle(job, answer, ended, forward_s)
             if requests_wait:

@@ -1,14 +1,26 @@
 """A model that came through the start: what answers requests, and how it came up."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from prometheus_client.registry import Collector
 
 from service.artifact.manifest import Manifest
 from service.artifact.verify import Bundle
+from service.counters import Counters
 from service.engines.base import Form
 from service.inference_runner import InferenceRunner
 from service.responses import Model
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a front end knows of the whole service."""
+
+    counters: Callable[[], Counters]
+    """Of all front ends."""
+    owner: int
+    """Process id of the device's owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +37,18 @@ class LoadedModel:
     """Of each step of the start."""
     gpu_metrics: Collector | None = None
     """Of an engine that has some."""
+    shared: Shared | None = None
+    """Where several processes serve it together."""
 
     @property
     def manifest(self) -> Manifest:
         """The bundle's."""
         return self.bundle.manifest
+
+    @property
+    def counters(self) -> Counters:
+        """What became of the requests, to all processes together."""
+        return self.runner.counters if self.shared is None else self.shared.counters()
 
     @property
     def name(self) -> Model:

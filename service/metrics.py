@@ -1,5 +1,6 @@
 """GET /metrics: what became of the requests, for Prometheus. Costs a request nothing."""
 
+import os
 from collections.abc import Iterator
 from itertools import accumulate
 
@@ -54,8 +55,9 @@ async def metrics(request: Request) -> Response:
     """Counters, latency histogram, memory and CPU time, in Prometheus' text format."""
     registry = CollectorRegistry()
     model: LoadedModel = request.app.state.model
-    registry.register(_FromCounters(model.runner.counters))
+    registry.register(_FromCounters(model.counters))
     if model.gpu_metrics is not None:
         registry.register(model.gpu_metrics)
-    ProcessCollector(registry=registry)
+    owner = model.shared.owner if model.shared is not None else os.getpid()
+    ProcessCollector(pid=lambda: owner, registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -15,8 +15,13 @@ from fastapi import FastAPI
 
 from service.device_watch import EXIT_STATUS, DeviceWatch, Watched
 from service.errors import StartupError
+from service.front_ends.remote import RemoteEngine
+from service.front_ends.seat import inherited
+from service.front_ends.supervisor import supervise
+from service.listener import bind, listen, url_of
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from
+from service.startup import load_model
 
 log = logging.getLogger("service")
 
@@ -35,15 +40,27 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
     let_waiting_threads_sleep()
     try:
         settings = settings_from()
-        with _bind(settings) as listener:
-            app = create_app(settings)
-            _listen(listener, settings)
-            server = _Server(app, settings, listener)
-            server.run([listener])
-            if server.device_lost:
-                sys.exit(EXIT_STATUS)
+        if (seat := inherited()) is not None:
+            _serve(create_app, settings, socket.socket(fileno=seat.listener))
+        elif settings.front_ends > 1:
+            with bind(settings) as listener:
+                sys.exit(supervise(settings, listener, load_model))
+        else:
+            _serve(create_app, settings, bind(settings))
     except StartupError as error:
         sys.exit(f"error: {error}")
+
+
+def _serve(
+    create_app: Callable[[Settings], FastAPI], settings: Settings, listener: socket.socket
+) -> None:
+    with listener:
+        app = create_app(settings)
+        listen(listener, settings)
+        server = _Server(app, settings, listener)
+        server.run([listener])
+        if server.device_lost:
+            sys.exit(EXIT_STATUS)
 
 
 def _interrupted_before_ready(signal_number: int, _: object) -> None:
@@ -52,34 +69,6 @@ def _interrupted_before_ready(signal_number: int, _: object) -> None:
     """
     print("interrupted before the service was ready", file=sys.stderr)
     os._exit(128 + signal_number)
-
-
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except (OSError, TypeError, UnicodeError) as error:  # the last two: of an impossible host name
-        listener.close()
-        raise _cannot_listen(settings, error) from None
-    return listener
-
-
-def _listen(listener: socket.socket, settings: Settings) -> None:
-    """From here on connections are taken. Fails if another process came first since `_bind`."""
-    try:
-        listener.listen()
-    except OSError as error:
-        raise _cannot_listen(settings, error) from None
-
-
-def _cannot_listen(settings: Settings, error: Exception) -> StartupError:
-    return StartupError(
-        f"cannot listen on {settings.host} port {settings.port}: "
-        f"{getattr(error, 'strerror', None) or error}. "
-        "Stop what uses it, or choose another address (--host, --port; make serve port=8123)"
-    )
 
 
 class _Server(uvicorn.Server):
@@ -116,11 +105,12 @@ class _Server(uvicorn.Server):
                 lambda: loop.call_soon_threadsafe(self._abandon),
                 self._settings.shutdown_seconds,
             )
-        host, port = self._listener.getsockname()[:2]
+        if isinstance(engine, RemoteEngine):
+            engine.say_ready()
+            return
         log.info(
-            "ready    http://%s:%d · %.2f s after the process started",
-            f"[{host}]" if ":" in host else host,
-            port,
+            "ready    %s · %.2f s after the process started",
+            url_of(self._listener),
             seconds_since_process_start(),
         )
 
@@ -169,6 +159,8 @@ def _configure_log() -> None:
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
+    if inherited() is not None:  # what happens to all is said once, by the process above
+        log.setLevel(logging.WARNING)
     # uvicorn's own start and stop lines repeat ours.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     # What these say of a client's odd input, its answer says.

@@ -51,6 +51,13 @@ class Settings(BaseSettings):
         description="where JPEG files are decoded, with form bf16; gpu pays where the cores cannot "
         "keep up, and its pixels differ from the validated ones by up to 1 of 255 on average",
     )
+    front_ends: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes that speak HTTP and decode for one GPU, with form bf16; more than "
+        "1 where a single one cannot feed it",
+    )
     threads: int | None = Field(
         None,
         ge=1,

@@ -5,7 +5,6 @@ the golden photos give the answers that were recorded when the model was validat
 """
 
 import logging
-import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from prometheus_client.registry import Collector
 
 from service.admission import Admission
 from service.artifact.manifest import Manifest
-from service.artifact.verify import Bundle, check_code, environment_differences, verify
+from service.artifact.verify import check_code, environment_differences, verify
 from service.device_layout import (
     BucketedEngine,
     choose_device_layout,
@@ -25,7 +24,11 @@ from service.device_layout import (
 )
 from service.engines import BF16, FORMS, load_engine
 from service.engines.base import Engine, Form
+from service.engines.boxes import boxed_by
 from service.errors import StartupError
+from service.front_ends.attach import attach
+from service.front_ends.seat import inherited
+from service.golden_photos import replay
 from service.inference_runner import InferenceRunner
 from service.layout import (
     batching_pays,
@@ -46,6 +49,8 @@ def load_model(settings: Settings) -> LoadedModel:
     Raises:
         StartupError: whatever does not match; the message says what, expected, found, what to do.
     """
+    if (seat := inherited()) is not None:
+        return attach(settings, seat)
     milliseconds: dict[str, float] = {}
 
     @contextmanager
@@ -97,7 +102,7 @@ def load_model(settings: Settings) -> LoadedModel:
         )
 
     with step("replay") as say, _engine_faults(form, device):
-        largest, preprocess_s = _replay_golden_photos(bundle, form, engine)
+        largest, preprocess_s = replay(bundle, form, engine)
         photos = manifest.forms[form.name].golden
         say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
 
@@ -139,7 +144,7 @@ def _with_decoding(
     if not isinstance(engine, BucketedEngine):
         return engine, prepare
     if settings.decode == "cpu":
-        return engine, engine.boxing(prepare)
+        return engine, boxed_by(prepare)
     from service.engines.device_program import DeviceEngine
     from service.engines.jpeg_on_device import BatchDecoding
 
@@ -242,31 +247,3 @@ def _engine_faults(form: Form, device: str) -> Iterator[None]:
             f"form {form.name} does not run on {device}: {reason[0]}. "
             "Choose another form (--engine) or device (--device), or build the artifact again"
         ) from error
-
-
-def _replay_golden_photos(bundle: Bundle, form: Form, engine: Engine) -> tuple[float, float]:
-    """Send each golden photo the whole way.
-
-    Returns the largest difference of a probability, and the median seconds of preprocessing.
-    """
-    record = bundle.manifest.forms[form.name]
-    largest = 0.0
-    seconds = []
-    for photo, expected in record.golden.items():
-        data = (bundle.path / photo).read_bytes()
-        started = time.perf_counter()
-        pixels = preprocess(data, bundle.manifest.preprocessing)
-        seconds.append(time.perf_counter() - started)
-        (probabilities,) = engine(pixels[None])
-        for class_id, probability in expected.items():
-            difference = abs(float(probabilities[class_id]) - probability)
-            if not difference <= record.golden_tolerance:  # "not <=": NaN must not pass
-                raise StartupError(
-                    f"golden photo {photo}: class {class_id} "
-                    f"({bundle.manifest.labels[class_id]}) expected {probability:.6f}, found "
-                    f"{probabilities[class_id]:.6f}, tolerance {record.golden_tolerance}. This "
-                    "machine does not compute the validated model with this form; choose another "
-                    "(--engine) or validate here: python -m service.artifact build"
-                )
-            largest = max(largest, difference)
-    return largest, statistics.median(seconds)

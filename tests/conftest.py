@@ -134,3 +134,11 @@ def post_in_background(url: str, data: bytes) -> Iterator[list[httpx.Response]]:
     finally:
         done.set()
         thread.join()
+
+
+def wait_until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Ask again and again."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

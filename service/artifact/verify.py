@@ -74,6 +74,16 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
     return Bundle(path, manifest, digest)
 
 
+def read_bundle(path: Path, digest: str) -> Bundle:
+    """A bundle that another process has verified: its manifest must still be the same.
+
+    Raises:
+        StartupError: it is another one.
+    """
+    data, found = _read_manifest(path, digest)
+    return Bundle(path, _parse_manifest(path, data), found)
+
+
 def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]:
     if not path.is_dir():
         raise StartupError(

@@ -11,23 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service.engines.device_streams import Device
-from service.errors import OverloadedError, StartupError
+from service.errors import DeviceLostError, StartupError
 
-RETRY_AFTER_S = 10
-"""About what a supervisor's restart takes."""
 HANG_S = 30.0
 """A batch takes milliseconds. One that takes so long never ends."""
-
-
-class DeviceLostError(OverloadedError):
-    """The device does not work any more: 503, and this process must end."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"{what}; this process is ending, another one will answer: try again in "
-            f"{RETRY_AFTER_S} s",
-            RETRY_AFTER_S,
-        )
 
 
 class DeviceHealth:

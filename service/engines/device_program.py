@@ -5,22 +5,20 @@ With the device "cpu" the same code runs there: no faster than other forms, but 
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from service.engines.base import PixelBatch, Probabilities
+from service.engines.boxes import Box
 from service.engines.compilation import Choice, Prepared, choice_for, prepare
 from service.engines.device_faults import check_memory, too_little_memory
 from service.engines.device_streams import Device, open_devices
 from service.engines.staging import SLOTS, DeviceTime, Pipeline
 from service.engines.torch_module import configure_torch
-from service.preprocessing import Pixels
 
 log = logging.getLogger("service")
 
@@ -28,17 +26,6 @@ BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
 CPU_BUCKETS = (1, 2, 4, 8)
 _CONTEXT_BYTES = 600_000_000
 """What CUDA and its libraries take for themselves in a process, about."""
-
-Box = npt.NDArray[Any]
-"""An array without dimensions around one object. Boxes stack to an array of objects, in no time:
-images that wait for their batch in boxes are copied once, from there into pinned memory."""
-
-
-def boxed(image: object) -> Box:
-    """Put it in a box."""
-    box = np.empty((), object)
-    box[()] = image
-    return box
 
 
 class DeviceEngine:
@@ -91,10 +78,6 @@ class DeviceEngine:
             with self._least_busy() as pipeline:
                 parts.append(pipeline.run(images[start : start + most]))
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def boxing(self, preprocess: Callable[[bytes], Pixels]) -> Callable[[bytes], Box]:
-        """The same preprocessing, with its pixels in a box."""
-        return lambda data: boxed(preprocess(data))
 
     def times(self) -> dict[tuple[str, int], DeviceTime]:
         """Time on each device since the start, by device and bucket."""

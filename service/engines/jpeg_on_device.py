@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from service.engines.base import PixelBatch, Probabilities
-from service.engines.device_program import Box, DeviceEngine, boxed
+from service.engines.boxes import Box, boxed
+from service.engines.device_program import DeviceEngine
 from service.preprocessing import MAX_PIXELS, MIN_SIDE, Pixels, PreprocessingSettings, preprocess
 
 MOST_MEAN_DIFFERENCE = 1.0

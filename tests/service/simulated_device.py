@@ -113,3 +113,29 @@ class SimulatedDevice:
 
     def free_bytes(self) -> int:
         return self.free
+
+
+WITH_A_DEVICE_THAT_BREAKS = """
+import sys
+from pathlib import Path
+from service.engines.device_streams import HostDevice
+
+flag = Path(sys.argv.pop(1))
+
+def check(*_):
+    if flag.exists():
+        raise RuntimeError("CUDA error: device-side assert triggered")
+
+def record(self, work, stream):
+    def checked():
+        check()
+        work()
+    return checked
+
+HostDevice.record, HostDevice.synchronise = record, check
+from service.inference_service import create_app
+from service.server import serve
+serve(create_app)
+"""
+"""A service's whole program, for `python -c` with a file's name before the options: its device
+breaks as soon as there is this file."""

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from service.engines.staging import DeviceTime
-from service.gpu_metrics import GpuCollector, GpuUsage, Nvml, nvml_of
+from service.gpu_metrics import GpuCollector, GpuUsage, Nvml, nvml_of, uuids_of
 
 TIMES = {("cuda:0", 1): DeviceTime(3, 3, 0.006), ("cuda:0", 32): DeviceTime(2, 50, 0.024)}
 
@@ -82,4 +82,4 @@ def test_a_lost_gpu_or_none_leaves_the_rest_readable() -> None:
 
 def test_on_a_cpu_nvml_is_not_even_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.gpu_metrics.Nvml", None)
-    assert nvml_of(["cpu"]) is None
+    assert nvml_of(uuids_of(["cpu"])) is None

@@ -21,8 +21,9 @@ from service.device_layout import (
     measure_buckets,
 )
 from service.engines import compilation, device_program
+from service.engines.boxes import boxed
 from service.engines.compilation import COMPILED_FOLDER, Choice, choice_for, device_key, prepare
-from service.engines.device_program import DeviceEngine, boxed
+from service.engines.device_program import DeviceEngine
 from service.engines.device_streams import HostDevice
 from service.inference_runner import InferenceRunner
 from service.job import Inference

@@ -14,74 +14,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from service.artifact import build, compiled
-from service.artifact.manifest import Architecture
-from service.artifact.recipe import Recipe, default_photos
-from service.artifact.seeded import seeded_labels, source_of
+from service.artifact import compiled
+from service.artifact.recipe import default_photos
 from service.artifact.verify import verify
 from service.engines import compilation, device_program
 from service.errors import StartupError
-from service.preprocessing import PreprocessingSettings
 from service.settings import ROOT
-from tests.service.small_vit import CLASSES, SIDE, small_vit
-
-_WITH_A_DEVICE_THAT_BREAKS = """
-import sys
-from pathlib import Path
-from service.engines.device_streams import HostDevice
-
-flag = Path(sys.argv.pop(1))
-
-def check(*_):
-    if flag.exists():
-        raise RuntimeError("CUDA error: device-side assert triggered")
-
-def record(self, work, stream):
-    def checked():
-        check()
-        work()
-    return checked
-
-HostDevice.record, HostDevice.synchronise = record, check
-from service.inference_service import create_app
-from service.server import serve
-serve(create_app)
-"""
-
-
-@pytest.fixture(scope="module")
-def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("vit") / "bundle"
-    recipe = Recipe(
-        name="small-vit",
-        version="1",
-        architecture=Architecture(
-            name="small-vit", source=source_of(0), licence="none needed",
-            mean=(123, 116, 103), std=(58, 57, 57),
-        ),
-        model=small_vit().model,
-        labels=seeded_labels(CLASSES),
-        preprocessing=PreprocessingSettings(resize=36, crop=SIDE),
-        photos=default_photos(),
-        forms=("bf16",),
-        keeps_weights=False,
-    )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(build, "PARITY_CROPS", 28)
-        manifest = build.build(recipe, folder, lambda _: None)
-    parity = manifest.forms["bf16"].parity
-    assert parity.device == "cpu"
-    assert parity.logit_spread is not None
-    assert parity.largest_logit_difference is not None
-    assert 0 < parity.largest_logit_difference < parity.logit_spread
-    return folder
+from tests.service.simulated_device import WITH_A_DEVICE_THAT_BREAKS
 
 
 def test_it_answers_and_a_lost_device_ends_it(small_bundle: Path, tmp_path: Path) -> None:
     flag, log = tmp_path / "broken", tmp_path / "log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-c", _WITH_A_DEVICE_THAT_BREAKS, str(flag), "--port", "0",
+            [sys.executable, "-c", WITH_A_DEVICE_THAT_BREAKS, str(flag), "--port", "0",
              "--artifact", str(small_bundle), "--device", "cpu"],
             cwd=ROOT, stdout=output, stderr=output,
         )  # fmt: skip

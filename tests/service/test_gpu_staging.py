@@ -10,9 +10,10 @@ from torch import Tensor
 
 from service.engines import device_faults
 from service.engines.base import PixelBatch
-from service.engines.device_faults import DeviceLostError
-from service.engines.device_program import DeviceEngine, boxed
+from service.engines.boxes import boxed
+from service.engines.device_program import DeviceEngine
 from service.engines.staging import SLOTS, Pipeline
+from service.errors import DeviceLostError
 from tests.service.simulated_device import SimulatedDevice
 
 SHAPE = (2, 2, 3)

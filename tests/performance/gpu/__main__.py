@@ -22,11 +22,11 @@ from service.machine import available_cores
 from service.preprocessing import preprocess
 from tests.performance.experiments import NoFigureError, Server, highest_rate, overload, saturation
 from tests.performance.gpu import limits as limit
-from tests.performance.gpu.contestants import OURS, RightAnswers, contestants, visit
+from tests.performance.gpu.contestants import OURS, SEVERAL, RightAnswers, contestants, visit
 from tests.performance.gpu.limits import Limits
 from tests.performance.gpu.models import FORM, SMALL, bundle_of
 from tests.performance.gpu.traffic import ManyTraffic
-from tests.performance.gpu.verdicts import Figures, judge
+from tests.performance.gpu.verdicts import Figures, best_of_ours, judge
 from tests.performance.peers import Peer
 
 IMAGES, CALM_RATE = 128, 50.0
@@ -69,17 +69,20 @@ def main() -> None:
     decode = options.decode
     if decode == "auto":
         decode = "gpu" if limits.device_decode_per_s > limits.decode_per_s else "cpu"
-    entries = contestants(bundle, options.device, decode)
+    front_ends = options.front_ends or max(2, available_cores() // 3)
+    entries = contestants(bundle, options.device, decode, front_ends)
     traffic = ManyTraffic(photos, 1 if options.device == "cpu" else max(1, available_cores() // 4))
     figures = {}
     try:
         for name, peer in entries.items():
-            if name == OURS or name in options.peers:
+            if name in (OURS, SEVERAL) or name in options.peers:
                 _say(f"{name} ({peer.settings})")
                 figures[name] = _measure(name, peer, traffic, photos, right, limits, plan)
                 _say(f"{name}: {asdict(figures[name])}")
     finally:
         traffic.close()
+    best = best_of_ours(figures)
+    _say(f"judged: {best}")
     verdicts = judge(limits, figures)
     for verdict in verdicts:
         sign, kept = "≤" if verdict.at_most else "≥", "kept" if verdict.kept else "NOT KEPT"
@@ -99,6 +102,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--labels", type=Path, help="text, a label a line (not for seeded ones)")
     parser.add_argument("--decode", choices=("cpu", "gpu", "auto"), default="auto",
                         help="of JPEG files; auto takes the faster one")  # fmt: skip
+    parser.add_argument("--front-ends", type=int,
+                        help="in this service's second run (one for each 3 cores)")  # fmt: skip
     parser.add_argument("--peers", nargs="*", choices=("litserve", "plain_fastapi"),
                         default=["litserve", "plain_fastapi"])  # fmt: skip
     return parser.parse_args()
@@ -171,7 +176,7 @@ def _measure(
             figures.faults.append(server)
             figures.never_ran = True
             return figures
-        _experiments(figures, server, limits, plan, name == OURS)
+        _experiments(figures, server, limits, plan, name in (OURS, SEVERAL))
     return figures
 
 

@@ -16,7 +16,7 @@ from tests.performance.peers.environment import prepare, start, stop, until_read
 from tests.performance.traffic import Traffic
 
 PORT = 8471
-OURS = "this service"
+OURS, SEVERAL = "this service", "this service, several front ends"
 START_SECONDS = 900
 """torch.compile and the recording of graphs come before the first answer."""
 _MOST_OFF = 0.03
@@ -41,20 +41,24 @@ class RightAnswers:
         )
 
 
-def contestants(bundle: Path, device: str, decode: str) -> dict[str, Peer]:
+def contestants(bundle: Path, device: str, decode: str, front_ends: int) -> dict[str, Peer]:
     """How to start each."""
     environment = {"BENCH_BUNDLE": str(bundle), "BENCH_DEVICE": device}
     service = ["-m", "service.inference_service", "--no-access-log", "--engine", "bf16",
-               "--device", device, "--artifact", str(bundle), "--decode", decode,
-               "--max-requests", "1024"]  # fmt: skip
+               "--device", device, "--artifact", str(bundle), "--max-requests", "1024"]  # fmt: skip
+
+    def ours(*options: str) -> Peer:
+        return Peer(
+            "this-service-gpu",
+            lambda python, port: [str(python), *service, *options, "--port", str(port)],
+            settings=" ".join(options),
+            ready_path="/readyz",
+        )
+
     module = "tests.performance.gpu"
     return {
-        OURS: Peer(
-            "this-service-gpu",
-            lambda python, port: [str(python), *service, "--port", str(port)],
-            settings="as it comes",
-            ready_path="/readyz",
-        ),
+        OURS: ours("--decode", decode),
+        SEVERAL: ours("--front-ends", str(front_ends)),
         "litserve": Peer(
             "litserve",
             lambda python, port: [str(python), "-m", f"{module}.litserve_app", str(port)],

@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from service.device_layout import measure_buckets
 from service.engines.base import PixelBatch
-from service.engines.device_program import DeviceEngine, boxed
+from service.engines.boxes import boxed
+from service.engines.device_program import DeviceEngine
 from service.engines.jpeg_on_device import pixel_difference, preprocess_batch
 from service.machine import available_cores
 from service.preprocessing import Pixels, PreprocessingSettings, preprocess

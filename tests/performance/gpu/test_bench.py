@@ -11,10 +11,10 @@ import pytest
 from challenges.load.observations import Observations
 from service.settings import ROOT
 from tests.performance.experiments import Overload
-from tests.performance.gpu.contestants import OURS, RightAnswers
+from tests.performance.gpu.contestants import OURS, SEVERAL, RightAnswers
 from tests.performance.gpu.limits import Limits, flops_per_image
 from tests.performance.gpu.traffic import ManyTraffic, merged
-from tests.performance.gpu.verdicts import REFERENCE_PEAK, Figures, judge
+from tests.performance.gpu.verdicts import REFERENCE_PEAK, Figures, best_of_ours, judge
 from tests.service.small_vit import write_program
 
 LIMITS = Limits(REFERENCE_PEAK, 123e9, {1: 3.0, 64: 20.0}, 64, 3200, 6000, 8000, (0.3, 6), 2800)
@@ -84,6 +84,18 @@ def test_bounds_are_kept_or_not() -> None:
         {OURS: Figures(), "litserve": Figures(highest=1)},
     ):
         assert not all(verdict.kept for verdict in judge(LIMITS, measured))
+
+
+def test_all_bounds_are_judged_of_one_way_to_start_it() -> None:
+    slow = Figures(calm_p99_ms=2, saturation=1500, highest=1400, overload=GOOD)
+    fast = figures()[OURS]
+    peer = Figures(highest=1000)
+    measured = {OURS: slow, SEVERAL: fast, "litserve": peer}
+    assert best_of_ours(measured) == SEVERAL
+    assert all(verdict.kept for verdict in judge(LIMITS, measured))
+    assert judge(LIMITS, measured)[0].measured == fast.calm_p99_ms
+    assert best_of_ours({OURS: slow, SEVERAL: Figures()}) == OURS
+    assert best_of_ours({OURS: fast, SEVERAL: slow}) == OURS
 
 
 def test_flops_are_those_of_the_matrix_products(tmp_path: Path) -> None:
