@@ -5,6 +5,7 @@
  * and low from 0 to 15. `screen` reads the high halves only, of few features, for all classes;
  * `refine` both halves of more features, for few classes.
  *
+ * TILE classes, given to the compiler, are summed at a time.
  * high: tiles × features × WORDS, each word a half of four classes that lie WORDS apart in the tile.
  * low: classes × features / 2 (rounded up), each byte the halves of two features.
  * rows: `count` features' numbers; values: theirs, -127 … 127, in units of `scale`.
@@ -12,9 +13,6 @@
  */
 #include <stdint.h>
 
-#ifndef TILE
-#define TILE 4096 /* classes; their sums stay in the first-level cache */
-#endif
 #define WORDS (TILE / 4)
 #define LINE 32 /* words in a cache line */
 #define HALF(word, part) ((int16_t)((word) >> 4 * (part) & 15))

@@ -79,7 +79,8 @@ def test_the_kernel_adds_up_what_numpy_does(
     halves = (whole[:, chosen[:some]] + 128) // 16 * 16 + 7.5 - 128  # the low half is not read
     expected = halves @ values[:some] + bias
     best = np.argsort(-expected)[:REFINED]
-    expected[best] = whole[np.ix_(best, chosen)] @ values + bias[best]
+    whole_sums = whole[np.ix_(best, chosen)] @ values + bias[best]
+    expected[best] = whole_sums - (whole_sums - expected[best]).mean()
     np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-3)
 
 
@@ -88,22 +89,35 @@ def test_the_largest_sums_do_not_overflow(tmp_path: Path, kernel: Path, sign: in
     whole = np.full((100, FEATURES), sign * MOST, np.float32)
     linear = layer(tmp_path, kernel, whole, np.zeros(100, np.float32))
     logits = linear(np.arange(24), np.full(24, -MOST, np.float32))
-    exact = np.isclose(logits, -sign * 24 * MOST**2, rtol=1e-6)
-    assert exact.sum() == REFINED
     half = (sign * MOST + 128) // 16 * 16 + 7.5 - 128
-    np.testing.assert_allclose(logits[~exact], -MOST * screened_of(24) * half, rtol=1e-6)
+    # All classes are alike: what was computed again is shifted to where the others are.
+    np.testing.assert_allclose(logits, -MOST * screened_of(24) * half, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("some", "others"), [(MOST, 0), (0, -MOST)])
+def test_the_largest_sums_of_the_best_do_not_overflow(
+    tmp_path: Path, kernel: Path, some: int, others: int
+) -> None:
+    weights = np.full((100, FEATURES), others, np.float32)
+    weights[:10] = some
+    logits = layer(tmp_path, kernel, weights, np.zeros(100, np.float32))(
+        np.arange(24), np.full(24, MOST, np.float32)
+    )
+    exact = np.isclose(logits[0] - logits[10:], 24 * MOST**2, rtol=1e-5)
+    assert exact.sum() == REFINED - 10
 
 
 def test_the_best_classes_are_computed_from_all_that_is_read(tmp_path: Path, kernel: Path) -> None:
     random = np.random.default_rng(1)
     weights = random.standard_normal((20_000, FEATURES), np.float32)
-    values = in_order(random.random(24, np.float32))
+    values = np.float32(0.8) ** np.arange(24, dtype=np.float32)  # few are large, as after a ReLU
     logits = layer(tmp_path, kernel, weights, np.zeros(20_000, np.float32))(np.arange(24), values)
     whole = weights[:, :24] @ values
     best = np.argsort(-whole)[:5]
     np.testing.assert_array_equal(np.argsort(-logits)[:5], best)
-    np.testing.assert_allclose(logits[best], whole[best], rtol=0.01)
-    assert np.abs(logits - whole).max() > 0.3  # of the others, less was read
+    off = logits - whole
+    assert np.ptp(off[best]) < 0.05
+    assert np.ptp(off) > 0.3  # of the others, less was read
 
 
 def test_an_image_without_features_gets_the_biases(tmp_path: Path, kernel: Path) -> None:
