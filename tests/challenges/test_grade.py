@@ -240,3 +240,13 @@ def test_each_check_finds_its_own_fault(
     result = judged(service, asked, list(service.replies.values()))
     assert failed(result) == {wrong}
     assert 0 < result.points < 20
+
+
+def test_who_is_busy_for_a_moment_is_asked_again_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_PAUSE_S", 0.0)
+    for statuses, answered in (([200], 200), ([503, 200], 200), ([503, 503, 200], 503)):
+        replies = iter([Reply(status, "", b"") for status in statuses])
+        monkeypatch.setattr(answers, "ask", lambda *_, replies=replies: next(replies))
+        reply = answers._ask(1, b"")
+        assert reply is not None
+        assert reply.status == answered
