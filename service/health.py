@@ -50,6 +50,7 @@ async def artifact(request: Request) -> dict[str, Any]:
         "threads": model.threads,
         "lanes": model.runner.layout.lanes,
         "max_batch": model.runner.layout.max_batch,
+        "front_ends": request.app.state.settings.front_ends,
         "environment_match": {
             "matches": not model.environment_differences,
             "differences": model.environment_differences,
