@@ -47,24 +47,6 @@ REFERENCE_MUTANTS = [
         base="reference",
     ),
     Fault(
-        "blocks-event-loop",
-        "decodes and computes in the event loop",
-        replaces(
-            _RUNNER,
-            "        now = time.perf_counter()\n"
-            "        order = self._order(now, deadline_s)\n"
-            "        deadline = ",
-            "        pixels = self._preprocess(image)\n"
-            "        return Inference(self.engine(pixels[None])[0], {})\n"
-            "        now = time.perf_counter()\n"
-            "        order = self._order(now, deadline_s)\n"
-            "        deadline = ",
-        ),
-        criteria("load"),
-        criteria("availability"),
-        base="reference",
-    ),
-    Fault(
         "two-copies",
         "keeps a second copy of the weights in memory",
         replaces(
