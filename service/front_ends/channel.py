@@ -93,8 +93,8 @@ class Channel:
             return None
         return min(int.from_bytes(request, "little"), len(self.pixels)) if request else None
 
-    def answer(self, probabilities: Probabilities) -> None:
-        """Of the images asked for."""
+    def deliver(self, probabilities: Probabilities) -> None:
+        """Answer with those of the images asked for."""
         self.probabilities[: len(probabilities)] = probabilities
         self._reply(_ANSWERED)
 

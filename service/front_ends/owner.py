@@ -130,5 +130,5 @@ class DeviceOwner:
             return
         first = 0
         for channel, count in batch:
-            channel.answer(probabilities[first : first + count])
+            channel.deliver(probabilities[first : first + count])
             first += count

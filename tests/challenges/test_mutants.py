@@ -163,7 +163,7 @@ def judge(module: str, grade: Grade, submission: Submission) -> CriterionResult:
     ("fault", "module"),
     [
         ("web-framework-in-preprocessing", "structure"),
-        ("reads-weights-again", "load_once"),
+        ("loads-at-first-request", "load_once"),
         ("no-container-file", "packaging"),
     ],
 )

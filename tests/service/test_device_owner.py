@@ -153,7 +153,7 @@ def test_a_count_beyond_the_memory_is_cut_off() -> None:
     assert ours.asked() == SHAPE.images
     theirs.end.close()
     assert ours.asked() is None
-    ours.answer(np.zeros((1, SHAPE.classes), np.float32))  # nobody waits: no error
+    ours.deliver(np.zeros((1, SHAPE.classes), np.float32))  # nobody waits: no error
     ours.end.close()
 
 
