@@ -176,7 +176,7 @@ def judged(fault: Fault, verdict: Verdict) -> Row:
 
 
 def _reasons(verdict: Verdict, names: frozenset[CriterionId]) -> str:
-    """Which checks failed of criteria that should not have, and what was seen of the first."""
+    """Which checks failed of criteria that should not have."""
     checks = [
         check.id
         for each in verdict.criteria
