@@ -16,10 +16,10 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## set up the environment in .venv (once; goes on where it was interrupted)
-	@$(PYTHON) tools/setup_environment.py
+	@$(PYTHON) learner/setup_environment.py
 
 lab: $(artifact) ## open the lessons in JupyterLab (lang=ja or id; port=9000; fresh=1: new copies, yours are kept)
-	@exec $(python) -m notebooks.publishing.lab $(if $(lang),--lang $(lang)) \
+	@exec $(python) -m notebooks.lab $(if $(lang),--lang $(lang)) \
 		$(if $(filter command line,$(origin port)),--port $(port)) $(if $(fresh),--fresh)
 
 serve: $(artifact) ## serve the model on 127.0.0.1:8000 (port=8123; console=1: with a page about itself at /console)
@@ -36,11 +36,11 @@ grade: $(artifact) $(if $(filter reference,$(path)),$(catalogue)) ## load your s
 		$(or $(path),my_work/challenge) $(if $(quick),--quick)
 
 grade-selftest: $(artifact) $(catalogue) ## for developers, hours: plant faults; does the grader find each? (quick=1 only=NAME times=3)
-	@$(python) -m challenges selftest $(if $(quick),--quick) $(if $(only),--only $(only)) \
+	@$(python) -m tests.selftest $(if $(quick),--quick) $(if $(only),--only $(only)) \
 		$(if $(times),--times $(times))
 
 test: $(artifact) ## check format, lint and types, and run all tests
-	@$(python) tools/run_checks.py
+	@$(python) authoring/run_checks.py
 
 bench: $(artifact) ## measure the service beside its peers, into reports/ (quick=1: roughly; peers="mosec litserve")
 	@$(python) -m tests.performance.startup
@@ -53,19 +53,19 @@ load: $(artifact) ## load a running service (port=8000 rate=50 seconds=20)
 	@$(python) -m challenges.load --port $(port) --rate $(rate) --seconds $(seconds)
 
 site: $(artifact) ## the lessons as web pages in three languages, into site/ (stored=1: run nothing)
-	@$(python) -m notebooks.publishing.site $(if $(stored),--stored)
+	@$(python) -m authoring.publishing.site $(if $(stored),--stored)
 
 slides: $(artifact) ## slides with speaker notes and timetables, into slides/ (lang=ja)
-	@$(python) -m notebooks.publishing.slides $(if $(lang),--lang $(lang)) $(if $(stored),--stored)
+	@$(python) -m authoring.publishing.slides $(if $(lang),--lang $(lang)) $(if $(stored),--stored)
 
 timetable: setup ## what fits into 90 minutes, half a day, a day (lang=ja)
-	@$(python) -m notebooks.publishing.timetable $(if $(lang),--lang $(lang))
+	@$(python) -m authoring.publishing.timetable $(if $(lang),--lang $(lang))
 
 lessons: $(artifact) ## for authors: run the English lessons and store their outputs (only=03)
-	@$(python) tools/execute_lessons.py $(only)
+	@$(python) authoring/execute_lessons.py $(only)
 
 translations: setup ## for translators: renew catalogues and generated lessons, say what is left (check=1: only check)
-	@$(python) -m learner.translations $(if $(check),--check)
+	@$(python) -m authoring.translations $(if $(check),--check)
 
 recording: $(artifact) ## for authors: record the run that the panel plays where no kernel is
 	@$(python) -m notebooks.panel.record
@@ -74,21 +74,20 @@ format: setup ## format the code and mend what the linter can mend
 	@$(python) -m ruff format . && $(python) -m ruff check --fix .
 
 lock: setup ## renew requirements.lock from pyproject.toml
-	@$(python) tools/lock.py
+	@$(python) authoring/lock.py
 
 picture: $(artifact) ## draw the picture of the README from the service's real answers
-	@$(python) tools/draw_predictions.py
+	@$(python) authoring/draw_predictions.py
 
 clean: ## remove what was built and measured (the environment stays)
 	rm -rf artifacts reports site slides .peers .mypy_cache .pytest_cache .ruff_cache
 
 # The bundle is built again when what it was validated with changes.
-inputs := preprocessing.py model_definition.py sample_photos.py $(addprefix artifact/, build.py \
-	crops.py export.py manifest.py parity.py quantisation.py recipe.py \
-	bfloat16.py seeded.py)
-$(artifact): requirements.lock $(addprefix service/, $(inputs)) $(wildcard service/engines/*.py) | setup
+inputs := $(addprefix service/, preprocessing.py model_definition.py) \
+	$(wildcard service/artifact/*.py service/engines/*.py)
+$(artifact): requirements.lock $(inputs) | setup
 	@$(python) -m service.artifact build
 
 # The 1 GB model of the challenge, made from a seed, and the reference's artifact of it.
-$(catalogue): $(artifact) $(wildcard challenges/catalogue/*.py service/artifact/sparse.py service/engines/sparse_*)
+$(catalogue): $(artifact) $(wildcard challenges/catalogue/*.py)
 	@$(python) -m challenges.catalogue

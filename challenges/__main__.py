@@ -25,7 +25,6 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from challenges.minimal_service.commands import add_commands
     from challenges.minimal_service.grading.command import add_command as add_grade
-    from challenges.selftest.command import add_command as add_selftest
 
     parser = argparse.ArgumentParser(
         prog="python -m challenges",
@@ -34,7 +33,6 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar=_("COMMAND"))
     add_commands(commands)
     add_grade(commands)
-    add_selftest(commands)
     return parser
 
 

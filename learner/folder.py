@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from learner.errors import LearnerError
 from learner.language import _
-from learner.places import FOLDER_VARIABLE, folder_path
+from learner.paths import FOLDER_VARIABLE, folder_path
 
 Content = TypeVar("Content", bound=BaseModel)
 

@@ -18,7 +18,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from learner.errors import LearnerError
-from learner.places import folder_path
+from learner.paths import folder_path
 
 LANGUAGES = {"en": "English", "ja": "日本語", "id": "Bahasa Indonesia"}
 """Code (ISO 639-1) → what the language calls itself."""

@@ -15,9 +15,9 @@ from typing import Self
 
 from learner.errors import LearnerError
 from learner.language import _
-from learner.places import ROOT
+from learner.paths import ROOT
 
-GUARD = Path(__file__).with_name("guard.py")
+GUARD = Path(__file__).with_name("parent_guard.py")
 MOST_LINES = 10_000
 """Kept of a program's output; older ones go first."""
 
@@ -33,7 +33,7 @@ class Line:
 class Program:
     """A command in a process group of its own. As a context manager, it is ended on the way out.
 
-    It ends, too, when the process that started it does, however that ends (guard.py).
+    It ends, too, when the process that started it does, however that ends (parent_guard.py).
 
     Args:
         command: program and arguments.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from learner.language import language
-from learner.places import ROOT
+from learner.paths import ROOT
 from quizzes.questions import Entry
 
 LESSONS = ROOT / "notebooks"

@@ -17,14 +17,14 @@ from contextlib import suppress
 
 import numpy as np
 
-from service.admission import LENIENT, Admission
-from service.counters import Counters
 from service.engines.base import Engine, PixelBatch, Probabilities
 from service.errors import OverloadedError
-from service.job import Inference, Job, order_of, settle
-from service.layout import Layout
 from service.machine import let_others_go_first
 from service.preprocessing import Pixels
+from service.runner.admission import LENIENT, Admission
+from service.runner.counters import Counters
+from service.runner.job import Inference, Job, order_of, settle
+from service.runner.plan import Layout
 
 DEADLINE_S = 1.0
 """Of a request that names none. Who names a later one may fill half of the queue only."""

@@ -10,16 +10,17 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 
-from service import console, health, metrics
-from service.documentation import predict_documentation
-from service.door import Door
-from service.error_responses import answer_errors_as_json
-from service.request_image import read_image
-from service.request_parameters import read_deadline, read_k
-from service.responses import predict_response
+from service import console
 from service.server import serve
 from service.settings import Settings
 from service.startup import load_model
+from service.web import health, metrics
+from service.web.error_responses import answer_errors_as_json
+from service.web.openapi import predict_documentation
+from service.web.predict_route import Door
+from service.web.request_image import read_image
+from service.web.request_parameters import read_deadline, read_k
+from service.web.responses import predict_response
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -7,10 +7,10 @@ from prometheus_client.registry import Collector
 
 from service.artifact.manifest import Manifest
 from service.artifact.verify import Bundle
-from service.counters import Counters
 from service.engines.base import Form
 from service.inference_runner import InferenceRunner
-from service.responses import Model
+from service.runner.counters import Counters
+from service.web.responses import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
-from service.device_watch import EXIT_STATUS, DeviceWatch, Watched
 from service.errors import StartupError
-from service.front_ends.remote import RemoteEngine
-from service.front_ends.seat import inherited
+from service.front_ends.remote_engine import RemoteEngine
 from service.front_ends.supervisor import supervise
+from service.front_ends.worker_config import inherited
+from service.gpu.watch import EXIT_STATUS, DeviceWatch, Watched
 from service.listener import bind, listen, url_of
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from

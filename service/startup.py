@@ -13,31 +13,31 @@ from pathlib import Path
 
 from prometheus_client.registry import Collector
 
-from service.admission import Admission
 from service.artifact.manifest import Manifest
+from service.artifact.replay import replay
 from service.artifact.verify import check_code, environment_differences, verify
-from service.device_layout import (
+from service.engines import BF16, FORMS, load_engine
+from service.engines.base import Engine, Form
+from service.errors import StartupError
+from service.front_ends.remote_model import attach
+from service.front_ends.worker_config import inherited
+from service.gpu.boxes import boxed_by
+from service.gpu.plan import (
     BucketedEngine,
     choose_device_layout,
     interval_s,
     measure_buckets,
 )
-from service.engines import BF16, FORMS, load_engine
-from service.engines.base import Engine, Form
-from service.engines.boxes import boxed_by
-from service.errors import StartupError
-from service.front_ends.attach import attach
-from service.front_ends.seat import inherited
-from service.golden_photos import replay
 from service.inference_runner import InferenceRunner
-from service.layout import (
+from service.loaded_model import LoadedModel
+from service.machine import available_cores, gpu_count, return_freed_memory, use_huge_pages
+from service.preprocessing import Pixels, preprocess
+from service.runner.admission import Admission
+from service.runner.plan import (
     batching_pays,
     choose_layout,
     measure_batches,
 )
-from service.loaded_model import LoadedModel
-from service.machine import available_cores, gpu_count, return_freed_memory, use_huge_pages
-from service.preprocessing import Pixels, preprocess
 from service.settings import Settings
 
 log = logging.getLogger("service")
@@ -145,8 +145,8 @@ def _with_decoding(
         return engine, prepare
     if settings.decode == "cpu":
         return engine, boxed_by(prepare)
-    from service.engines.device_program import DeviceEngine
-    from service.engines.jpeg_on_device import BatchDecoding
+    from service.gpu.engine import DeviceEngine
+    from service.gpu.jpeg import BatchDecoding
 
     assert isinstance(engine, DeviceEngine)
     decoding = BatchDecoding(engine, manifest.preprocessing, settings.max_pixels)
@@ -156,8 +156,8 @@ def _with_decoding(
 def _gpu_metrics(engine: Engine) -> Collector | None:
     if not isinstance(engine, BucketedEngine):
         return None
-    from service.engines.device_program import DeviceEngine
-    from service.gpu_metrics import gpu_metrics_of
+    from service.gpu.engine import DeviceEngine
+    from service.gpu.metrics import gpu_metrics_of
 
     return gpu_metrics_of(engine) if isinstance(engine, DeviceEngine) else None
 
@@ -201,7 +201,7 @@ def _obstacle_to_gpu() -> str | None:
     """
     if not gpu_count():
         return "the driver shows none"
-    from service.gpu import gpu_facts, obstacle_of
+    from service.gpu.diagnosis import gpu_facts, obstacle_of
 
     try:
         obstacle = obstacle_of(gpu_facts())
@@ -228,7 +228,7 @@ def _judge(differences: list[str], settings: Settings) -> None:
 
 def _load(form: Form, path: Path, device: str, threads: int) -> Engine:
     if form.needs_torch:
-        from service.torch_pair import check_torch_pair
+        from service.engines.torch_versions import check_torch_pair
 
         check_torch_pair()
     return load_engine(form, path, device, threads)

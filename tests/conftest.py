@@ -15,9 +15,9 @@ import pytest
 from fastapi.testclient import TestClient
 from playwright.sync_api import Browser, sync_playwright
 
+from service.artifact.sample_photos import SAMPLE_PHOTOS, SamplePhoto
 from service.artifact.verify import Bundle, verify
 from service.inference_service import create_app
-from service.sample_photos import SAMPLE_PHOTOS, SamplePhoto
 from service.settings import DEFAULT_ARTIFACT, ROOT, Settings
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from service.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
+from learner import setup_environment
+from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 from service.settings import ROOT
-from tools import setup_environment
 
 SERVICE_MODULES = sorted(
     path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")

@@ -7,7 +7,7 @@ from service.errors import StartupError
 
 def main() -> int:
     """Build both; exit status 0, or 1 with one line that says why."""
-    from service.torch_pair import check_torch_pair
+    from service.engines.torch_versions import check_torch_pair
 
     try:
         check_torch_pair()

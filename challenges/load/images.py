@@ -5,7 +5,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-from service.sample_photos import SAMPLE_PHOTOS
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 QUALITY = 90
 

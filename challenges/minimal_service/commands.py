@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from challenges.minimal_service import hints, plan, progress, shown, watch
+from challenges.minimal_service import display as shown
+from challenges.minimal_service import hints, progress, watch
+from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId
-from challenges.minimal_service.own_work import (
+from challenges.minimal_service.learner_service import (
     lay_out_starter,
     own_folder,
     started_folder,

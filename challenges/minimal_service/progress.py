@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from challenges.minimal_service.grading.verdict import CriterionId, Verdict
-from challenges.minimal_service.own_work import (
+from challenges.minimal_service.learner_service import (
     code_digest,
     fingerprints,
     own_folder,

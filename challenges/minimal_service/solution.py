@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from challenges.minimal_service.grading.verdict import CriterionId
 from learner.language import _
-from learner.places import ROOT
+from learner.paths import ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ def solutions() -> dict[CriterionId, Solution]:
                 "service/artifact/sparse.py:write_sparse",
                 "service/engines/sparse_onnx.py:SparseLinear",
                 "service/engines/sparse_linear.c",
-                "service/layout.py:choose_layout",
+                "service/runner/plan.py:choose_layout",
                 "service/inference_runner.py:InferenceRunner",
                 "service/preprocessing.py:preprocess",
-                "service/admission.py:Admission",
+                "service/runner/admission.py:Admission",
             ),
         ),
         "availability": Solution(
@@ -104,7 +104,7 @@ def solutions() -> dict[CriterionId, Solution]:
             ),
             (
                 "service/server.py:serve",
-                "service/health.py",
+                "service/web/health.py",
                 "service/inference_runner.py:InferenceRunner.close",
             ),
         ),

@@ -9,7 +9,7 @@ which is the number beside each. Text cells stay out. Nothing else is touched.
 
 from pathlib import Path
 
-from learner.places import ROOT
+from learner.paths import ROOT
 
 NOTEBOOK = ROOT / "notebooks" / "exhibit" / "research.ipynb"
 STARTER = Path(__file__).with_name("starter")

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from challenges.minimal_service.own_work import code_digest, fingerprints
+from challenges.minimal_service.learner_service import code_digest, fingerprints
 from learner.language import _
-from learner.places import ROOT
+from learner.paths import ROOT
 
 POLL_S = 1.0
 CALM_MS = 800

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from notebooks.panel import errands
+from notebooks.panel import background as errands
+from notebooks.panel.bit_flip import TemporaryFolder, copy_with_a_flipped_bit
 from notebooks.panel.client import Answer
-from notebooks.panel.damage import TemporaryFolder, copy_with_a_flipped_bit
 from notebooks.panel.photos import photo_named, photos_to_send
 from notebooks.panel.services import ALL, MODES, SERVICES, START_UP
 from notebooks.panel.supervisor import Supervisor

@@ -6,7 +6,7 @@ import io
 
 from PIL import Image, ImageOps
 
-from service.sample_photos import SAMPLE_PHOTOS
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 SIDE = 128
 """Pixels of a picture that is shown."""

@@ -11,8 +11,8 @@ from notebooks.panel.conductor import Conductor
 from notebooks.panel.fallback import RECORDING
 from notebooks.panel.services import ALL, MODES, SERVICES
 from notebooks.panel.state import EVERY_S
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.console.flow import Flow
-from service.sample_photos import SAMPLE_PHOTOS
 
 SECONDS = 120
 

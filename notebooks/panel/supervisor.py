@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from learner.processes import Line, Program
-from notebooks.panel.actor import Actor
+from notebooks.panel.event_loop import Actor
 from notebooks.panel.services import SERVICES
 from notebooks.panel.state import State
 from service.artifact.manifest import MANIFEST

@@ -15,11 +15,11 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
 from challenges.catalogue.rows import catalogue_rows
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.engines import FORMS
 from service.machine import adds_int8_products_exactly, available_cores
 from service.preprocessing import Pixels
-from service.sample_photos import SAMPLE_PHOTOS
 
 CLASSES, FEATURES = 200_000, 1280
 SHARDS = 8

@@ -10,9 +10,9 @@ from PIL import Image
 
 from learner.language import _
 from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, show, style
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.machine import available_cores
 from service.preprocessing import PreprocessingSettings
-from service.sample_photos import SAMPLE_PHOTOS
 
 PHONE = (4000, 3000)
 """Width and height in pixels of a photo as phones take it: 12 megapixels."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from challenges.minimal_service.grading.machine import arithmetic_rate, memory_rate
+from challenges.minimal_service.grading.measuring.calibration import arithmetic_rate, memory_rate
 from learner.language import _
 from notebooks.workshop.plots import COLOURS, show, style
 

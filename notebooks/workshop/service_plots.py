@@ -12,7 +12,7 @@ from challenges.load.observations import LOST, Observations
 from learner.language import _
 from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, plain_ticks, show, style
 from quizzes.evidence.start_order import Step
-from service.sample_photos import SamplePhoto
+from service.artifact.sample_photos import SamplePhoto
 
 BLUE, ORANGE, GREEN, _PURPLE, GREY = COLOURS
 PALE = "#b9cfe4"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from learner.language import _
 from quizzes.evidence.base import Evidence
 from quizzes.evidence.running import NAIVE, REFERENCE, Service
-from service.sample_photos import SAMPLE_PHOTOS
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 PHOTOS = 10
 ROUNDS = 3

@@ -12,7 +12,7 @@ from learner.language import _
 from quizzes.evidence.base import Evidence
 from quizzes.evidence.naive_service import MOMENTS
 from quizzes.evidence.running import NAIVE, Service
-from service.sample_photos import SAMPLE_PHOTOS
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 TARGET_MS = 50
 USERS = 8

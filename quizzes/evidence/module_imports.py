@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from learner.language import _
-from learner.places import ROOT
+from learner.paths import ROOT
 from quizzes.evidence.base import Evidence
 
 MODULES = ("service.preprocessing", "service.model_definition", "service.inference_runner")

@@ -11,10 +11,10 @@ from PIL import Image
 from learner.artifact import bundle
 from learner.language import _
 from quizzes.evidence.base import Evidence
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines import FORMS, load_engine
 from service.machine import available_cores
 from service.preprocessing import PreprocessingSettings, preprocess
-from service.sample_photos import SAMPLE_PHOTOS
 
 
 def run() -> Evidence:

@@ -24,8 +24,8 @@ from service.artifact.manifest import MANIFEST, Manifest
 from service.engines import FORMS
 from service.engines.base import Engine
 from service.preprocessing import preprocess
-from service.responses import top_predictions
 from service.settings import DEFAULT_ARTIFACT
+from service.web.responses import top_predictions
 
 MOMENTS = ("request", "first", "startup")
 """When the weights are loaded: in every request, in the first one, before the service is ready."""

@@ -13,13 +13,13 @@ from PIL import Image
 
 from learner.errors import LearnerError
 from learner.language import _
-from learner.places import ROOT
+from learner.paths import ROOT
 from quizzes.evidence.base import Evidence
 from quizzes.evidence.running import REFERENCE, Service
 from service.artifact.manifest import MANIFEST, Manifest
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines import FORMS, load_engine
 from service.preprocessing import preprocess
-from service.sample_photos import SAMPLE_PHOTOS
 from service.settings import DEFAULT_ARTIFACT
 
 CELLS = (

@@ -13,11 +13,11 @@ from learner.language import _
 from quizzes.evidence.base import Evidence
 from service.artifact.crops import random_crops
 from service.artifact.parity import probabilities_of
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines import FORMS, load_engine
 from service.engines.base import Engine, PixelBatch, Probabilities
 from service.machine import available_cores
 from service.preprocessing import PreprocessingSettings
-from service.sample_photos import SAMPLE_PHOTOS
 
 CUTS, SEED = 70, 0
 """The first of the crops that a build measures parity with."""

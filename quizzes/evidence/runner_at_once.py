@@ -9,12 +9,12 @@ from learner.language import _
 from quizzes.evidence.base import Evidence
 from quizzes.evidence.parity import answers, torch_engine
 from quizzes.evidence.shared_state import meet_after
-from service.admission import Admission
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines.base import Engine, Probabilities
 from service.inference_runner import InferenceRunner
-from service.layout import Layout
 from service.preprocessing import preprocess
-from service.sample_photos import SAMPLE_PHOTOS
+from service.runner.admission import Admission
+from service.runner.plan import Layout
 
 SECONDS = 60.0
 """How long each caller here will wait."""

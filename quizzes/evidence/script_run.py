@@ -12,7 +12,7 @@ import nbformat
 from nbconvert import PythonExporter
 
 from learner.language import _
-from learner.places import ROOT
+from learner.paths import ROOT
 from quizzes.evidence.base import Evidence
 from quizzes.evidence.exhibit import NOTEBOOK, cells
 

@@ -8,7 +8,7 @@ from typing import Any
 from learner.language import _
 from quizzes.evidence.base import Evidence
 from quizzes.evidence.exhibit import AUTHOR, Kernel, run_cells
-from service.sample_photos import SAMPLE_PHOTOS, SamplePhoto
+from service.artifact.sample_photos import SAMPLE_PHOTOS, SamplePhoto
 
 WAIT_S = 30.0
 

@@ -11,7 +11,7 @@ from PIL import Image
 from learner.language import _
 from quizzes.evidence.base import Evidence
 from quizzes.evidence.exhibit import AUTHOR, run_cells
-from service.sample_photos import SAMPLE_PHOTOS
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 TARGET_MS = 50
 CALLS = 100

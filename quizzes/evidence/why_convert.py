@@ -11,8 +11,8 @@ from typing import Any
 from learner.language import _
 from learner.processes import Program
 from quizzes.evidence.base import Evidence
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines import FORMS
-from service.sample_photos import SAMPLE_PHOTOS
 from service.settings import DEFAULT_ARTIFACT
 
 LOAD_SCRIPT = """

@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build(options: argparse.Namespace) -> None:
-    from service.torch_pair import check_torch_pair
+    from service.engines.torch_versions import check_torch_pair
 
     check_torch_pair()  # before torchvision is imported and breaks on it
     from service.artifact.build import build
@@ -62,11 +62,11 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _compile(options: argparse.Namespace) -> None:
-    from service.torch_pair import check_torch_pair
+    from service.engines.torch_versions import check_torch_pair
 
     check_torch_pair()
     if options.device == "cuda":
-        from service.gpu import gpu_facts, obstacle_of
+        from service.gpu.diagnosis import gpu_facts, obstacle_of
 
         if obstacle := obstacle_of(gpu_facts()):
             raise StartupError(f"--device cuda: {obstacle}")

@@ -21,11 +21,11 @@ from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, File, Manifest,
 from service.artifact.placement import folder_beside, put_in_place, sync
 from service.artifact.verify import sha256, verify
 from service.engines.base import PixelBatch, Probabilities
-from service.engines.compilation import COMPILED_FOLDER, METHODS, Choice, Method, device_key
-from service.engines.device_program import DeviceEngine, engine_of
-from service.engines.device_streams import Device, open_devices
 from service.engines.exported_program import load_program
 from service.errors import StartupError
+from service.gpu.compilation import COMPILED_FOLDER, METHODS, Choice, Method, device_key
+from service.gpu.engine import DeviceEngine, engine_of
+from service.gpu.streams import Device, open_devices
 from service.preprocessing import preprocess
 
 FORM = "bf16"

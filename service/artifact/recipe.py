@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchvision.models import EfficientNet_B0_Weights, get_model_weights
 
 from service.artifact.manifest import Architecture
+from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 from service.artifact.seeded import seed_of, seeded_labels, seeded_weights, source_of
 from service.engines import STANDARD_FORMS
 from service.errors import StartupError
@@ -21,7 +22,6 @@ from service.model_definition import (
     published_lite0_weights,
 )
 from service.preprocessing import ImageError, PreprocessingSettings, preprocess
-from service.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
-from service import health, metrics
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.console.component import FRONT, plain, script, style
 from service.console.flow import STEPS, Flow, is_polling, kind_of
 from service.console.reference import reference_view
@@ -19,8 +19,8 @@ from service.console.texts import texts_in
 from service.errors import RequestError
 from service.loaded_model import LoadedModel
 from service.machine import seconds_since_process_start
-from service.sample_photos import SAMPLE_PHOTOS
 from service.settings import Settings
+from service.web import health, metrics
 
 MOST_LINES = 400
 LANGUAGES = ("en", "ja", "id")

@@ -27,7 +27,7 @@ FORMS = {
         Form("onnx-int8", "model.int8.onnx", "int8", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
         Form(SPARSE, "sparse/features.onnx", "int8", "service.engines.sparse_onnx",
              (*_SHARED, "onnxruntime")),
-        Form(BF16, "model.bf16.pt2", "bf16", "service.engines.device_program",
+        Form(BF16, "model.bf16.pt2", "bf16", "service.gpu.engine",
              (*_SHARED, "torch")),
     )
 }  # fmt: skip

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from service.engines.base import PixelBatch, Probabilities
 from service.engines.onnx_runtime import open_session, runtime
-from service.top_k import top_k
+from service.engines.top_k import top_k
 
 HIGH, LOW, CLASSES, KERNEL = "high.npy", "low.npy", "classes.npy", "sparse_linear.so"
 """Beside the graph of the features: the weights' high and low halves, as sparse_linear.c says;

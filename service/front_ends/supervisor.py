@@ -12,20 +12,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from service.device_watch import EXIT_STATUS, DeviceWatch
 from service.errors import StartupError
-from service.front_ends.board import Board, publish_regularly
 from service.front_ends.channel import Channel, Shape, new_memory, pair_of_ends
-from service.front_ends.owner import DeviceOwner
-from service.front_ends.seat import Facts, Seat
-from service.gpu_metrics import uuids_of
+from service.front_ends.device_server import DeviceOwner
+from service.front_ends.shared_counters import Board, publish_regularly
+from service.front_ends.worker_config import Facts, Seat
+from service.gpu.metrics import uuids_of
+from service.gpu.watch import EXIT_STATUS, DeviceWatch
 from service.listener import shared_by, url_of
 from service.loaded_model import LoadedModel
 from service.machine import seconds_since_process_start
 from service.settings import Settings
 
 if TYPE_CHECKING:
-    from service.engines.device_program import DeviceEngine
+    from service.gpu.engine import DeviceEngine
 
 log = logging.getLogger("service")
 
@@ -63,7 +63,7 @@ def supervise(
     """
     check_settings(settings)
     model = load_model(settings)
-    from service.engines.device_program import DeviceEngine
+    from service.gpu.engine import DeviceEngine
 
     engine = model.runner.engine
     if not isinstance(engine, DeviceEngine):

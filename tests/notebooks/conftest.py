@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from authoring.publishing import site, slides
 from learner.language import LANGUAGES
-from notebooks.publishing import site, slides
-from notebooks.publishing.lessons import NOTEBOOKS, lessons
-from tests.notebooks import small_lessons
+from notebooks.lab.lessons import NOTEBOOKS, lessons
+from tests.authoring.publishing import small_lessons
 
 
 @pytest.fixture(scope="session", params=["small", "real"])

@@ -10,9 +10,9 @@ from typing import Any
 
 import nbformat
 
-from notebooks.publishing.lessons import Lesson
-from notebooks.publishing.rendering import has_maths
-from tools.execute_lessons import digest
+from authoring.execute_lessons import digest
+from authoring.publishing.rendering import has_maths
+from notebooks.lab.lessons import Lesson
 
 MOST_LINES, MEDIAN_LINES = 25, 8
 MOST_WORDS, MOST_WORDS_AT_THE_ENDS = 60, 150
@@ -41,7 +41,7 @@ def outputs_are_of_this_source(lesson: Lesson) -> Iterator[str]:
     """No code cell was changed after it was run."""
     for cell in code_cells(lesson):
         if cell.metadata.get("executed") != digest(cell.source):
-            yield f"{cell.id} has outputs of another source: run tools/execute_lessons.py"
+            yield f"{cell.id} has outputs of another source: run authoring/execute_lessons.py"
 
 
 def code_is_short(lesson: Lesson) -> Iterator[str]:

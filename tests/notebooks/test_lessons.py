@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from notebooks.publishing.lessons import Lesson, lessons
+from notebooks.lab.lessons import Lesson, lessons
 from service.settings import ROOT
-from tests.notebooks import originals, rules, small_lessons
+from tests.authoring.publishing import small_lessons
+from tests.notebooks import originals, rules
 
 ENGLISH = lessons("en")
 SERVICE = originals.of_folder(ROOT / "service")

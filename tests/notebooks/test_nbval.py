@@ -9,13 +9,13 @@ from typing import Any
 import nbformat
 
 from service.settings import ROOT
-from tests.notebooks import small_lessons
+from tests.authoring.publishing import small_lessons
 
 OPTIONS = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "120"]
 
 
 def test_stored_outputs_pass_and_changed_ones_fail(tmp_path: Path) -> None:
-    """One call as tools/run_checks.py makes it; of three lessons, two were changed by hand."""
+    """One call as authoring/run_checks.py makes it; of three lessons, two were changed by hand."""
     as_run, number, words = (small_lessons.lesson(0) for _ in range(3))
     cell(number, "count").outputs[0].data["text/plain"] = "3"
     cell(words, "predict-tail").outputs[0].text = "Nothing.\n"

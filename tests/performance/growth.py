@@ -17,8 +17,8 @@ from service.engines import FORMS, load_engine
 from service.engines.base import Engine
 from service.machine import available_cores
 from service.preprocessing import preprocess
-from service.responses import top_predictions
 from service.settings import DEFAULT_ARTIFACT
+from service.web.responses import top_predictions
 from tests.performance.experiments import NoFigureError, Server
 
 SIZES = ((224, 224), (500, 375), (1280, 720), (1920, 1080), (3840, 2160))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import httpx2 as httpx
 import psutil
 
-from service.sample_photos import SAMPLE_PHOTOS
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.settings import ROOT
 
 MOST_SECONDS, MOST_MEMORY_RATIO = 2.5, 1.5

@@ -2,8 +2,8 @@
 they do.
 
 `.venv/bin/python -m tests.performance.tolerance [PHOTOS]` prints the table in the docstring of
-`MOST_MEDIAN` (challenges/minimal_service/grading/truth.py). It needs `make grade path=reference`
-once, for the artifacts, then some minutes and 4 GB of memory.
+`MOST_MEDIAN` (challenges/minimal_service/grading/measuring/oracle.py). It needs
+`make grade path=reference` once, for the artifacts, then some minutes and 4 GB of memory.
 """
 
 import sys
@@ -18,7 +18,13 @@ from PIL import Image
 
 from challenges.catalogue.model import CATALOGUE_MODEL
 from challenges.load.images import distinct_images
-from challenges.minimal_service.grading.truth import FIRST, Answer, Comparison, Truth, compare
+from challenges.minimal_service.grading.measuring.oracle import (
+    FIRST,
+    Answer,
+    Comparison,
+    Truth,
+    compare,
+)
 from service.engines import FORMS, SPARSE, load_engine
 from service.engines.base import Engine, Probabilities
 from service.preprocessing import Pixels, PreprocessingSettings, preprocess

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import quizzes.questions as questions
-from learner.places import FOLDER_VARIABLE
+from learner.paths import FOLDER_VARIABLE
 from quizzes.questions import Answer, Number, One, Question, Several
 
 SAMPLES = Path(__file__).parent / "all_kinds"

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from service.engines.device_streams import Mark, Stream, Work
+from service.gpu.streams import Mark, Stream, Work
 
 
 @dataclass(eq=False)
@@ -118,7 +118,7 @@ class SimulatedDevice:
 WITH_A_DEVICE_THAT_BREAKS = """
 import sys
 from pathlib import Path
-from service.engines.device_streams import HostDevice
+from service.gpu.streams import HostDevice
 
 flag = Path(sys.argv.pop(1))
 

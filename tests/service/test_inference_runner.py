@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from service import inference_runner
-from service.admission import Admission
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.engines import FORMS, load_engine
 from service.engines.base import PixelBatch, Probabilities
 from service.errors import OverloadedError
 from service.inference_runner import InferenceRunner
-from service.job import Inference
-from service.layout import Layout
 from service.preprocessing import preprocess
-from service.sample_photos import SAMPLE_PHOTOS
+from service.runner.admission import Admission
+from service.runner.job import Inference
+from service.runner.plan import Layout
 from tests.service.engines_for_tests import CountingEngine, GatedEngine, PoisonedEngine, one_byte
 
 ONE_LANE = Layout(workers=3, lanes=1, max_batch=16)

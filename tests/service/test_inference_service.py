@@ -7,8 +7,8 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from service.artifact.sample_photos import SAMPLE_PHOTOS, SamplePhoto
 from service.artifact.verify import Bundle
-from service.sample_photos import SAMPLE_PHOTOS, SamplePhoto
 from service.settings import ROOT
 from tests.service.test_preprocessing import bomb
 

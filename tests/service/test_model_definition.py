@@ -6,6 +6,7 @@ import pytest
 import torch
 from torchvision.models import EfficientNet_B0_Weights
 
+from service.artifact.sample_photos import SamplePhoto
 from service.model_definition import (
     LITE0,
     ServingModel,
@@ -15,7 +16,6 @@ from service.model_definition import (
     published_lite0_weights,
 )
 from service.preprocessing import preprocess
-from service.sample_photos import SamplePhoto
 
 LABELS = EfficientNet_B0_Weights.DEFAULT.meta["categories"]
 

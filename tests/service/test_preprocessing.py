@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from PIL import ExifTags, Image
 from torchvision.transforms import v2
 
+from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS, SamplePhoto
 from service.preprocessing import (
     ImageError,
     ImageTooLargeError,
@@ -24,7 +25,6 @@ from service.preprocessing import (
     UnsupportedImageError,
     preprocess,
 )
-from service.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS, SamplePhoto
 
 COFFEE = next(photo for photo in SAMPLE_PHOTOS if photo.name == "coffee")
 

@@ -14,11 +14,11 @@ import httpx2 as httpx
 import pytest
 
 from service import startup
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.engines import FORMS, STANDARD_FORMS
 from service.errors import StartupError
-from service.gpu import GpuFacts
-from service.sample_photos import SAMPLE_PHOTOS
+from service.gpu.diagnosis import GpuFacts
 from service.settings import ROOT, Settings
 from tests.conftest import ServiceProcess, post_in_background
 from tests.service.artifact.test_verify import rewrite_manifest
@@ -203,11 +203,13 @@ def test_gpu_is_chosen_where_there_is_one(bundle: Bundle, monkeypatch: pytest.Mo
     assert chosen() == (default, "cpu")
     monkeypatch.setattr(startup, "gpu_count", lambda: 1)
     facts = GpuFacts((13, 2), 1, "2.15.0", "13.2", torch_sees_gpus=False)
-    monkeypatch.setattr("service.gpu.gpu_facts", lambda: facts)
+    monkeypatch.setattr("service.gpu.diagnosis.gpu_facts", lambda: facts)
     assert chosen() == (default, "cpu")
     with pytest.raises(StartupError, match=r"found that there is one, but torch .* cannot use it"):
         chosen(device="cuda")
-    monkeypatch.setattr("service.gpu.gpu_facts", lambda: replace(facts, torch_sees_gpus=True))
+    monkeypatch.setattr(
+        "service.gpu.diagnosis.gpu_facts", lambda: replace(facts, torch_sees_gpus=True)
+    )
     assert chosen() == ("eager", "cuda")
     assert chosen(device="cpu") == (default, "cpu")
     assert chosen(engine="onnx-fp32") == ("onnx-fp32", "cpu")

@@ -106,7 +106,7 @@ def _model(folder: Path | None) -> Path:
 def _keep(path: str, verdict: Verdict, page: Path | None) -> None:
     """Add it to the learner's attempts, if it is their own service; and write the page."""
     from challenges.minimal_service import progress
-    from challenges.minimal_service.own_work import own_folder
+    from challenges.minimal_service.learner_service import own_folder
     from challenges.minimal_service.report.page import write_html
 
     own = own_folder()

@@ -7,19 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from challenges.minimal_service.grading import (
-    artifact,
-    load_once,
-    packaging,
-    score,
-    structure,
-)
-from challenges.minimal_service.grading import machine as machines
-from challenges.minimal_service.grading.base import Grade, Report, Say
-from challenges.minimal_service.grading.limits import limited
-from challenges.minimal_service.grading.load import FULL, QUICK, Plan
-from challenges.minimal_service.grading.serving import judge_service
-from challenges.minimal_service.grading.submission import Submission, open_submission
+from challenges.minimal_service.grading import score
+from challenges.minimal_service.grading.context import Grade, Report, Say
+from challenges.minimal_service.grading.criteria import artifact, load_once, packaging, structure
+from challenges.minimal_service.grading.criteria.load import FULL, QUICK, Plan
+from challenges.minimal_service.grading.live_criteria import judge_service
+from challenges.minimal_service.grading.measuring import calibration as machines
+from challenges.minimal_service.grading.sandbox.time_limit import limited
+from challenges.minimal_service.grading.submission.submission import Submission, open_submission
 from challenges.minimal_service.grading.verdict import (
     POINTS,
     CriterionId,

@@ -13,8 +13,8 @@ missing answers. A quick grade takes no steps beyond the target: its score has n
 import math
 from collections.abc import Sequence
 
-from challenges.minimal_service.grading.load import STEPS, TARGET_MS
-from challenges.minimal_service.grading.truth import MOST_MEDIAN
+from challenges.minimal_service.grading.criteria.load import STEPS, TARGET_MS
+from challenges.minimal_service.grading.measuring.oracle import MOST_MEDIAN
 from challenges.minimal_service.grading.verdict import CriterionResult
 
 POINTS_A_DOUBLING = 10.0

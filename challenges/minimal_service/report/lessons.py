@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from learner.language import _, language
-from learner.places import ROOT
+from learner.paths import ROOT
 
 LAB = "http://127.0.0.1:8888/lab/tree"
 """Where `make lab` opens the learner's lessons, unless the port is taken."""

@@ -7,9 +7,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from challenges.minimal_service.criteria_texts import criteria_texts
 from challenges.minimal_service.grading.verdict import CriterionResult, Machine, Verdict
 from challenges.minimal_service.report import words
+from challenges.minimal_service.report.criteria_texts import criteria_texts
 from challenges.minimal_service.report.lessons import section
 from challenges.minimal_service.report.plots import Attempt, attempts_plot, plots
 from learner.language import _, language

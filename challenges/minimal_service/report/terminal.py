@@ -4,9 +4,9 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from challenges.minimal_service.criteria_texts import title
 from challenges.minimal_service.grading.verdict import CriterionResult, Verdict
 from challenges.minimal_service.report import words
+from challenges.minimal_service.report.criteria_texts import title
 from challenges.minimal_service.report.lessons import section
 from learner.language import _
 from learner.terminal import (

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from babel.dates import format_date, format_time
 
-from challenges.minimal_service.criteria_texts import title
 from challenges.minimal_service.grading.verdict import CriterionResult, Verdict
+from challenges.minimal_service.report.criteria_texts import title
 from challenges.minimal_service.report.figure_names import figure_names
 from learner.language import _, language
 

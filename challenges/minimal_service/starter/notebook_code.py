@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision import transforms
 from torchvision.models._meta import _IMAGENET_CATEGORIES as CLASSES
 
-from service.sample_photos import SAMPLE_PHOTOS
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 
 # In[2]:

@@ -53,7 +53,7 @@ export function terminal(link, say) {
     if (news.length && idle.isConnected) idle.remove();
     for (const line of news) {
       const text = line.key ? `# ${say(line.key, line.values)}` : line.text;
-      // How late a line is here can be measured: see tests/panel.
+      // How late a line is here can be measured: see tests/notebooks/panel.
       screen.append(el("div", { class: `line ${line.kind}`, "data-shown": Date.now() }, text));
     }
     if (aloud) news.forEach(speak);

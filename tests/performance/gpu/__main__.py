@@ -16,8 +16,8 @@ import numpy as np
 
 from challenges.load.images import distinct_images
 from service.artifact.manifest import Manifest
-from service.engines import device_program
 from service.errors import StartupError
+from service.gpu import engine as device_program
 from service.machine import available_cores
 from service.preprocessing import preprocess
 from tests.performance.experiments import NoFigureError, Server, highest_rate, overload, saturation
@@ -51,7 +51,7 @@ def main() -> None:
     """Measure, print, judge: exit status 0 if every bound is kept."""
     options = _options()
     if options.device == "cuda":
-        from service.gpu import gpu_facts, obstacle_of
+        from service.gpu.diagnosis import gpu_facts, obstacle_of
 
         if obstacle := obstacle_of(gpu_facts()):
             sys.exit(

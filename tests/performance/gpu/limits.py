@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from service.device_layout import measure_buckets
 from service.engines.base import PixelBatch
-from service.engines.boxes import boxed
-from service.engines.device_program import DeviceEngine
-from service.engines.jpeg_on_device import pixel_difference, preprocess_batch
+from service.gpu.boxes import boxed
+from service.gpu.engine import DeviceEngine
+from service.gpu.jpeg import pixel_difference, preprocess_batch
+from service.gpu.plan import measure_buckets
 from service.machine import available_cores
 from service.preprocessing import Pixels, PreprocessingSettings, preprocess
 

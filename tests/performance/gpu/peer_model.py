@@ -9,8 +9,8 @@ import torch
 
 from service.artifact.manifest import Manifest
 from service.engines.base import PixelBatch, Probabilities
-from service.engines.compilation import Choice, Method, prepare
-from service.engines.device_streams import open_devices
+from service.gpu.compilation import Choice, Method, prepare
+from service.gpu.streams import open_devices
 from service.preprocessing import Pixels, preprocess
 
 BUNDLE = Path(os.environ["BENCH_BUNDLE"])

@@ -9,7 +9,7 @@ from io import BytesIO
 import httpx2 as httpx
 from PIL import Image
 
-from service.sample_photos import SAMPLE_PHOTOS, SamplePhoto
+from service.artifact.sample_photos import SAMPLE_PHOTOS, SamplePhoto
 from tests.performance.peers import PEERS, Peer
 from tests.performance.peers.classifier import Classifier
 from tests.performance.peers.environment import prepare, start, stop, until_ready

@@ -19,12 +19,12 @@ from service.artifact.build import build
 from service.artifact.crops import random_crops
 from service.artifact.placement import folder_beside
 from service.artifact.recipe import Recipe, default_recipe
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle, check_code, verify
 from service.engines import FORMS, STANDARD_FORMS, load_engine
 from service.errors import StartupError
 from service.model_definition import create_model
 from service.preprocessing import PreprocessingSettings, preprocess
-from service.sample_photos import SAMPLE_PHOTOS
 from service.settings import DEFAULT_ARTIFACT
 
 

@@ -1,0 +1,187 @@
+"""The lessons as web pages that work offline: `python -m authoring.publishing.site` (`make site`).
+
+English pages show the outputs that are stored in the notebooks. For the other languages the lessons
+are run, so that what their cells say is in the reader's language too.
+"""
+
+import argparse
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat.v4
+
+from authoring.publishing import rendering
+from learner.errors import LearnerError
+from learner.language import LANGUAGES, _, speaking
+from notebooks.lab.arguments import run
+from notebooks.lab.lessons import NOTEBOOKS, Lesson, lessons
+
+MARK = ".made-by-workshop-site"
+"""A file that says: this folder may be replaced."""
+
+
+def main() -> int:
+    """Build the site."""
+    parser = argparse.ArgumentParser(prog="make site", description=__doc__)
+    parser.add_argument("--output", type=Path, default=Path("site"))
+    parser.add_argument("--stored", action="store_true", help="show stored outputs, run nothing")
+    options = parser.parse_args()
+    build(options.output, stored=options.stored, tell=lambda text: print(text, flush=True))
+    print(_("The site: {path}").format(path=options.output / "index.html"))
+    return 0
+
+
+def build(
+    output: Path,
+    *,
+    stored: bool,
+    notebooks: Path = NOTEBOOKS,
+    tell: Callable[[str], None] = lambda _text: None,
+) -> None:
+    """Write the pages of all languages that there are lessons in.
+
+    Args:
+        output: a folder; what an earlier build left in it is replaced.
+        stored: show stored outputs only; otherwise lessons that are not English are run.
+        notebooks: where the lessons come from.
+        tell: is called with a line on each lesson that was run.
+
+    Raises:
+        LearnerError: the folder has something else in it, there are no lessons, or one fails.
+    """
+    found = {code: made for code in LANGUAGES if (made := lessons(code, notebooks))}
+    if "en" not in found:
+        raise LearnerError(_("There are no lessons in {folder}.").format(folder=notebooks / "en"))
+    clear(output, MARK)
+    style = (rendering.TEMPLATES / "style.css").read_text(encoding="utf-8")
+    _write(output / "style.css", style + rendering.code_style())
+    names = {code: [lesson.name for lesson in made] for code, made in found.items()}
+    for code in found:
+        if (notebooks / code / "glossary.md").exists():
+            names[code].append("glossary")
+        names[code].append("index")
+    titles = {}
+    for code, made in found.items():
+        with speaking(code):
+            titles[code] = words()["site"]
+            if code != "en" and not stored:
+                made = [_run(lesson, code, tell) for lesson in made]
+            _language(output, code, made, names, notebooks / code)
+    page = rendering.templates().get_template("languages.html.j2")
+    shown = {code: LANGUAGES[code] for code in found}
+    _write(output / "index.html", page.render(languages=shown, titles=titles))
+
+
+def clear(folder: Path, mark: str) -> None:
+    """An empty folder that only we have written to.
+
+    Raises:
+        LearnerError: there is something in it that is not from us.
+    """
+    if folder.exists() and not (folder / mark).exists() and any(folder.iterdir()):
+        raise LearnerError(
+            _("{folder} has other files in it. Give another folder: --output").format(folder=folder)
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / mark).touch()
+
+
+def words() -> dict[str, str]:
+    """What stands on every page, in the language spoken."""
+    return {
+        "site": _("From notebook to production"),
+        "skip": _("Skip to the content"),
+        "language": _("Language"),
+        "lessons": _("Lessons"),
+        "before": _("Previous"),
+        "after": _("Next"),
+        "glossary": _("Glossary"),
+        "objectives": _("After this lesson you can"),
+        "intro": _(
+            "Six lessons take a PyTorch model out of a notebook and into a service that people can "
+            "rely on. In each you guess first and measure then. These pages show what was measured "
+            "on one machine; run the lessons to see what yours does."
+        ),
+        "made": _(
+            "This page shows a notebook. Run it yourself in JupyterLab, from the workshop's folder:"
+        ),
+    }
+
+
+def minutes(number: float) -> str:
+    """A duration in words, in the language spoken."""
+    return _("About {n:.0f} minutes").format(n=number)
+
+
+def _run(lesson: Lesson, code: str, tell: Callable[[str], None]) -> Lesson:
+    started = time.monotonic()
+    done = rendering.executed(lesson, code)
+    tell(f"{code}/{lesson.path.name}: {time.monotonic() - started:.0f} s")
+    return done
+
+
+def _language(
+    output: Path, code: str, made: list[Lesson], names: dict[str, list[str]], source: Path
+) -> None:
+    pages = output / code
+    shared = {"language": code, "words": words(), "root": "../", "home": "index.html"}
+
+    def page(name: str, template: str = "page.html.j2", **more: Any) -> None:
+        languages = [
+            {
+                "code": other,
+                "name": LANGUAGES[other],
+                "href": f"../{other}/{name if name in there else 'index'}.html",
+            }
+            for other, there in names.items()
+        ]
+        made_of = {**shared, "languages": languages, **more}
+        html = rendering.templates().get_template(template).render(page=made_of)
+        _write(pages / f"{name}.html", html)
+
+    steps: list[dict[str, str] | None] = [
+        None,
+        *({"href": f"{lesson.name}.html", "title": lesson.title} for lesson in made),
+        None,
+    ]
+    for lesson, before, after in zip(made, steps, steps[2:], strict=False):
+        body = rendering.cells(lesson.notebook)
+        page(lesson.name, title=lesson.title, body=body, before=before, after=after)
+    contents = [
+        {
+            "href": f"{lesson.name}.html",
+            "title": lesson.title,
+            "minutes": minutes(lesson.minutes),
+            "objectives": [rendering.markdown(text) for text in lesson.objectives],
+        }
+        for lesson in made
+    ]
+    glossary = source / "glossary.md"
+    page(
+        "index",
+        "contents.html.j2",
+        title=words()["lessons"],
+        lessons=contents,
+        glossary=glossary.exists(),
+    )
+    if glossary.exists():
+        text = nbformat.v4.new_markdown_cell(  # type: ignore[no-untyped-call]
+            glossary.read_text(encoding="utf-8"), id="glossary"
+        )
+        notebook = nbformat.v4.new_notebook(cells=[text])  # type: ignore[no-untyped-call]
+        page("glossary", title=words()["glossary"], body=rendering.cells(notebook))
+    if (source / "figures").is_dir():
+        shutil.copytree(source / "figures", pages / "figures")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

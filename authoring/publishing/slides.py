@@ -1,0 +1,157 @@
+"""Slides for whoever teaches: `python -m authoring.publishing.slides --lang ja` (`make slides`).
+
+A deck a lesson, made from the notebooks, and a page with the decks and the timetables. They work
+offline: reveal.js is copied beside them.
+"""
+
+import argparse
+import re
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from authoring.publishing import rendering, slide_cells, timetable
+from authoring.publishing.site import clear, minutes, words
+from learner.errors import LearnerError
+from learner.language import LANGUAGES, _, language, speaking
+from notebooks.lab.arguments import known_language, run
+from notebooks.lab.lessons import NOTEBOOKS, Lesson, lessons_or_error
+
+MARK = ".made-by-workshop-slides"
+CARRIER = "sphinx_revealjs"
+"""The Python package that reveal.js comes in; nothing else of it is used."""
+REVEAL = ("dist/reveal.css", "dist/reveal.js", "plugin/notes/notes.js", "LICENSE")
+_LINK = re.compile(r'<a href="(?!https?:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
+
+
+def main() -> int:
+    """Build the decks of one language."""
+    parser = argparse.ArgumentParser(prog="make slides", description=__doc__)
+    parser.add_argument("--lang", help=f"one of {', '.join(LANGUAGES)}")
+    parser.add_argument("--output", type=Path, default=Path("slides"))
+    parser.add_argument("--stored", action="store_true", help="show stored outputs, run nothing")
+    options = parser.parse_args()
+    code = known_language(options.lang or language())
+    with speaking(code):
+        build(
+            options.output, code, stored=options.stored, tell=lambda text: print(text, flush=True)
+        )
+        page = options.output / code / "index.html"
+        print(_("The slides: {path}").format(path=page))
+        print(_("In them: arrow keys to move, S for the speaker's window with the notes."))
+    return 0
+
+
+def build(
+    output: Path,
+    code: str,
+    *,
+    stored: bool,
+    notebooks: Path = NOTEBOOKS,
+    tell: Callable[[str], None] = lambda _text: None,
+) -> None:
+    """Write the decks of language `code`, and beside them those of other languages stay.
+
+    Args:
+        output: a folder; what an earlier build left of this language is replaced.
+        code: the language.
+        stored: show stored outputs only; otherwise lessons that are not English are run.
+        notebooks: where the lessons come from.
+        tell: is called with a line on each lesson that was run.
+
+    Raises:
+        LearnerError: reveal.js or the lessons are missing, a lesson fails, or the folder has
+            something else in it.
+    """
+    found = lessons_or_error(code, notebooks)
+    scripts = reveal()
+    pages = output / code
+    clear(pages, MARK)
+    for name in REVEAL:
+        (output / "reveal" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(scripts / name, output / "reveal" / name)
+    for name in ("style.css", "deck.css"):
+        style = (rendering.TEMPLATES / name).read_text(encoding="utf-8")
+        (output / name).write_text(style + rendering.code_style(name == "style.css"), "utf-8")
+    if (notebooks / code / "figures").is_dir():
+        shutil.copytree(notebooks / code / "figures", pages / "figures")
+    with speaking(code):
+        shown = []
+        for lesson in found:
+            if code != "en" and not stored:
+                lesson = rendering.executed(lesson, code)
+                tell(f"{code}/{lesson.path.name}")
+            shown.append(_deck(lesson, pages, code))
+        _contents(found, shown, pages, code)
+
+
+def reveal() -> Path:
+    """The folder of reveal.js.
+
+    Raises:
+        LearnerError: it is not installed.
+    """
+    carrier = find_spec(CARRIER)
+    if carrier is None or carrier.origin is None:
+        raise LearnerError(_("reveal.js, which shows the slides, is missing. Run: make setup"))
+    return Path(carrier.origin).parent / "_static" / "revealjs"
+
+
+def _deck(lesson: Lesson, pages: Path, code: str) -> dict[str, Any]:
+    slides = slide_cells.cut(lesson, minutes(lesson.minutes))
+    body = _LINK.sub(r"\1", rendering.cells(slides, "deck"))
+    page = {"language": code, "title": lesson.title, "body": body}
+    html = rendering.templates().get_template("deck.html.j2").render(page=page)
+    (pages / f"{lesson.name}.html").write_text(html, encoding="utf-8")
+    return {
+        "href": f"{lesson.name}.html",
+        "title": lesson.title,
+        "minutes": minutes(lesson.minutes),
+        "slides": _("{n} slides").format(n=len(slides.cells)),
+    }
+
+
+def _contents(found: list[Lesson], shown: list[dict[str, Any]], pages: Path, code: str) -> None:
+    tables = []
+    for total in timetable.LENGTHS:
+        slots = timetable.timetable(found, total)
+        rows = [
+            {
+                "start": timetable.clock(slot.start),
+                "minutes": slot.minutes,
+                "what": timetable.describe(slot),
+                "kind": slot.kind,
+            }
+            for slot in slots
+        ]
+        rest = timetable.left_out(found, slots)
+        tables.append({"title": timetable.name_of(total), "slots": rows, "rest": rest})
+    page = {
+        "language": code,
+        "root": "../",
+        "home": "index.html",
+        "title": _("Slides and timetables"),
+        "languages": [],
+        "lessons": shown,
+        "timetables": tables,
+        "words": {
+            **words(),
+            "how": _(
+                "Arrow keys move, S opens the speaker's window with notes and clock, O shows all "
+                "slides, F fills the screen. To print, add ?print-pdf to a deck's address."
+            ),
+            "timetable": _("Timetables"),
+            "start": _("Start"),
+            "minutes": _("Minutes"),
+            "what": _("What"),
+            "rest": _("To read afterwards:"),
+        },
+    }
+    html = rendering.templates().get_template("deck_contents.html.j2").render(page=page)
+    (pages / "index.html").write_text(html, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)

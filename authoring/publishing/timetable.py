@@ -1,0 +1,193 @@
+"""Timetables for teaching, computed from the lessons: `python -m authoring.publishing.timetable`.
+
+What fits is taken in turns: of every lesson its first section, then of every lesson its second …
+So a short workshop still meets every idea, and what it leaves out is always the end of a lesson,
+which nothing before it needs.
+"""
+
+import argparse
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from learner.errors import LearnerError
+from learner.language import LANGUAGES, _, language, speaking
+from notebooks.lab.arguments import known_language, run
+from notebooks.lab.lessons import Lesson, lessons_or_error
+
+LENGTHS = (90, 210, 390)
+"""Minutes: a lecture's length, half a day, a day."""
+WELCOME, CLOSE, BREAK, LUNCH = 5, 5, 15, 60
+PRACTICE = 15
+"""The least minutes that are worth beginning the challenge in, and the unit of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A stretch of the day."""
+
+    start: int
+    """Minutes since the beginning."""
+    minutes: int
+    kind: str
+    """`welcome`, `lesson`, `practice`, `break`, `lunch` or `close`."""
+    lesson: Lesson | None = None
+    first: int = 0
+    last: int = 0
+    """Which of its sections, counted from 1, both included."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What is not interrupted."""
+
+    kind: str
+    minutes: int
+    lesson: Lesson | None = None
+    section: int = 0
+
+
+def timetable(lessons: Sequence[Lesson], total: int) -> list[Slot]:
+    """The slots of a workshop of `total` minutes, without a gap.
+
+    Raises:
+        LearnerError: that is too short for the first section of every lesson.
+    """
+    pauses = _pauses(total)
+    work = total - WELCOME - CLOSE - sum(minutes for _kind, minutes in pauses)
+    units = _chosen(lessons, work)
+    left = work - sum(unit.minutes for unit in units)
+    practice, questions = (left // PRACTICE, left % PRACTICE)
+    units += [_Unit("practice", PRACTICE)] * practice
+    ordered = [_Unit("welcome", WELCOME), *_with_pauses(units, pauses)]
+    ordered.append(_Unit("close", CLOSE + questions))
+    slots: list[Slot] = []
+    start = 0
+    for (kind, lesson), group in groupby(ordered, key=lambda unit: (unit.kind, unit.lesson)):
+        together = list(group)
+        minutes = sum(unit.minutes for unit in together)
+        slots.append(Slot(start, minutes, kind, lesson, together[0].section, together[-1].section))
+        start += minutes
+    return slots
+
+
+def describe(slot: Slot) -> str:
+    """What happens in it, in the language spoken."""
+    if slot.lesson is not None:
+        count = len(slot.lesson.sections)
+        if (slot.first, slot.last) == (1, count):
+            return slot.lesson.title
+        if slot.first == slot.last:
+            return _("{lesson} – section {first} of {count}").format(
+                lesson=slot.lesson.title, first=slot.first, count=count
+            )
+        return _("{lesson} – sections {first} to {last} of {count}").format(
+            lesson=slot.lesson.title, first=slot.first, last=slot.last, count=count
+        )
+    return {
+        "welcome": _("Welcome; everyone opens the first lesson"),
+        "practice": _("The challenge, alone or in pairs"),
+        "break": _("Break"),
+        "lunch": _("Lunch"),
+        "close": _("Questions, and what to take home"),
+    }[slot.kind]
+
+
+def left_out(lessons: Sequence[Lesson], slots: Sequence[Slot]) -> list[str]:
+    """The sections that there is no time for, in words: reading for afterwards."""
+    last = {slot.lesson.name: slot.last for slot in slots if slot.lesson is not None}
+    return [
+        f"{lesson.title}: {section.title}"
+        for lesson in lessons
+        for section in lesson.sections[last.get(lesson.name, 0) :]
+    ]
+
+
+def clock(minutes: int) -> str:
+    """Minutes as `1:05`."""
+    return f"{minutes // 60}:{minutes % 60:02d}"
+
+
+def name_of(total: int) -> str:
+    """What a workshop of that length is called, in the language spoken."""
+    known = {90: _("90 minutes"), 210: _("Half a day"), 390: _("A day")}
+    return known.get(total) or _("{n} minutes").format(n=total)
+
+
+def _pauses(total: int) -> list[tuple[str, int]]:
+    lunch = [("lunch", LUNCH)] if total >= 300 else []
+    breaks = [("break", BREAK)] * ((total - LUNCH * len(lunch)) // 120)
+    middle = len(breaks) // 2
+    return breaks[:middle] + lunch + breaks[middle:]
+
+
+def _chosen(lessons: Sequence[Lesson], work: int) -> list[_Unit]:
+    """Sections in turns, as long as they fit; of a lesson always the first ones."""
+    taken: dict[str, int] = {lesson.name: 0 for lesson in lessons}
+    growing = list(lessons)
+    used = 0
+    while growing:
+        for lesson in list(growing):
+            number = taken[lesson.name]
+            if number == len(lesson.sections):
+                growing.remove(lesson)
+                continue
+            minutes = math.ceil(lesson.sections[number].minutes)
+            if used + minutes > work:
+                if number == 0:
+                    raise LearnerError(
+                        _("{n} minutes are too short: not every lesson can begin.").format(n=work)
+                    )
+                growing.remove(lesson)
+                continue
+            taken[lesson.name] = number + 1
+            used += minutes
+    return [
+        _Unit("lesson", math.ceil(section.minutes), lesson, number)
+        for lesson in lessons
+        for number, section in enumerate(lesson.sections[: taken[lesson.name]], 1)
+    ]
+
+
+def _with_pauses(units: list[_Unit], pauses: list[tuple[str, int]]) -> list[_Unit]:
+    """Pauses where they cut the work into stretches as equal as its units allow."""
+    whole = sum(unit.minutes for unit in units)
+    ends = [sum(unit.minutes for unit in units[:number]) for number in range(len(units) + 1)]
+    for number in reversed(range(len(pauses))):
+        kind, minutes = pauses[number]
+        aim = whole * (number + 1) / (len(pauses) + 1)
+        place = min(range(len(ends)), key=lambda index: abs(ends[index] - aim))
+        units = [*units[:place], _Unit(kind, minutes), *units[place:]]
+    return units
+
+
+def main() -> int:
+    """Print the timetables."""
+    parser = argparse.ArgumentParser(prog="timetable", description=__doc__)
+    parser.add_argument("--lang", help=f"one of {', '.join(LANGUAGES)}")
+    parser.add_argument("--minutes", type=int, nargs="*", default=LENGTHS)
+    parser.add_argument("--start", default="0:00", help="when it begins, for example 9:30")
+    options = parser.parse_args()
+    with speaking(known_language(options.lang or language())):
+        if not re.fullmatch(r"\d{1,2}:[0-5]\d", options.start):
+            raise LearnerError(
+                _("A time looks like 9:30, not like {text}.").format(text=options.start)
+            )
+        hours, minutes = options.start.split(":")
+        begin = int(hours) * 60 + int(minutes)
+        found = lessons_or_error(language())
+        for total in options.minutes:
+            slots = timetable(found, total)
+            print(f"\n{name_of(total)}")
+            for slot in slots:
+                print(f"{clock(begin + slot.start):>6}  {slot.minutes:>3}  {describe(slot)}")
+            print(f"{clock(begin + total):>6}")
+            if rest := left_out(found, slots):
+                print(_("To read afterwards:"), *rest, sep="\n  ")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""Lessons and texts to catalogues and back: `python -m authoring.translations`."""

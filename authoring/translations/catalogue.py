@@ -1,0 +1,130 @@
+"""A language's catalogue, `learner/catalogues/CODE.po`: read by Babel, written the same each time.
+
+Babel's own writer is not used: it breaks the previous text of a fuzzy message at spaces and drops
+lines of it that occur twice, and its header names the time and the tool.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.pofile import PoFileError, denormalize, escape, normalize, read_po
+
+from authoring.translations.messages import Entry, Message, SourceError
+from learner.language import CATALOGUES, LANGUAGES
+
+TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
+WIDTH = 100
+PREVIOUS = "| msgid "
+
+
+def path_of(code: str, folder: Path = CATALOGUES) -> Path:
+    """Where the catalogue of a language lies."""
+    return folder / f"{code}.po"
+
+
+@contextmanager
+def locked(folder: Path = CATALOGUES) -> Iterator[None]:
+    """Nobody else writes a catalogue of `folder` within the block; waits for whoever does.
+
+    The folder itself is locked: the files are replaced, so that a lock of theirs would not hold.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def read(code: str, folder: Path = CATALOGUES) -> list[Entry]:
+    """All entries of a language's catalogue; none if it does not exist yet.
+
+    Raises:
+        SourceError: it is no catalogue; the message names the line.
+    """
+    path = path_of(code, folder)
+    content = path.read_bytes() if path.exists() else b""
+    return parse(content, code, path.name)
+
+
+def parse(content: bytes, code: str, name: str = "the catalogue") -> list[Entry]:
+    """The entries in a catalogue's content.
+
+    Raises:
+        SourceError: it is no catalogue; the message names the line.
+    """
+    try:
+        catalogue: Catalog = read_po(BytesIO(content), locale=code, abort_invalid=True)
+    except (PoFileError, UnicodeDecodeError) as error:
+        line = getattr(error, "lineno", None)
+        at = "" if line is None else f", line {line + 1}"
+        raise SourceError(f"{name}{at}: {error}") from None
+    found = []
+    for item in catalogue:
+        if not item.id:
+            continue
+        if not isinstance(item.id, str) or not isinstance(item.string, str):
+            raise SourceError(f"{name}: plural forms are not supported: {item.id!r}")
+        previous = [line for line in item.user_comments if line.startswith(PREVIOUS)]
+        found.append(
+            Entry(
+                Message(item.id, item.context, tuple(file for file, _line in item.locations)),
+                item.string,
+                item.fuzzy,
+                denormalize(previous[0].removeprefix(PREVIOUS)) if previous else "",
+                tuple(line for line in item.user_comments if not line.startswith("|")),
+            )
+        )
+    return found
+
+
+def render(entries: Iterable[Entry], code: str) -> bytes:
+    """The content of a catalogue. The same entries give the same bytes."""
+    plural = Catalog(locale=code).plural_forms
+    header = (
+        f"Language: {code}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n"
+        f"Content-Transfer-Encoding: 8bit\nPlural-Forms: {plural}\n"
+    )
+    parts = [f'msgid ""\nmsgstr {normalize(header, width=WIDTH)}\n']
+    for entry in entries:
+        lines = [f"# {comment}".rstrip() for comment in entry.comments]
+        # A name with spaces stands between the characters that gettext puts around it.
+        lines += [
+            f"#: \u2068{file}\u2069" if " " in file else f"#: {file}"
+            for file in entry.message.files
+        ]
+        if entry.state == "fuzzy":
+            lines += ["#, fuzzy", f"#| msgid {escape(entry.previous)}"]
+        if entry.message.context is not None:
+            lines.append(f"msgctxt {escape(entry.message.context)}")
+        lines.append(f"msgid {normalize(entry.message.text, width=WIDTH)}")
+        lines.append(f"msgstr {normalize(entry.translation, width=WIDTH)}")
+        parts.append("\n".join(lines) + "\n")
+    return "\n".join(parts).encode()
+
+
+def write(entries: Iterable[Entry], code: str, folder: Path = CATALOGUES) -> None:
+    """Replace a language's catalogue, whole or not at all; leave it alone if nothing changed.
+
+    Call it within `locked`.
+    """
+    write_file(path_of(code, folder), render(entries, code))
+
+
+def write_file(path: Path, content: bytes) -> bool:
+    """Give a file that content, whole or not at all; whether it had another."""
+    if path.exists() and path.read_bytes() == content:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return True

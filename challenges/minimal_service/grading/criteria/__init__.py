@@ -1,0 +1,1 @@
+"""What is judged, a criterion a file, and the probes that run in the submission's own processes."""

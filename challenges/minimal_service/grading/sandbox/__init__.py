@@ -1,0 +1,1 @@
+"""A submission's processes: started apart, watched, bounded, ended with all they started."""

@@ -1,1 +1,0 @@
-"""Lessons and texts to catalogues and back: `python -m learner.translations`."""

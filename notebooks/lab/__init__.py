@@ -1,0 +1,1 @@
+"""The lessons in JupyterLab: the learner's copies, the interface's language, the start."""

@@ -1,0 +1,64 @@
+"""Do the installed torch and torchvision fit together?
+
+torchvision is compiled against one exact torch. With another one it installs without a word and
+then breaks at import ("operator torchvision::nms does not exist"). The wheel's own metadata names
+the torch that it needs, so the answer costs milliseconds and imports neither of them.
+
+`python -m service.engines.torch_versions` prints the answer and really imports the two.
+"""
+
+import re
+import sys
+from importlib import metadata
+
+from service.errors import StartupError
+
+
+def check_torch_pair() -> str:
+    """Return "torch X, torchvision Y" if the installed pair fits.
+
+    Raises:
+        StartupError: one of the two is missing, or torchvision was built for another torch.
+    """
+    versions = {}
+    for package in ("torch", "torchvision"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            raise StartupError(
+                f"{package} is not installed, and this needs it. "
+                "Install the locked environment: make setup"
+            ) from None
+    wanted = _torch_wanted_by_torchvision()
+    found = versions["torch"].split("+")[0]  # "2.13.0+cpu" is 2.13.0 built without CUDA
+    if wanted is not None and wanted != found:
+        raise StartupError(
+            f"torchvision {versions['torchvision']} was built for torch {wanted}, "
+            f"but torch {versions['torch']} is installed. Fix: pip install torch=={wanted}, "
+            "or make setup for the locked pair"
+        )
+    return f"torch {versions['torch']}, torchvision {versions['torchvision']}"
+
+
+def _torch_wanted_by_torchvision() -> str | None:
+    """The version X of torchvision's `Requires-Dist: torch==X`, or None if it pins none."""
+    for requirement in metadata.requires("torchvision") or []:
+        match = re.fullmatch(r"torch\s*\(?==\s*([^\s,;)]+)\)?", requirement.split(";")[0].strip())
+        if match:
+            return match[1]
+    return None
+
+
+def main() -> None:
+    """Print the pair, or exit with what is wrong with it."""
+    try:
+        pair = check_torch_pair()
+    except StartupError as error:
+        sys.exit(f"error: {error}")
+    import torchvision  # noqa: F401  (the import is the check)
+
+    print(f"{pair}: they import together")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One model on GPUs: batches on streams, compiled programs, faults. Imported only where used."""

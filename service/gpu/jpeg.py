@@ -1,0 +1,179 @@
+"""JPEG files decoded on the device, a batch at a time, for machines whose cores cannot keep up.
+
+An option: by default images are decoded on the CPU by `service.preprocessing`, the definition that
+the model was validated with. nvJPEG rounds differently, and this module resizes a full decode where
+Pillow shrinks large files while decoding; `pixel_difference` measures how far apart the pixels are,
+and `MOST_MEAN_DIFFERENCE` bounds it. On the CPU the same path runs with libjpeg-turbo.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchvision.io  # registers torch.ops.image
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from service.engines.base import PixelBatch, Probabilities
+from service.gpu.boxes import Box, boxed
+from service.gpu.engine import DeviceEngine
+from service.preprocessing import MAX_PIXELS, MIN_SIDE, Pixels, PreprocessingSettings, preprocess
+
+MOST_MEAN_DIFFERENCE = 1.0
+"""Of 255, mean over an image's pixels: a photo's JPEG artefacts are larger."""
+_RGB = int(torchvision.io.ImageReadMode.RGB.value)
+_BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
+_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+_EXIF, _ADOBE, _SCAN, _END = 0xE1, 0xEE, 0xDA, 0xD9
+
+
+@dataclass(frozen=True, slots=True)
+class JpegFile:
+    """A file that the device may decode: checked from its header."""
+
+    data: bytes
+
+
+def as_device_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> JpegFile | None:
+    """The file, if the device decodes it as the CPU would; None leaves it to the CPU.
+
+    That is a baseline JPEG in colour or grey, with no EXIF block (it could turn the image) and
+    no Adobe block (it could mean CMYK), whose size is within the limits. Everything else, damaged
+    headers included, is for `preprocessing.preprocess`, which also knows what to say of it.
+    """
+    if data[:2] != b"\xff\xd8" or data[-2:] != b"\xff\xd9":
+        return None
+    place = 2
+    try:
+        while True:
+            start, marker, length = struct.unpack_from(">BBH", data, place)
+            if start != 0xFF or marker in _STANDALONE or marker in (_EXIF, _ADOBE, _SCAN, _END):
+                return None
+            if marker == _BASELINE:
+                bits, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
+                fits = min(height, width) >= MIN_SIDE and height * width <= max_pixels
+                return JpegFile(data) if fits and bits == 8 and components in (1, 3) else None
+            if 0xC1 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+                return None  # extended, progressive, lossless, arithmetic
+            place += 2 + length
+    except struct.error:
+        return None
+
+
+def decode_batch(files: Sequence[JpegFile], settings: PreprocessingSettings, device: str) -> Tensor:
+    """Decode, resize and crop on a device.
+
+    Returns:
+        uint8 N × crop × crop × 3 on the device.
+
+    Raises:
+        RuntimeError: one of the files is damaged; which one is not said.
+    """
+    encoded = [torch.frombuffer(bytearray(file.data), dtype=torch.uint8) for file in files]
+    # The operators themselves: their Python wrapper warns of its move to another package at every
+    # call, which is the same for all torchvisions from 0.26 on.
+    if device == "cpu":
+        images = [torch.ops.image.decode_jpeg(one, _RGB, False) for one in encoded]
+    else:
+        images = torch.ops.image.decode_jpegs_cuda(encoded, _RGB, torch.device(device))
+    return torch.stack([_resize_and_crop(image, settings) for image in images])
+
+
+def _resize_and_crop(image: Tensor, settings: PreprocessingSettings) -> Tensor:
+    """uint8 3 × H × W to crop × crop × 3; the rounding of sizes is `preprocessing`'s."""
+    height, width = image.shape[1:]
+    short = min(height, width)
+    resized = (int(settings.resize * height / short), int(settings.resize * width / short))
+    pixels = interpolate(image[None].float(), resized, mode=settings.interpolation, antialias=True)[
+        0
+    ]
+    top, left = (round((side - settings.crop) / 2) for side in resized)
+    cropped = pixels[:, top : top + settings.crop, left : left + settings.crop]
+    return cropped.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous()
+
+
+def preprocess_batch(
+    files: Sequence[bytes], settings: PreprocessingSettings, device: str
+) -> PixelBatch:
+    """What `preprocess` makes of each file, with the device's help where it may; on the host.
+
+    Raises:
+        ImageError: as `preprocess`, for the first file that is at fault.
+    """
+    pixels: list[Pixels | None] = [None] * len(files)
+    suitable = {
+        number: found for number, data in enumerate(files) if (found := as_device_jpeg(data))
+    }
+    if suitable:
+        try:
+            decoded = decode_batch(list(suitable.values()), settings, device).cpu().numpy()
+        except RuntimeError:
+            suitable = {}  # one is damaged: each alone on the CPU, which says what is wrong
+        else:
+            for number, one in zip(suitable, decoded, strict=True):
+                pixels[number] = one
+    return np.stack(
+        [
+            preprocess(data, settings) if one is None else one
+            for data, one in zip(files, pixels, strict=True)
+        ]
+    )
+
+
+def pixel_difference(
+    files: Sequence[bytes], settings: PreprocessingSettings, device: str
+) -> tuple[float, int]:
+    """How far the device's pixels are from the CPU's: largest mean of an image, largest at all."""
+    ours = preprocess_batch(files, settings, device).astype(np.int16)
+    theirs = np.stack([preprocess(data, settings) for data in files]).astype(np.int16)
+    difference = np.abs(ours - theirs)
+    return float(difference.mean(axis=(1, 2, 3)).max()), int(difference.max())
+
+
+class BatchDecoding:
+    """An engine that takes JPEG files, and decodes each batch of them on its device.
+
+    In the runner it takes the engine's place, and `check` that of `preprocess`.
+    """
+
+    def __init__(
+        self, engine: DeviceEngine, settings: PreprocessingSettings, max_pixels: int = MAX_PIXELS
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._max_pixels = max_pixels
+        self._decoder = engine.pipelines[0].device.torch_name
+        self.runtime = f"{engine.runtime}, JPEG decoded on {self._decoder}"
+        self.device = engine.device
+
+    def check(self, data: bytes) -> Box:
+        """In place of `preprocess`: the file if the device decodes it, else its pixels, in a box.
+
+        Raises:
+            ImageError: as `preprocess`; of a file for the device, when it is decoded.
+        """
+        return boxed(
+            as_device_jpeg(data, self._max_pixels)
+            or preprocess(data, self._settings, max_pixels=self._max_pixels)
+        )
+
+    def __call__(self, pixels: PixelBatch | Box) -> Probabilities:
+        """Classify N boxes, stacked; or pixels, uint8 N × H × W × 3. float32 N × classes."""
+        if pixels.dtype != object:
+            return self._engine(pixels)
+        return self._engine.run_images(self._pixels(list(pixels)))
+
+    def check_health(self) -> str | None:
+        """The engine's."""
+        return self._engine.check_health()
+
+    def _pixels(self, images: list[JpegFile | Pixels]) -> list[Pixels]:
+        files = [image for image in images if isinstance(image, JpegFile)]
+        decoded = iter(
+            preprocess_batch([file.data for file in files], self._settings, self._decoder)
+            if files
+            else ()
+        )
+        return [next(decoded) if isinstance(image, JpegFile) else image for image in images]

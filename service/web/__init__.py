@@ -1,0 +1,1 @@
+"""HTTP: the routes, what a request says, what an answer looks like."""

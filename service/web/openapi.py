@@ -1,0 +1,71 @@
+"""What the OpenAPI page says of `POST /predict` beside its name: it reads its request itself."""
+
+from typing import Any
+
+from service.web.request_image import FIELD
+from service.web.request_parameters import DEADLINE_HEADER, DEFAULT_K, MOST_DEADLINE_MS
+from service.web.responses import ErrorResponse, PredictResponse
+
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "schema": {
+        "type": "object",
+        "properties": {FIELD: {"type": "string", "format": "binary"}},
+        "required": [FIELD],
+    }
+}
+_ERRORS = {
+    400: "the body is empty",
+    408: "the body did not arrive in time",
+    413: "the body has too many bytes, or the image too many pixels",
+    415: "the content type names no image, or the image's format is not accepted",
+    422: "the bytes are no image, truncated or too small, the form lacks its file, "
+    "or a parameter is not valid",
+    503: "the request could not be answered in time; `Retry-After` says when to try again",
+}
+
+
+def predict_documentation(classes: int) -> dict[str, Any]:
+    """Arguments of the route that only describe it; `classes` is how many the model has."""
+    return {
+        "response_model": PredictResponse,
+        "responses": {
+            status: {"model": ErrorResponse, "description": description}
+            for status, description in _ERRORS.items()
+        },
+        "openapi_extra": {
+            "parameters": [
+                {
+                    "name": "k",
+                    "in": "query",
+                    "description": "how many classes",
+                    "schema": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": classes,
+                        "default": min(DEFAULT_K, classes),
+                    },
+                },
+                {
+                    "name": DEADLINE_HEADER,
+                    "in": "header",
+                    "description": "milliseconds that the answer may take; a request that cannot "
+                    "keep it is refused at once, and dropped if it passes in the queue",
+                    "schema": {
+                        "type": "number",
+                        "exclusiveMinimum": 0,
+                        "maximum": MOST_DEADLINE_MS,
+                    },
+                },
+            ],
+            "requestBody": {
+                "required": True,
+                "content": {
+                    "image/jpeg": _BINARY,
+                    "image/png": _BINARY,
+                    "image/webp": _BINARY,
+                    "multipart/form-data": _FORM,
+                },
+            },
+        },
+    }

@@ -1,0 +1,62 @@
+"""Single faults of the reference, with the model of 1 GB: they show only at its size."""
+
+from tests.selftest.edits import Edit, all_of, replaces
+from tests.selftest.faults import Fault, criteria
+
+_RUNNER, _STARTUP = "service/inference_runner.py", "service/startup.py"
+
+
+def _form(name: str) -> Edit:
+    """Serve another form of the model of 1 GB, none that skips weights."""
+    return replaces(
+        "service.toml",
+        'build = ["{python}", "-m", "challenges.catalogue"]\n'
+        'artifact = "{root}/artifacts/catalogue"\n'
+        'weights = ["sparse/*.npy", "sparse/features.onnx"]\n',
+        f'build = ["{{python}}", "-m", "service.artifact", "build", "--forms", "{name}",\n'
+        '    "--architecture", "efficientnet_lite0", "--name", "catalogue",\n'
+        '    "--weights", "{model}/weights.safetensors",\n'
+        '    "--labels", "{model}/labels.txt", "--output", "{artifact}"]\n'
+        'artifact = "artifacts/own"\n'  # where the container file's ignore file lets it in
+        'weights = ["*.onnx"]\n',
+    )
+
+
+REFERENCE_MUTANTS = [
+    Fault(
+        "no-batching",
+        "reads all weights for each image, and runs each alone",
+        all_of(
+            _form("onnx-int8"),
+            replaces(
+                _RUNNER,
+                "        self.layout = layout\n",
+                "        layout = Layout(layout.workers, layout.lanes, max_batch=1)\n"
+                "        self.layout = layout\n",
+            ),
+        ),
+        criteria("load"),
+        criteria("memory"),  # the runtime packs weights of this form beside those of its file
+        base="reference",
+    ),
+    Fault(
+        "fp32-only",
+        "serves the weights in 32 bits",
+        _form("onnx-fp32"),
+        criteria("load"),
+        base="reference",
+    ),
+    Fault(
+        "two-copies",
+        "keeps a second copy of the weights in memory",
+        replaces(
+            _STARTUP,
+            "        engine = _load(form, path, device, threads)\n        say(",
+            "        engine = _load(form, path, device, threads)\n"
+            "        engine.spare = _load(form, path, device, threads)\n        say(",
+        ),
+        criteria("memory"),
+        base="reference",
+    ),
+]
+"""Beside the mutants of the small submission."""

@@ -1,0 +1,100 @@
+"""The door of a real service: refuses early, and works for nobody who has gone."""
+
+import re
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2 as httpx
+
+from service.artifact.sample_photos import SAMPLE_PHOTOS
+from tests.conftest import ServiceProcess
+
+PHOTO = SAMPLE_PHOTOS[0].read()
+
+
+def metric(url: str, name: str) -> float:
+    found = re.search(rf"^{re.escape(name)} (\S+)$", httpx.get(f"{url}/metrics").text, re.MULTILINE)
+    assert found, name
+    return float(found[1])
+
+
+def request_bytes(body: bytes, declared: int | None = None) -> bytes:
+    length = len(body) if declared is None else declared
+    return b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % length + body
+
+
+def connect(url: str) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30)
+
+
+def test_deadline_counts_from_the_first_byte(start_service: Callable[..., ServiceProcess]) -> None:
+    url = start_service().url
+    with connect(url) as client:
+        head = request_bytes(b"", declared=len(PHOTO))
+        client.sendall(head.replace(b"Host: x", b"Host: x\r\nX-Deadline-Ms: 300"))
+        time.sleep(0.5)  # a slow upload
+        client.sendall(PHOTO)
+        assert client.recv(65536).startswith(b"HTTP/1.1 503 ")
+    assert metric(url, "inference_images_total") == 0
+
+
+def test_deadline_that_cannot_be_met(start_service: Callable[..., ServiceProcess]) -> None:
+    url = start_service().url
+    answer = httpx.post(f"{url}/predict", content=PHOTO, headers={"X-Deadline-Ms": "0.01"})
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "could not be answered in time; try again in 1 s" in answer.json()["error"]
+    for wrong in ("soon", "-1", "0", "nan", "1e9"):
+        answer = httpx.post(f"{url}/predict", content=PHOTO, headers={"X-Deadline-Ms": wrong})
+        assert answer.status_code == 422
+        assert answer.json()["error"].startswith(f"X-Deadline-Ms='{wrong}' is not valid: Input")
+    answer = httpx.post(f"{url}/predict", content=PHOTO, headers={"X-Deadline-Ms": "60000"})
+    assert answer.status_code == 200
+
+
+def test_refused_before_the_body_is_sent(start_service: Callable[..., ServiceProcess]) -> None:
+    url = start_service("--max-requests", "1").url
+    with connect(url) as slow, connect(url) as refused:
+        slow.sendall(request_bytes(PHOTO[:100], declared=len(PHOTO)))  # fills the only place
+        time.sleep(0.3)
+        refused.sendall(request_bytes(b"", declared=len(PHOTO)))
+        answer = refused.recv(65536).decode()
+        assert answer.startswith("HTTP/1.1 503 ")
+        assert "retry-after: 1" in answer
+        slow.sendall(PHOTO[100:])
+        assert slow.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert httpx.post(f"{url}/predict", content=PHOTO).status_code == 200
+
+
+def test_every_answer_and_every_refusal_is_counted(
+    start_service: Callable[..., ServiceProcess],
+) -> None:
+    url = start_service("--max-requests", "1", "--target-ms", "600000").url
+    with httpx.Client(timeout=60) as client, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post(f"{url}/predict", content=PHOTO), range(40)))
+    statuses = [answer.status_code for answer in answers]
+    assert set(statuses) == {200, 503}
+    assert metric(url, 'inference_requests_total{outcome="answered"}') == statuses.count(200)
+    assert metric(url, 'inference_requests_total{outcome="refused"}') == statuses.count(503)
+
+
+def test_no_forward_for_clients_that_left(start_service: Callable[..., ServiceProcess]) -> None:
+    url = start_service("--target-ms", "600000").url
+    clients = []
+    for _ in range(200):
+        client = connect(url)
+        client.sendall(request_bytes(PHOTO))
+        clients.append(client)
+    for client in clients:
+        client.close()
+    deadline = time.monotonic() + 60
+    while metric(url, "inference_requests_inside") and time.monotonic() < deadline:
+        time.sleep(0.05)
+    answered = metric(url, 'inference_requests_total{outcome="answered"}')
+    left = metric(url, 'inference_requests_total{outcome="left"}')
+    assert metric(url, "inference_images_total") == answered
+    assert left == 200 - answered  # and most were still waiting when they left:
+    assert left > answered
+    assert httpx.post(f"{url}/predict", content=PHOTO).status_code == 200
