@@ -59,6 +59,8 @@ CHECK_SECONDS = 120.0
 """Time limit of `make check` in seconds."""
 GRACE_SECONDS = 15.0
 """Time in seconds after the limit in which the test that is running may finish."""
+MOST_FAILURES = 3
+"""Number of failures that end the tests of `make check`."""
 LEFT_TO_MAKE_TEST = "tests in a browser, lessons against stored outputs (nbval), tests/performance"
 
 
@@ -141,7 +143,8 @@ def check_changes() -> int:
         output.seek(0)
         print(f"[types] {output.read().decode().strip()}")
     if not_run:
-        print(f"not run to the end within {CHECK_SECONDS:g} s: {', '.join(not_run)}")
+        limits = f"limit {CHECK_SECONDS:g} s, stopped by {MOST_FAILURES} failures"
+        print(f"not run to the end ({limits}): {', '.join(not_run)}")
     print(f"left to make test: {LEFT_TO_MAKE_TEST}")
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
@@ -211,7 +214,7 @@ class DeadlineWatch:
         self._waiting: dict[str, str] = {}
 
     def run_pytest(self, tests: list[str]) -> bool:
-        """Run test files in this process until the deadline or the third failure.
+        """Run test files in this process until the deadline or MOST_FAILURES failures.
 
         A test that still runs some seconds after the deadline is interrupted as by Ctrl-C.
 
@@ -226,7 +229,9 @@ class DeadlineWatch:
             with use_no_learners_settings() as settings:
                 os.environ.update(settings)
                 os.chdir(ROOT)
-                status = pytest.main(["--maxfail=3", "--quiet", *tests], plugins=[self])
+                status = pytest.main(
+                    [f"--maxfail={MOST_FAILURES}", "--quiet", *tests], plugins=[self]
+                )
         finally:
             timer.cancel()
         if status == pytest.ExitCode.INTERRUPTED and time.monotonic() > self._deadline:

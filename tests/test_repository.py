@@ -13,7 +13,7 @@ import pytest
 
 from learner import setup_environment
 from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
-from service.settings import ROOT
+from service.settings import ROOT, Settings
 
 LAYERS = ("tests", "authoring", "notebooks", "quizzes", "challenges", "learner", "service")
 """The packages, from the top to the bottom. A package imports those after it only."""
@@ -185,6 +185,16 @@ def test_commands_in_documents_exist(document: Path) -> None:
     assert set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
     for module in re.findall(r"^\.venv/bin/python -m ([\w.]+)", text, re.MULTILINE):
         assert {module, f"{module}.__main__"} & set(MODULES), module
+
+
+def test_settings_in_documents_exist() -> None:
+    text = (ROOT / "docs/service.md").read_text()
+    rows = re.findall(r"^\| (`--.*?) \|", text, re.MULTILINE)
+    options = {
+        option.replace("-", "_") for row in rows for option in re.findall(r"--([\w-]+)", row)
+    }
+    assert len(options) > 10
+    assert options <= set(Settings.model_fields)
 
 
 def test_readme_is_read_in_five_minutes() -> None:
