@@ -36,7 +36,7 @@ LESSONS = [
     for language in ("en", "ja", "id")
     for path in sorted((ROOT / "notebooks" / language).glob("*.ipynb"))
 ]
-PAGES = ["tests/notebooks/panel", "tests/notebooks"]
+PAGES = ["tests/notebooks", "tests/authoring/publishing"]
 CODE = ["tests/service", "tests/learner"]
 FORMAT_AND_LINT = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
