@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.errors import StartupError
-from service.listener import bind, listen, format_url
+from service.listener import bind, format_url, listen
 from service.loaded_model import LoadedModel, Step
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from
@@ -144,7 +144,7 @@ class _Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Drain on signals. uvicorn's own method ends the process by the signal after a shutdown."""
+        """Drain on signals; uvicorn's own method would end the process by the signal."""
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGHUP):  # told to end; the terminal was closed
             loop.add_signal_handler(ending, self._drain)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from service.console.source import source_view
+from service.console.source import view_source
 
 FILE = Path(__file__).resolve().parent.parent / "inference_service.py"
 _LOAD = ("model = load(settings)",)
@@ -27,4 +27,4 @@ CODE = {
 
 def view_reference() -> dict[str, Any]:
     """Return what the code pane shows of the service's own file."""
-    return source_view(FILE, CODE)
+    return view_source(FILE, CODE)

@@ -19,7 +19,7 @@ from service.front_ends.shared_counters import Board, publish_regularly
 from service.front_ends.worker_config import Facts, Seat
 from service.gpu.metrics import uuids_of
 from service.gpu.watch import EXIT_STATUS, DeviceWatch
-from service.listener import shared_by, format_url
+from service.listener import format_url, shared_by
 from service.loaded_model import LoadedModel
 from service.machine import seconds_since_process_start
 from service.settings import Settings
