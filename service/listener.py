@@ -1,26 +1,79 @@
-"""The socket that the service listens on: taken first, listened on last."""
+"""The socket that the service listens on: taken first or handed over, listened on last.
 
+Interfaces of a service manager: sd_listen_fds(3) and sd_notify(3), without its library.
+"""
+
+import os
 import socket
+from contextlib import suppress
 
 from service.errors import StartupError
 from service.settings import Settings
 
+FIRST_HANDED_OVER = 3
+"""Number of the first file descriptor that a service manager hands over (sd_listen_fds(3))."""
+
 
 def bind(settings: Settings) -> socket.socket:
-    """Take the port, without listening yet.
+    """Take the port, without listening yet; or return the socket that systemd hands over.
 
     Raises:
         StartupError: it is in use, or there is no such address.
     """
+    if os.environ.get("LISTEN_PID") == str(os.getpid()):
+        return _inherit(settings)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.reuse_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((settings.host, settings.port))
     except (OSError, TypeError, UnicodeError) as error:  # the last two: of an impossible host name
         listener.close()
         raise _cannot_listen(settings, error) from None
     return listener
+
+
+def _inherit(settings: Settings) -> socket.socket:
+    """Return the listening socket that outlives this process: no connection is refused meanwhile.
+
+    Raises:
+        StartupError: it is not one TCP socket, or several processes would share it.
+    """
+    count = os.environ.pop("LISTEN_FDS", "")
+    del os.environ["LISTEN_PID"]  # not for child processes
+    listener = socket.socket(fileno=FIRST_HANDED_OVER) if count == "1" else None
+    if listener is None or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        found = f"{count or 0} sockets" if listener is None else listener.family.name
+        raise StartupError(
+            f"the service manager handed over {found}: expected 1 TCP socket. "
+            "Give its socket unit one ListenStream= with a port"
+        )
+    if settings.front_ends > 1:
+        raise StartupError(
+            f"--front-ends {settings.front_ends} binds sockets of its own, and the service manager "
+            "handed one over. Leave out one of the two"
+        )
+    os.set_inheritable(FIRST_HANDED_OVER, False)
+    return listener
+
+
+def accept_waiting(listener: socket.socket) -> list[socket.socket]:
+    """Return the connections that the system has accepted, and which closing would reset."""
+    accepted = []
+    with suppress(OSError):  # there are no more
+        while True:
+            accepted.append(listener.accept()[0])
+    return accepted
+
+
+def notify(state: str) -> None:
+    """Tell the service manager, if there is one: "READY=1" or "STOPPING=1" (sd_notify(3))."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, suppress(OSError):
+            manager.sendto(state.encode(), address.replace("@", "\0", 1))
 
 
 def shared_by(count: int, settings: Settings, listener: socket.socket) -> list[socket.socket]:
