@@ -34,6 +34,7 @@ REST = 16
 GRACE_S = 1.0
 """Seconds that a client without a request has left when the service stops."""
 _HEALTH = {"/livez", "/readyz", "/metrics"}
+_MOST_HELD = 2**20
 _ASK_S = 0.1  # a half-closed connection may be one that its client left: ask after this time
 
 
@@ -123,6 +124,8 @@ class Protocol(HttpToolsProtocol):
         self._in_head = False
         self._in_body = False
         self._body_came = False
+        self._held = b""
+        """What came behind requests that wait for the answer to an earlier one."""
         self._most_head = self._head_left = self._settings.max_header_bytes
         self._rest_left = REST * self._settings.max_body_bytes
         self._keep_alive = True
@@ -159,10 +162,19 @@ class Protocol(HttpToolsProtocol):
             if self._ended:
                 self._skip(len(data))
                 return
+            if self.pipeline:  # its answers come before more work
+                self._hold(data)
+                return
             # httptools joins the parts of a header again and again; it must not get a long one.
             room = len(data) if self._in_body else self._head_left
             part, data = data[:room], data[room:]
             data = self._feed(part) + data
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        self.flow.pause_reading()
+        if len(self._held) > _MOST_HELD:
+            self.transport.abort()
 
     def _feed(self, part: bytes) -> bytes:
         """Parse; returns bytes that must be parsed before all others."""
@@ -174,8 +186,8 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(400, "this is not a valid HTTP/1.1 request")
             return b""
-        if self.cycle is cycle and (self._in_head or (self._in_body and not self._body_came)):
-            self._count_head(len(part))  # of a head, or of trailers, which httptools joins too
+        if self.cycle is cycle and not self._body_came:
+            self._count_head(len(part))  # or trailers, which httptools joins too
         if self._in_head and self._timer is None:
             self._arm(self._settings.header_seconds, self._end_late_head)
         return b""
@@ -260,10 +272,17 @@ class Protocol(HttpToolsProtocol):
     @override
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self.cycle.response_complete:
             self._shared.waiting[self] = None
             if self._ended or self.cycle.more_body:
                 self._expect_rest()
+        if self.pipeline:
+            self.flow.pause_reading()
+        elif self._held:
+            held, self._held = self._held, b""
+            self.data_received(held)
 
     def _end_answer(self) -> None:
         """End the connection after an answer."""
