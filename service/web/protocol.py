@@ -262,10 +262,6 @@ class Protocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle.response_complete:  # it was refused early, and now the rest has come
             cycle.more_body = False
-            self._disarm()
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
         elif self.expect_100_continue:
             cycle.keep_alive = self._keep_alive and not self._shared.draining
 
@@ -276,7 +272,7 @@ class Protocol(HttpToolsProtocol):
             return
         if self.cycle.response_complete:
             self._shared.waiting[self] = None
-            if self._ended or self.cycle.more_body:
+            if self._ended:
                 self._expect_rest()
         if self.pipeline:
             self.flow.pause_reading()

@@ -19,7 +19,8 @@ from playwright.sync_api import Browser
 
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from tests.conftest import ServiceProcess, start_process, wait_until
-from tests.service.web.test_http_server import hand_over, send_photos, wait_for_photos
+from tests.service.test_listener import hand_over
+from tests.service.web.test_http_server import send_photos, wait_for_photos
 
 PHOTO = SAMPLE_PHOTOS[0].read()
 LABEL = '"label":"espresso"'

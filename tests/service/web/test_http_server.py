@@ -1,10 +1,8 @@
 """The drain of kept connections, restarts without a gap, and limits of the process."""
 
-import os
 import re
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -16,24 +14,12 @@ from challenges.load.arrivals import due_times
 from challenges.load.generator import Target, generate
 from challenges.load.observations import Observations
 from service.artifact.sample_photos import SAMPLE_PHOTOS
-from service.listener import FIRST_HANDED_OVER
 from tests.conftest import ServiceProcess, start_process, wait_until
+from tests.service.test_listener import hand_over
 from tests.service.web.test_protocol import connect, post, read_all, read_answer
 
 PHOTO = SAMPLE_PHOTOS[0].read()
 Start = Callable[..., ServiceProcess]
-
-
-def hand_over(listener: socket.socket) -> list[str]:
-    """Return a command that starts the command after it as systemd does: with the socket as 3."""
-    script = (
-        "import os, sys\n"
-        f"os.dup2({listener.fileno()}, {FIRST_HANDED_OVER})\n"
-        "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))\n"
-        "os.execv(sys.argv[1], sys.argv[1:])"
-    )
-    listener.set_inheritable(True)
-    return ["bash", "-c", 'exec "$@"', "-", sys.executable, "-c", script]
 
 
 def send_photos(pool: ThreadPoolExecutor, port: int, count: int) -> Future[Observations]:
@@ -138,28 +124,6 @@ def test_the_next_process_may_listen_before_the_last_one_stops(start_service: St
     assert list(load.result().status) == [200] * 300
 
 
-def test_service_manager_is_told(start_service: Start, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(60)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
-        service = start_service("--drain-seconds", "0", environment=environment)
-        assert manager.recv(100) == b"READY=1"
-        assert " ready " in service.log.read_text()
-        service.process.send_signal(signal.SIGTERM)
-        assert manager.recv(100) == b"STOPPING=1"
-        assert service.process.wait(timeout=30) == 0
-
-
-def test_a_socket_of_another_kind_is_refused(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as wrong:
-        wrong.bind(str(tmp_path / "socket"))
-        service = start_process(tmp_path / "log", wrapper=hand_over(wrong), files=[wrong])
-        assert service.process.wait(timeout=60) == 1
-    line = "the service manager handed over AF_UNIX: expected 1 TCP socket"
-    assert line in service.log.read_text()
-
-
 def test_limit_of_open_files(start_service: Start, tmp_path: Path) -> None:
     """The soft limit is raised to the hard one; far too low a limit is refused."""
     raised = start_service(wrapper=("bash", "-c", 'ulimit -Sn 64; exec "$@"', "-"))
@@ -188,9 +152,6 @@ def test_pages_of_other_origins(start_service: Start) -> None:
         assert answer.status_code == 400
         for seen in (preflight, answer):
             assert ("access-control-allow-origin" in seen.headers) == allowed
-    wrong = start_process(service.log.parent / "wrong", "--cors-origins", "https://example.org/")
-    assert wrong.process.wait(timeout=60) == 1
-    assert "setting --cors-origins" in wrong.log.read_text()
 
 
 def test_without_settings_other_origins_are_not_allowed(start_service: Start) -> None:
