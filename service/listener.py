@@ -7,7 +7,7 @@ import os
 import socket
 from contextlib import suppress
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.settings import Settings
 
 FIRST_HANDED_OVER = 3
@@ -18,7 +18,7 @@ def bind(settings: Settings) -> socket.socket:
     """Take the port, without listening yet; or return the socket that systemd hands over.
 
     Raises:
-        StartupError: it is in use, or there is no such address.
+        OperatorError: it is in use, or there is no such address.
     """
     if os.environ.get("LISTEN_PID") == str(os.getpid()):
         return _inherit(settings)
@@ -39,24 +39,27 @@ def _inherit(settings: Settings) -> socket.socket:
     """Return the listening socket that outlives this process: no connection is refused meanwhile.
 
     Raises:
-        StartupError: it is not one TCP socket, or several processes would share it.
+        OperatorError: it is not one TCP socket, or several processes would share it.
     """
     count = os.environ.pop("LISTEN_FDS", "")
     del os.environ["LISTEN_PID"]  # not for child processes
-    listener = socket.socket(fileno=FIRST_HANDED_OVER) if count == "1" else None
-    if listener is None or listener.family not in (socket.AF_INET, socket.AF_INET6):
-        found = f"{count or 0} sockets" if listener is None else listener.family.name
-        raise StartupError(
-            f"the service manager handed over {found}: expected 1 TCP socket. "
-            "Give its socket unit one ListenStream= with a port"
-        )
     if settings.front_ends > 1:
-        raise StartupError(
+        raise OperatorError(
             f"--front-ends {settings.front_ends} binds sockets of its own, and the service manager "
             "handed one over. Leave out one of the two"
         )
-    os.set_inheritable(FIRST_HANDED_OVER, False)
-    return listener
+    found = f"{count or 0} sockets"
+    if count == "1":
+        listener = socket.socket(fileno=FIRST_HANDED_OVER)
+        if listener.family in (socket.AF_INET, socket.AF_INET6):
+            listener.set_inheritable(False)
+            return listener
+        found = listener.family.name
+        listener.close()
+    raise OperatorError(
+        f"the service manager handed over {found}: expected 1 TCP socket. "
+        "Give its socket unit one ListenStream= with a port"
+    )
 
 
 def accept_waiting(listener: socket.socket) -> list[socket.socket]:
@@ -82,7 +85,7 @@ def shared_by(count: int, settings: Settings, listener: socket.socket) -> list[s
     (One socket that all accept from would give most to whoever wakes up first.)
 
     Raises:
-        StartupError: another process was quicker.
+        OperatorError: another process was quicker.
     """
     address = listener.getsockname()
     listener.close()
@@ -107,7 +110,7 @@ def listen(listener: socket.socket, settings: Settings) -> None:
     """Take connections from here on.
 
     Raises:
-        StartupError: another process came first since `bind`.
+        OperatorError: another process came first since `bind`.
     """
     try:
         listener.listen()
@@ -121,8 +124,8 @@ def format_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _cannot_listen(settings: Settings, error: Exception) -> StartupError:
-    return StartupError(
+def _cannot_listen(settings: Settings, error: Exception) -> OperatorError:
+    return OperatorError(
         f"cannot listen on {settings.host} port {settings.port}: "
         f"{getattr(error, 'strerror', None) or error}. "
         "Stop what uses it, or choose another address (--host, --port; make serve port=8123)"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from fastapi import FastAPI
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.loaded_model import Step
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from
@@ -46,7 +46,7 @@ def serve(create_app: CreateApp) -> None:
             else:
                 app = create_app(settings)
             sys.exit(run(app, settings, listener, _say_ready))
-    except StartupError as error:
+    except OperatorError as error:
         sys.exit(f"error: {error}")
 
 
@@ -65,7 +65,7 @@ def run(
         announce: called once, when the first request can be answered.
 
     Raises:
-        StartupError: another process came first since the port was taken.
+        OperatorError: another process came first since the port was taken.
     """
     # What only a running server needs is imported here.
     from service.listener import listen

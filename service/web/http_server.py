@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from typing_extensions import override
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu.watch import DeviceWatch
 from service.listener import accept_waiting, notify
 from service.loaded_model import LoadedModel
@@ -60,7 +60,7 @@ def limit_connections(settings: Settings) -> int:
     """Return how many connections the process may have; raises its limit of open files first.
 
     Raises:
-        StartupError: there are too few file descriptors to serve.
+        OperatorError: there are too few file descriptors to serve.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):
@@ -72,7 +72,7 @@ def limit_connections(settings: Settings) -> int:
     others = used + MARGIN + SPARE
     if soft < others + _LEAST_CONNECTIONS:
         least = others + _LEAST_CONNECTIONS
-        raise StartupError(f"ulimit -n is {soft}: expected at least {least}. Raise it")
+        raise OperatorError(f"ulimit -n is {soft}: expected at least {least}. Raise it")
     most = min(settings.max_connections, soft - others)
     if most < settings.max_connections:
         log.warning(

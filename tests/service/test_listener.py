@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service import listener
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.listener import FIRST_HANDED_OVER, bind
 from service.settings import Settings
 from tests.conftest import ServiceProcess, start_process
@@ -74,6 +74,6 @@ def test_what_cannot_be_handed_over(
         monkeypatch.setattr(listener, "FIRST_HANDED_OVER", os.dup(handed.fileno()))
     monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
     monkeypatch.setenv("LISTEN_FDS", count)
-    with pytest.raises(StartupError, match=words):
+    with pytest.raises(OperatorError, match=words):
         bind(Settings(front_ends=front_ends))
     assert "LISTEN_FDS" not in os.environ

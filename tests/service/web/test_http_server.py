@@ -29,6 +29,12 @@ def send_photos(pool: ThreadPoolExecutor, port: int, count: int) -> Future[Obser
     return pool.submit(generate, target, due, [PHOTO], timeout=30)
 
 
+def check_all_answered(load: Future[Observations]) -> None:
+    seen = load.result()
+    others = [(n, s, seen.bodies[n][:200]) for n, s in enumerate(seen.status) if s != 200]
+    assert others == []
+
+
 def wait_for_photos(service: ServiceProcess, count: int) -> None:
     wait_until(lambda: service.log.read_text().count("POST /predict") >= count, seconds=60)
 
@@ -104,7 +110,7 @@ def test_restarts_of_a_socket_that_outlives_them_lose_nothing(
             assert service.stop(signal.SIGTERM) == 0
             service = start()
             service.wait_for(" ready ")
-    assert list(load.result().status) == [200] * 1000
+    check_all_answered(load)
 
 
 def test_the_next_process_may_listen_before_the_last_one_stops(start_service: Start) -> None:
@@ -121,7 +127,7 @@ def test_the_next_process_may_listen_before_the_last_one_stops(start_service: St
         following.wait_for(" ready ")
         assert service.stop(signal.SIGTERM) == 0
         wait_for_photos(following, 30)
-    assert list(load.result().status) == [200] * 300
+    check_all_answered(load)
 
 
 def test_limit_of_open_files(start_service: Start, tmp_path: Path) -> None:
