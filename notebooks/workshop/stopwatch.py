@@ -1,4 +1,4 @@
-"""Time one call, or several calls in turns."""
+"""Times calls in turns."""
 
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -6,16 +6,6 @@ from statistics import median
 from typing import TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
-
-
-def times_ms(call: Callable[[], object], repeats: int = 5) -> list[float]:
-    """Milliseconds of each of `repeats` calls, after one that is not counted (first-time work)."""
-    return times_in_turns({"": call}, repeats)[""]
-
-
-def median_ms(call: Callable[[], object], repeats: int = 5) -> float:
-    """The median of `times_ms`: one slow moment of a busy machine does not move it."""
-    return median(times_ms(call, repeats))
 
 
 def times_in_turns(
