@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from learner.language import _, language
-from notebooks.panel.photos import samples
-from notebooks.panel.services import source_views
+from notebooks.panel.services import samples, source_views
 from service.console.component import script, style
 from service.console.texts import texts
 

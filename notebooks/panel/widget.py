@@ -14,8 +14,7 @@ from IPython.display import display
 from learner.language import _, language
 from notebooks.panel.conductor import Conductor
 from notebooks.panel.fallback import fallback_page, plain_text
-from notebooks.panel.photos import samples
-from notebooks.panel.services import ALL, MODES, SERVICES, START_UP, source_views
+from notebooks.panel.services import ALL, MODES, SERVICES, START_UP, samples, source_views
 from service.console.component import script, style
 from service.console.flow import Flow
 from service.console.texts import texts

@@ -9,7 +9,7 @@ import pytest
 
 from learner.language import LANGUAGES
 from learner.processes import Program
-from notebooks.panel import conductor, state, supervisor, widget
+from notebooks.panel import conductor, state, widget
 from notebooks.panel.fallback import RECORDING, fallback_page
 from notebooks.panel.others import Others
 from notebooks.panel.services import EVERY, FIRST, SERVICES, START_UP, source_views
@@ -59,7 +59,7 @@ def test_highlighted_code_is_escaped() -> None:
 def test_every_text_that_is_said_exists() -> None:
     """Both sides name texts by strings; a slip would show a bare name."""
     names = set(texts(english))
-    modules = (conductor, state, supervisor, widget, routes)
+    modules = (conductor, state, widget, routes)
     sources = "".join(Path(str(module.__file__)).read_text() for module in modules)
     said = set(re.findall(r'(?:say|remark|_end_with|_shown|stop)\(\s*(?:flow, )?"(\w+)"', sources))
     front = "".join(path.read_text() for path in FRONT_ENDS)
