@@ -1,4 +1,4 @@
-"""Source code that a lesson shows: read from the very file that runs, never typed again."""
+"""Shows source code in a lesson, read from the file that runs."""
 
 import html
 import inspect
@@ -24,14 +24,14 @@ _NOTE = "font-family: system-ui, sans-serif; font-weight: 600; color: #9a3f12;"
 def show_source(
     thing: ModuleType | FunctionType | type, marks: Mapping[str, str] | None = None
 ) -> None:
-    """Display the source of a module, class or function, with some of its lines pointed at.
+    """Display the source of a module, class or function, with notes above some lines.
 
     Args:
         thing: what to show.
-        marks: part of a line → what is said above that line, in the learner's language.
+        marks: part of a line → note above that line, in the learner's language.
 
     Raises:
-        ValueError: no line has such a part, so the lesson says something that is not true.
+        ValueError: no line contains such a part: the lesson is out of date.
     """
     source, begin = _source(thing)
     lines = source.splitlines()
@@ -45,7 +45,7 @@ def show_source(
         label = f"{begin + number:>{width}}  "
         row = f'<span style="{_NUMBER}">{label}</span>{colour}'
         if note := notes.get(number):
-            # Above its line, where no narrow page cuts it off.
+            # Above its line: a narrow page would cut it off at the end.
             said = " " * (len(label) + len(line) - len(line.lstrip())) + f"▾ {note}"
             rows.append(f'<span style="{_NOTE}">{html.escape(said)}</span>')
             plain.append(said)
@@ -57,7 +57,7 @@ def show_source(
 
 
 def _source(thing: ModuleType | FunctionType | type) -> tuple[str, int]:
-    """The text, and the number of its first line in the file."""
+    """Return the text, and the number of its first line in the file."""
     if isinstance(thing, ModuleType):
         return inspect.getsource(thing).rstrip("\n") + "\n", 1
     lines, begin = inspect.getsourcelines(thing)

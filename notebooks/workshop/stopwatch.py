@@ -1,4 +1,4 @@
-"""Times calls in turns."""
+"""Measures the time of calls."""
 
 import time
 from collections.abc import Callable, Hashable, Mapping
@@ -11,20 +11,24 @@ Name = TypeVar("Name", bound=Hashable)
 def times_in_turns(
     calls: Mapping[Name, Callable[[], object]], repeats: int = 5
 ) -> dict[Name, list[float]]:
-    """Milliseconds of each call, by name; in turns, so that a slow moment hits all alike."""
+    """Return the times in ms of each call, by name.
+
+    The calls run in turns, so that a slow moment of the machine affects all of them. The first call
+    of each, with its first-time work, is not counted.
+    """
     for call in calls.values():
         call()
-    found: dict[Name, list[float]] = {name: [] for name in calls}
+    times: dict[Name, list[float]] = {name: [] for name in calls}
     for _ in range(repeats):
         for name, call in calls.items():
             started = time.perf_counter()
             call()
-            found[name].append((time.perf_counter() - started) * 1000)
-    return found
+            times[name].append((time.perf_counter() - started) * 1000)
+    return times
 
 
 def medians_in_turns(
     calls: Mapping[Name, Callable[[], object]], repeats: int = 5
 ) -> dict[Name, float]:
-    """The median milliseconds of each call, by name; in turns."""
+    """Return the median time in ms of each call, by name; see `times_in_turns`."""
     return {name: median(times) for name, times in times_in_turns(calls, repeats).items()}

@@ -180,7 +180,7 @@ def test_a_busy_port_is_passed_over() -> None:
 
 
 def test_no_free_port_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lab, "TRIES", 0)
+    monkeypatch.setattr(lab, "MAX_TRIES", 0)
     with pytest.raises(LearnerError, match="make lab port="):
         lab.free_port(9000)
 
@@ -203,7 +203,7 @@ def test_what_is_added_to_jupyterlabs_translation_exists_in_it() -> None:
     assert pack.origin is not None
     whole = Path(pack.origin).parent / "locale/ja_JP/LC_MESSAGES/jupyterlab.json"
     japanese = json.loads(whole.read_text(encoding="utf-8"))
-    for key, texts in interface.added("id_ID").items():
+    for key, texts in interface.read_added_texts("id_ID").items():
         assert len(texts) == len(japanese[key]), key
         assert re.findall(r"%\d", texts[0]) == re.findall(r"%\d", key)
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from challenges.minimal_service.planning_questions import FILE, plan
 from learner.errors import LearnerError
 from learner.folder import read_json
-from notebooks.workshop.plan import FILE, plan
 
 
 @pytest.fixture(autouse=True)
