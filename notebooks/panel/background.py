@@ -15,7 +15,7 @@ import httpx2 as httpx
 
 from notebooks.panel.others import Others
 from service.artifact.manifest import MANIFEST, Manifest
-from service.console.summary import artifact_summary, metrics_summary
+from service.console.summary import summarise_artifact, summarise_metrics
 
 TIMEOUT_S = 30
 POLL_S = 1.0
@@ -68,9 +68,9 @@ def send_photos(
 def watch(url: str, wanted: Wanted, tell: Callable[[str, dict[str, Any]], None]) -> None:
     """Tell what a service has loaded ("artifact"), then its "metrics" every `POLL_S` seconds."""
     with _client(url) as client, contextlib.suppress(httpx.RequestError):
-        tell("artifact", artifact_summary(client.get("/artifact").json()))
+        tell("artifact", summarise_artifact(client.get("/artifact").json()))
         while wanted():
-            tell("metrics", metrics_summary(client.get("/metrics").text))
+            tell("metrics", summarise_metrics(client.get("/metrics").text))
             time.sleep(POLL_S)
 
 

@@ -1,6 +1,8 @@
 """The service over HTTP: right answers, and a clear error for every bad request."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,19 @@ def test_the_exhibit_is_readable_on_one_screen() -> None:
     lines = Path(ROOT / "service/inference_service.py").read_text().splitlines()
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 100
+
+
+def test_the_core_stands_alone() -> None:
+    """A start on a CPU imports only what it uses."""
+    script = (
+        "import sys, service.inference_service\n"
+        "names = [name for name in sys.modules if name.split('.')[0] == 'service']\n"
+        "lines = sum(len(open(sys.modules[name].__file__).readlines()) for name in names)\n"
+        "print(lines, *names)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    lines, *modules = done.stdout.split()
+    assert len(modules) <= 32
+    assert int(lines) < 3000
+    rooms = {name.split(".")[1] for name in modules if "." in name}
+    assert not rooms & {"gpu", "front_ends", "console"}

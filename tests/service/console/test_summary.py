@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.artifact.sample_photos import SAMPLE_PHOTOS
-from service.console.summary import artifact_summary, bucket_quantile, metrics_summary
+from service.console.summary import bucket_quantile, summarise_artifact, summarise_metrics
 
 
 @pytest.mark.parametrize(
@@ -24,16 +24,16 @@ def test_a_quantile_is_the_upper_end_of_its_bucket(
 
 
 def test_metrics_of_a_service_that_has_answered(client: TestClient) -> None:
-    before = metrics_summary(client.get("/metrics").text)
+    before = summarise_metrics(client.get("/metrics").text)
     assert client.post("/predict", content=SAMPLE_PHOTOS[0].read()).status_code == 200
-    after = metrics_summary(client.get("/metrics").text)
+    after = summarise_metrics(client.get("/metrics").text)
     assert after["answered"] == before["answered"] + 1
     assert after["memory_mb"] > 50
     assert after["p50_ms"] is None or after["p50_ms"] > 0
 
 
 def test_files_of_the_artifact_are_verified(client: TestClient) -> None:
-    summary = artifact_summary(client.get("/artifact").json())
+    summary = summarise_artifact(client.get("/artifact").json())
     assert summary["name"] == "efficientnet-lite0"
     assert summary["loaded"] in [file["name"] for file in summary["files"]]
     assert all(file["verified"] for file in summary["files"])
