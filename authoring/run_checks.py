@@ -25,7 +25,7 @@ LESSONS = [
     for language in ("en", "ja", "id")
     for path in sorted((ROOT / "notebooks" / language).glob("*.ipynb"))
 ]
-PAGES = ["tests/notebooks/panel", "tests/notebooks"]
+PAGES = ["tests/notebooks/panel", "tests/notebooks", "tests/authoring"]
 CODE = ["tests/service", "tests/learner"]
 STAGES = [
     {"format": ["ruff", "format", "--check", "--quiet", "."]},

@@ -8,21 +8,18 @@ import argparse
 import re
 import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from authoring.publishing import rendering, slide_cells, timetable
 from authoring.publishing.site import clear, minutes, words
-from learner.errors import LearnerError
 from learner.language import LANGUAGES, _, language, speaking
 from notebooks.lab.arguments import known_language, run
 from notebooks.lab.lessons import NOTEBOOKS, Lesson, lessons_or_error
 
 MARK = ".made-by-workshop-slides"
-CARRIER = "sphinx_revealjs"
-"""The Python package that reveal.js comes in; nothing else of it is used."""
-REVEAL = ("dist/reveal.css", "dist/reveal.js", "plugin/notes/notes.js", "LICENSE")
+REVEAL = Path(__file__).with_name("reveal")
+"""reveal.js 5.2.0 (MIT), as published in the npm package `reveal.js`: dist/, plugin/notes/."""
 _LINK = re.compile(r'<a href="(?!https?:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
 
 
@@ -62,16 +59,12 @@ def build(
         tell: is called with a line on each lesson that was run.
 
     Raises:
-        LearnerError: reveal.js or the lessons are missing, a lesson fails, or the folder has
-            something else in it.
+        LearnerError: the lessons are missing, a lesson fails, or the folder has other files in it.
     """
     found = lessons_or_error(code, notebooks)
-    scripts = reveal()
     pages = output / code
     clear(pages, MARK)
-    for name in REVEAL:
-        (output / "reveal" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(scripts / name, output / "reveal" / name)
+    shutil.copytree(REVEAL, output / "reveal", dirs_exist_ok=True)
     for name in ("style.css", "deck.css"):
         style = (rendering.TEMPLATES / name).read_text(encoding="utf-8")
         (output / name).write_text(style + rendering.code_style(name == "style.css"), "utf-8")
@@ -85,18 +78,6 @@ def build(
                 tell(f"{code}/{lesson.path.name}")
             shown.append(_deck(lesson, pages, code))
         _contents(found, shown, pages, code)
-
-
-def reveal() -> Path:
-    """The folder of reveal.js.
-
-    Raises:
-        LearnerError: it is not installed.
-    """
-    carrier = find_spec(CARRIER)
-    if carrier is None or carrier.origin is None:
-        raise LearnerError(_("reveal.js, which shows the slides, is missing. Run: make setup"))
-    return Path(carrier.origin).parent / "_static" / "revealjs"
 
 
 def _deck(lesson: Lesson, pages: Path, code: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from service.console.texts import TRANSLATIONS
 KEYWORDS = parse_keywords(["_", "tr", "pgettext:1c,2"])
 LESSONS = "[0-9][0-9]_*.ipynb"
 """Of `notebooks/en`; a notebook that a learner adds there is theirs."""
-PYTHON = ("learner", "notebooks", "quizzes", "challenges", "service")
+PYTHON = ("authoring", "learner", "notebooks", "quizzes", "challenges", "service")
 JAVASCRIPT = ("notebooks/panel", "quizzes", "service")
 
 

@@ -18,7 +18,7 @@ from learner.language import LANGUAGES, pgettext, speaking
 from notebooks.lab.lessons import Lesson, lessons
 from service.settings import ROOT
 from tests.authoring.publishing import pages, small_lessons
-from tests.notebooks.conftest import loaded_from_elsewhere
+from tests.authoring.publishing.conftest import loaded_from_elsewhere
 
 LOOKS = [("light", 1280), ("dark", 320)]
 MISSING_PICTURES = (

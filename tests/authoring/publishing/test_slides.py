@@ -12,7 +12,7 @@ from authoring.publishing import slide_cells, slides, timetable
 from learner.errors import LearnerError
 from notebooks.lab.lessons import Lesson, lessons
 from tests.authoring.publishing import pages, small_lessons
-from tests.notebooks.conftest import loaded_from_elsewhere
+from tests.authoring.publishing.conftest import loaded_from_elsewhere
 
 OVERFLOWING = """() => {
   Reveal.configure({margin: 0});
@@ -101,12 +101,6 @@ def test_a_long_listing_loses_no_line(count: int) -> None:
     shown = [part.data["text/html"][5:-6] for part in said if "data" in part]
     assert "\n".join(shown).split("\n") == lines
     assert "\n".join(part.text for part in said if "text" in part).split("\n") == lines
-
-
-def test_missing_reveal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slides, "CARRIER", "no_such_package")
-    with pytest.raises(LearnerError, match="make setup"):
-        slides.reveal()
 
 
 def make(*minutes: tuple[float, ...]) -> list[Lesson]:

@@ -1,4 +1,4 @@
-"""What is built once for all tests of pages: a site and decks, of small lessons and of the real."""
+"""Fixtures: a site and decks, built once per session, of small lessons and of the real ones."""
 
 from pathlib import Path
 from typing import Any
