@@ -1,7 +1,7 @@
-"""Slides for whoever teaches: `python -m authoring.publishing.slides --lang ja` (`make slides`).
+"""Slides for teachers: `python -m authoring.publishing.slides --lang ja` (`make slides`).
 
-A deck a lesson, made from the notebooks, and a page with the decks and the timetables. They work
-offline: reveal.js is copied beside them.
+One deck per lesson, made from the notebooks, and a page with the decks and the timetables. They
+work offline: reveal.js is copied beside them.
 """
 
 import argparse
@@ -49,17 +49,17 @@ def build(
     notebooks: Path = NOTEBOOKS,
     tell: Callable[[str], None] = lambda _text: None,
 ) -> None:
-    """Write the decks of language `code`, and beside them those of other languages stay.
+    """Write the decks of one language; those of other languages stay.
 
     Args:
-        output: a folder; what an earlier build left of this language is replaced.
+        output: a folder; the decks of an earlier build in this language are replaced.
         code: the language.
-        stored: show stored outputs only; otherwise lessons that are not English are run.
-        notebooks: where the lessons come from.
-        tell: is called with a line on each lesson that was run.
+        stored: show stored outputs; otherwise lessons in other languages than English are run.
+        notebooks: the folder of the lessons.
+        tell: called with a line on each lesson that was run.
 
     Raises:
-        LearnerError: the lessons are missing, a lesson fails, or the folder has other files in it.
+        LearnerError: the lessons are missing, a lesson fails, or the folder contains other files.
     """
     found = lessons_or_error(code, notebooks)
     pages = output / code
@@ -74,13 +74,13 @@ def build(
         shown = []
         for lesson in found:
             if code != "en" and not stored:
-                lesson = rendering.executed(lesson, code)
+                lesson = rendering.execute(lesson, code)
                 tell(f"{code}/{lesson.path.name}")
-            shown.append(_deck(lesson, pages, code))
-        _contents(found, shown, pages, code)
+            shown.append(_write_deck(lesson, pages, code))
+        _write_contents(found, shown, pages, code)
 
 
-def _deck(lesson: Lesson, pages: Path, code: str) -> dict[str, Any]:
+def _write_deck(lesson: Lesson, pages: Path, code: str) -> dict[str, Any]:
     slides = slide_cells.cut(lesson, minutes(lesson.minutes))
     body = _LINK.sub(r"\1", rendering.cells(slides, "deck"))
     page = {"language": code, "title": lesson.title, "body": body}
@@ -94,21 +94,23 @@ def _deck(lesson: Lesson, pages: Path, code: str) -> dict[str, Any]:
     }
 
 
-def _contents(found: list[Lesson], shown: list[dict[str, Any]], pages: Path, code: str) -> None:
+def _write_contents(
+    found: list[Lesson], shown: list[dict[str, Any]], pages: Path, code: str
+) -> None:
     tables = []
     for total in timetable.LENGTHS:
         slots = timetable.timetable(found, total)
         rows = [
             {
-                "start": timetable.clock(slot.start),
+                "start": timetable.format_clock(slot.start),
                 "minutes": slot.minutes,
                 "what": timetable.describe(slot),
                 "kind": slot.kind,
             }
             for slot in slots
         ]
-        rest = timetable.left_out(found, slots)
-        tables.append({"title": timetable.name_of(total), "slots": rows, "rest": rest})
+        rest = timetable.list_left_out(found, slots)
+        tables.append({"title": timetable.name_length(total), "slots": rows, "rest": rest})
     page = {
         "language": code,
         "root": "../",
