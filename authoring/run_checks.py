@@ -1,8 +1,8 @@
-"""What `make test` runs: format, lint, types, lessons, tests. All of them, then the exit status.
+"""`make test`: run format, lint, types, lessons and tests, all of them; then report failures.
 
-The checks of one stage run at the same time: most of them wait for one core, for a browser or for
-a process, and a small machine has two cores. The last stage is for those that measure times, each
-alone; a test that is not named before it is in it.
+The checks of one stage run at the same time: most of them wait for a browser or a process, and a
+small machine has two cores. The last stage runs alone, because its tests measure times; it contains
+every test that no earlier stage contains.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parent.parent
-# Each cell of each lesson, in every language, against its stored output (which is English).
+# Each cell of each lesson, in every language, compared with its stored (English) output.
 NBVAL = [
     *("pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout", "120", "--quiet"),
     *("-p", "no:cacheprovider"),
@@ -25,7 +25,7 @@ LESSONS = [
     for language in ("en", "ja", "id")
     for path in sorted((ROOT / "notebooks" / language).glob("*.ipynb"))
 ]
-PAGES = ["tests/notebooks/panel", "tests/notebooks"]
+PAGES = ["tests/notebooks/panel", "tests/notebooks", "tests/authoring"]
 CODE = ["tests/service", "tests/learner"]
 STAGES = [
     {"format": ["ruff", "format", "--check", "--quiet", "."]},
@@ -36,23 +36,26 @@ STAGES = [
         "types": ["mypy"],
     },
     {"tests of pages": ["pytest", *PAGES], "tests of code": ["pytest", *CODE]},
-    # Last: its closing line is the one that people look for.
+    # Last: people look for its closing line.
     {"all other tests": ["pytest", *(f"--ignore={folder}" for folder in (*PAGES, *CODE))]},
 ]
 
 
 def main() -> int:
-    """Run every check, say which failed."""
-    failed = [name for stage in STAGES for name in failures(stage)]
+    """Run every check; print the names of those that failed."""
+    failed = [name for stage in STAGES for name in run_stage(stage)]
     if failed:
         print(f"failed: {', '.join(failed)}", file=sys.stderr)
     return bool(failed)
 
 
-def failures(stage: dict[str, list[str]]) -> list[str]:
-    """Run the checks of a stage at the same time; the names of those that failed.
+def run_stage(stage: dict[str, list[str]]) -> list[str]:
+    """Run the checks of a stage at the same time; return the names of those that failed.
 
     The output of the first is shown as it comes, that of the others when they are done.
+
+    Args:
+        stage: name → module and arguments for `python -m`.
     """
     failed = []
     with contextlib.ExitStack() as leave:
@@ -60,7 +63,7 @@ def failures(stage: dict[str, list[str]]) -> list[str]:
         for name, command in stage.items():
             print(f"[{name}] {' '.join(command)}", flush=True)
             folder = leave.enter_context(tempfile.TemporaryDirectory())
-            # Whoever runs this may be a learner, with a language and progress of their own.
+            # The learner's own language and progress must not matter.
             settings = {"WORKSHOP_LANGUAGE": "en", "WORKSHOP_FOLDER": folder}
             kept: IO[bytes] | None = None
             if running:

@@ -4,8 +4,8 @@ import importlib
 
 from learner.errors import LearnerError
 from learner.language import _
+from learner.numbers import format_number
 from quizzes.evidence.base import Evidence
-from quizzes.numbers import in_words
 from quizzes.questions import Entry
 
 
@@ -40,4 +40,4 @@ def run(entry: Entry) -> Evidence:
 
 def figures(found: Evidence) -> list[tuple[str, float, str]]:
     """Name, value, and the value in words, of each bar."""
-    return [(name, value, in_words(value, found.unit)) for name, value in found.values.items()]
+    return [(name, value, format_number(value, found.unit)) for name, value in found.values.items()]

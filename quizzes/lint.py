@@ -14,6 +14,7 @@ from babel.messages.pofile import read_po
 
 from learner.errors import LearnerError
 from learner.language import CATALOGUES, LANGUAGES
+from learner.sections import read_cells
 from quizzes import experiments, schema
 from quizzes.questions import (
     FOLDER,
@@ -25,7 +26,6 @@ from quizzes.questions import (
     option_order,
     read_file,
 )
-from quizzes.sections import cells
 
 LESSONS = FOLDER.parent.parent / "notebooks" / "en"
 ASKED = re.compile(r"""\bask\(\s*["']([^"']*)["']""")
@@ -110,7 +110,7 @@ def _schema() -> Iterator[str]:
 
 def _link(entry: Entry) -> Iterator[str]:
     path = LESSONS / f"{entry.notebook}.ipynb"
-    kinds = {cell["id"]: cell["cell_type"] for cell in cells(path)}
+    kinds = {cell["id"]: cell["cell_type"] for cell in read_cells(path)}
     section = entry.question.section
     if not kinds:
         yield f"question {entry.question.id}: there is no notebook {entry.notebook}"
@@ -140,7 +140,7 @@ def _asked(entries: list[Entry]) -> Iterator[str]:
     names: set[str] = set().union(*lessons.values())
     asked: set[str] = set()
     for path in sorted(LESSONS.glob("*.ipynb")):
-        for cell in cells(path):
+        for cell in read_cells(path):
             if cell["cell_type"] != "code":
                 continue
             found = set(ASKED.findall(cell["source"]))

@@ -15,9 +15,9 @@ from IPython.display import display
 
 from learner.errors import LearnerError
 from learner.language import _, language, speaking
+from learner.numbers import format_number, read_number
 from quizzes import experiments, progress, words
 from quizzes.engine import AnswerError, grade
-from quizzes.numbers import in_words, read_number
 from quizzes.questions import Answer, Entry, Number, find, option_order
 
 HERE = Path(__file__).resolve().parent
@@ -184,5 +184,5 @@ def evidence_view(entry: Entry) -> dict[str, Any]:
         "target": found.target,
         "line": ""
         if found.target is None
-        else _("Dashed line: {target}").format(target=in_words(found.target, found.unit)),
+        else _("Dashed line: {target}").format(target=format_number(found.target, found.unit)),
     }

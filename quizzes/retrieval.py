@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from IPython.display import display
 
 from learner.language import _
-from quizzes import progress, sections, terminal
+from quizzes import progress, terminal
 from quizzes.notebook import ask
 from quizzes.questions import all_questions, find, translated
 from quizzes.schedule import due, learned
@@ -35,7 +35,7 @@ def ask_again(lesson: str, count: int) -> None:
 def show_link(name: str) -> None:
     """A link to the section that proves a question's answer, in the learner's language."""
     entry = find(name)
-    text = _("The section that proves it: {heading}").format(heading=sections.heading(entry))
+    text = _("The section that proves it: {heading}").format(heading=entry.heading)
     shown = {"text/markdown": f"[{text}]({entry.link})", "text/plain": text}
     display(shown, raw=True)  # type: ignore[no-untyped-call]
 

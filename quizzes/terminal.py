@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from learner.language import _
+from learner.numbers import format_number, read_number
 from learner.terminal import can_print, coloured, padded
 from learner.terminal import width as width
 from quizzes import experiments, progress, words
 from quizzes.engine import AnswerError, Verdict, grade
 from quizzes.evidence.base import Evidence
-from quizzes.numbers import in_words, read_number
 from quizzes.questions import Answer, Entry, Number, One, option_order
 from quizzes.schedule import Learned
 
@@ -77,7 +77,7 @@ def show_evidence(found: Evidence) -> None:
         bar = block * max(1 if value > 0 else 0, round(room * value / most))
         print(f"{padded(name, names)}  {bar} {text}")
     if found.target is not None:
-        target = in_words(found.target, found.unit)
+        target = format_number(found.target, found.unit)
         print(f"{padded('', names)}  {' ' * (round(room * found.target / most) - 1)}^ " + target)
 
 

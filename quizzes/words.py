@@ -1,7 +1,6 @@
 """What all faces say, in the learner's language: one place, so that they say the same."""
 
 from learner.language import _
-from quizzes import sections
 from quizzes.engine import AnswerError, Verdict
 from quizzes.questions import Entry, Number, One, Order, Question, Several
 
@@ -63,7 +62,7 @@ def unfit(error: AnswerError) -> str:
 def where(entry: Entry) -> str:
     """The section that proves a question's answer, in words."""
     return _("What proves it: lesson {notebook}, “{section}”.").format(
-        notebook=entry.notebook, section=sections.heading(entry)
+        notebook=entry.notebook, section=entry.heading
     )
 
 

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from learner.language import _, language
-from quizzes.numbers import in_words
+from learner.numbers import format_number
 
 TARGET_MS = 50
 """The lecture's latency target in milliseconds."""
@@ -52,7 +52,7 @@ def bars(
         axes = figure.subplots()
         names = list(values)
         drawn = axes.barh(names, list(values.values()), color=_colours(len(names)), height=0.6)
-        axes.bar_label(drawn, [in_words(value, unit) for value in values.values()], padding=4)
+        axes.bar_label(drawn, [format_number(value, unit) for value in values.values()], padding=4)
         axes.invert_yaxis()
         axes.margins(x=0.2)
         axes.set_title(title, loc="left")
@@ -60,7 +60,7 @@ def bars(
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         if target is not None:
             axes.axvline(target, color=TARGET_COLOUR, linestyle="--")
-    described = "; ".join(f"{name}: {in_words(value, unit)}" for name, value in values.items())
+    described = "; ".join(f"{name}: {format_number(value, unit)}" for name, value in values.items())
     show(figure, f"{title}: {described}" if title else described)
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from learner.errors import LearnerError
 from learner.language import _, pgettext
+from learner.sections import find_heading
 from quizzes.questions.models import (
     Answer,
     Choice,
@@ -63,6 +64,11 @@ class Entry:
     def notebook(self) -> str:
         """The notebook of that section, without .ipynb."""
         return self.question.notebook or self.lesson
+
+    @property
+    def heading(self) -> str:
+        """The heading of that section, in the learner's language; its id if it has none."""
+        return find_heading(self.notebook, self.question.section) or self.question.section
 
 
 def read_file(path: Path) -> QuestionFile:

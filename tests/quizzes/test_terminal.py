@@ -13,10 +13,14 @@ from pathlib import Path
 import pytest
 
 from learner.language import LANGUAGES
+from quizzes import terminal
+from quizzes.evidence.base import Evidence
 from quizzes.questions import One, Question, all_questions, option_order
 from service.settings import ROOT
 
 QUIZ = [sys.executable, "-m", "quizzes"]
+
+
 LECTURE = ["--lesson", "05"]
 
 
@@ -252,3 +256,29 @@ def test_only_the_lessons_questions_are_asked() -> None:
     count = sum(entry.lesson == "05_quiz" for entry in all_questions().values())
     assert count == 3
     assert "2 more after this one" in piped("q\n").stdout
+
+
+def test_lines_break_where_each_script_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_columns", lambda: 20)
+    assert terminal.wrapped("one two three four five", "  1  ") == (
+        "  1  one two three\n     four five"
+    )
+    japanese = "重みは、サービスが始まるときに一度だけ読み込みます。"
+    lines = terminal.wrapped(japanese).splitlines()
+    assert "".join(lines) == japanese
+    assert all(terminal.width(line) <= 22 and line[0] not in "、。" for line in lines)
+    assert terminal.wrapped("x" * 50) == "x" * 50
+
+
+def test_a_text_plot(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_columns", lambda: 60)
+    values = {"short": 1.0, "最初の人": 2000.0, "none": 0.0}
+    terminal.show_evidence(Evidence("It shows.", values, "ms", 50))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "It shows."
+    assert lines[3].endswith(" 2,000 ms")
+    assert lines[3].count("█") == 36
+    assert lines[4] == "none       0 ms"
+    assert lines[5].endswith("^ 50 ms")
+    terminal.show_evidence(Evidence("Nothing to draw."))
+    assert capsys.readouterr().out == "Nothing to draw.\n"

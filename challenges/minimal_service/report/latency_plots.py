@@ -18,8 +18,9 @@ from challenges.minimal_service.report.svg import (
     plain_ticks,
     weight,
 )
-from challenges.minimal_service.report.words import joined, number
+from challenges.minimal_service.report.words import joined
 from learner.language import _
+from learner.numbers import format_number
 
 TARGET_MS = 50.0
 """The lecture's latency target, for p99."""
@@ -86,7 +87,8 @@ def over_time(series: Series) -> Plot | None:
         said = [
             _("{n} requests in {seconds:.0f} s.").format(n=len(due), seconds=due.max()),
             _("Half were answered within {p50} ms, 99 % within {p99} ms.").format(
-                p50=number(_percentile(latency, 0.5)), p99=number(_percentile(latency, 0.99))
+                p50=format_number(_percentile(latency, 0.5)),
+                p99=format_number(_percentile(latency, 0.99)),
             )
             if np.isfinite(_percentile(latency, 0.99))
             else _("Fewer than 99 % got a right answer."),
@@ -148,7 +150,7 @@ def percentiles(series: Series) -> Plot | None:
             colour = GOOD if p99 < TARGET_MS else BAD
             axes.plot([2], [p99], "o", color=colour, markersize=7)
             axes.annotate(
-                f"p99 {number(p99)} ms", (2, p99), (-7, 7), textcoords="offset points",
+                f"p99 {format_number(p99)} ms", (2, p99), (-7, 7), textcoords="offset points",
                 ha="right", color=colour, fontweight=weight(),
             )  # fmt: skip
         ticks = [one for one in SHARES if -np.log10(1 - one) <= end]
@@ -159,7 +161,7 @@ def percentiles(series: Series) -> Plot | None:
         axes.set_xlabel(_("% of the requests answered within"))
         said = [
             _("{share:g} % within {latency} ms.").format(
-                share=one * 100, latency=number(_percentile(latency, one))
+                share=one * 100, latency=format_number(_percentile(latency, one))
             )
             for one in ticks
             if np.isfinite(_percentile(latency, one))
@@ -213,7 +215,9 @@ def rates(verdict: Verdict) -> Plot | None:
         axes.set_xlabel(_("requests a second"))
         axes.set_ylabel(_("p99 latency, ms"))
         said = [
-            _("{rate:g} requests a second: p99 {p99} ms.").format(rate=rate, p99=number(value))
+            _("{rate:g} requests a second: p99 {p99} ms.").format(
+                rate=rate, p99=format_number(value)
+            )
             if (value := steps[rate]) is not None
             else _("{rate:g} requests a second: errors.").format(rate=rate)
             for rate in tried

@@ -1,7 +1,5 @@
 """Where a lesson's section is: what it is called, and how a page can lead there."""
 
-import functools
-import json
 import os
 import re
 from dataclasses import dataclass
@@ -10,13 +8,14 @@ from urllib.parse import quote
 
 from learner.language import _, language
 from learner.paths import ROOT
+from learner.sections import find_heading
 
 LAB = "http://127.0.0.1:8888/lab/tree"
 """Where `make lab` opens the learner's lessons, unless the port is taken."""
 SITE = ROOT / "site"
 """Where `make site` writes the lessons as pages."""
 _LINK = re.compile(r"(?P<notebook>(?P<number>\d\d)_\w+)\.ipynb(?:#cell-id=(?P<cell>[\w-]+))?")
-_HEADING = re.compile(r"^#{1,2} +(.+?)\s*$", re.MULTILINE)
+_NUMBER = re.compile(r"^\d+(?:\.| ·) *")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def section(link: str | None, report: Path) -> Section | None:
         return None
     notebook, cell = found["notebook"], found["cell"]
     code = language()
-    heading = _heading(ROOT / "notebooks" / code / f"{notebook}.ipynb", cell)
+    heading = find_heading(notebook, cell or "")
     number = int(found["number"])
     place = f"#cell-id={cell}" if cell else ""
     page = SITE / code / f"{notebook}.html"
@@ -50,24 +49,8 @@ def section(link: str | None, report: Path) -> Section | None:
         href = quote(_relative(page, report.resolve().parent)) + place
     if heading is None:
         return Section(_("Lesson {number}").format(number=number), href)
-    text = _("Lesson {number}, “{heading}”").format(number=number, heading=heading)
+    text = _("Lesson {number}, “{heading}”").format(number=number, heading=_NUMBER.sub("", heading))
     return Section(text, href)
-
-
-@functools.cache
-def _heading(notebook: Path, cell: str | None) -> str | None:
-    """The last heading at or above a cell, without its number; None where there is none."""
-    try:
-        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    except (OSError, ValueError, LookupError):
-        return None
-    last = None
-    for one in cells:
-        if one["cell_type"] == "markdown" and (found := _HEADING.findall("".join(one["source"]))):
-            last = re.sub(r"^\d+(?:\.| ·) *", "", found[0])
-        if one.get("id") == cell:
-            return last
-    return None
 
 
 def _relative(page: Path, folder: Path) -> str:

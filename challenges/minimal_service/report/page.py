@@ -13,6 +13,7 @@ from challenges.minimal_service.report.criteria_texts import criteria_texts
 from challenges.minimal_service.report.lessons import section
 from challenges.minimal_service.report.plots import Attempt, attempts_plot, plots
 from learner.language import _, language
+from learner.numbers import format_number
 
 IN_TABLE = 2
 """Figures of a criterion that the table has room for."""
@@ -110,21 +111,21 @@ def _machine(machine: Machine) -> list[tuple[str, str]]:
     """Name and value of what was measured of the machine."""
     return [
         (_("Cores"), f"{machine.cores}"),
-        (_("Reading memory, all cores"), f"{words.number(machine.memory_gb_s)} GB/s"),
+        (_("Reading memory, all cores"), f"{format_number(machine.memory_gb_s)} GB/s"),
         (
             _("Matrix product in float32, all cores"),
-            f"{words.number(machine.arithmetic_gflop_s)} GFLOP/s",
+            f"{format_number(machine.arithmetic_gflop_s)} GFLOP/s",
         ),
         (
             _("Noise: how much longer the slowest of equal pieces of work took than the median"),
-            f"{words.number(machine.noise * 100)} %",
+            f"{format_number(machine.noise * 100)} %",
         ),
         (
             _(
                 "Floor: the least time for one image that physics allows here, if every int8 "
                 "weight is used"
             ),
-            f"{words.number(machine.floor_ms)} ms",
+            f"{format_number(machine.floor_ms)} ms",
         ),
         (_("Target"), _("{rate:g} requests a second").format(rate=machine.target_rate)),
     ]

@@ -18,8 +18,9 @@ from challenges.minimal_service.report.svg import (
     inline,
     weight,
 )
-from challenges.minimal_service.report.words import joined, number, points
+from challenges.minimal_service.report.words import joined, points
 from learner.language import _
+from learner.numbers import format_number
 
 MOST_ATTEMPTS = 30
 BOUND = "allowed_mib"
@@ -52,7 +53,7 @@ def _memory(verdict: Verdict) -> Plot | None:
         if bound is not None:
             axes.axhline(bound, color=INK, linewidth=1.4, linestyle=(0, (5, 3)))
             axes.annotate(
-                _("most accepted: {mib} MiB").format(mib=number(bound)), (0, bound), (3, 4),
+                _("most accepted: {mib} MiB").format(mib=format_number(bound)), (0, bound), (3, 4),
                 xycoords=("axes fraction", "data"), textcoords="offset points", color=INK,
             )  # fmt: skip
         axes.set_ylim(0, top)
@@ -64,10 +65,12 @@ def _memory(verdict: Verdict) -> Plot | None:
         said = [
             _(
                 "{first} MiB at the start of the load, {last} MiB at its end, {most} MiB at most."
-            ).format(first=number(mib[0]), last=number(mib[-1]), most=number(most))
+            ).format(
+                first=format_number(mib[0]), last=format_number(mib[-1]), most=format_number(most)
+            )
         ]
         if bound is not None:
-            said.append(_("At most {bound} MiB are accepted.").format(bound=number(bound)))
+            said.append(_("At most {bound} MiB are accepted.").format(bound=format_number(bound)))
         title = _("Memory")
         svg = inline(figure, "memory", f"{title}: {joined(said)}")
     return Plot(

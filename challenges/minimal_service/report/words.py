@@ -12,6 +12,7 @@ from challenges.minimal_service.grading.verdict import CriterionResult, Verdict
 from challenges.minimal_service.report.criteria_texts import title
 from challenges.minimal_service.report.figure_names import figure_names
 from learner.language import _, language
+from learner.numbers import format_number
 
 MARKS = {"passed": "✓", "failed": "✗", "not-checked": "–"}
 LEAST_BONUS = 0.05
@@ -61,17 +62,6 @@ def joined(sentences: Sequence[str]) -> str:
 def listed(parts: Sequence[str]) -> str:
     """Parts in a row, as the learner's language sets them."""
     return ("、" if language() == "ja" else ", ").join(parts)
-
-
-def number(value: float) -> str:
-    """A figure with about three digits that count; "–" for none, "∞" for one without end."""
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞"
-    if value == int(value) or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
 def points(value: float) -> str:
@@ -168,5 +158,5 @@ def _value(name: str, value: float) -> str:
     if name.endswith(_SHARES) and math.isfinite(value):
         return f"{value * 100:.3g} %"
     _bare, unit = _split(name)
-    said = number(value)
+    said = format_number(value)
     return said if unit is None else _UNITS[unit].format(value=said)

@@ -103,7 +103,7 @@ def build_translated(folder: Path) -> Workshop:
 
 def named(workshop: Workshop, code: str = "ja") -> list[tuple[str, str]]:
     """Kind and place of each problem."""
-    found = work.problems_of(workshop, code, collect(workshop))
+    found = work.find_problems(workshop, code, collect(workshop))
     return [(problem.kind, problem.place) for problem in found]
 
 

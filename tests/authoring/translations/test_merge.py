@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from authoring.translations import blocks, catalogue, notebooks, work
+from authoring.translations import blocks, catalogue, documents, work
 from authoring.translations.merge import merge
 from authoring.translations.messages import Entry, Message
 from authoring.translations.sources import LESSONS, Workshop, collect
@@ -66,20 +66,20 @@ def test_blocks_of_a_cell(before: str, after: str, expected: str) -> None:
     assert all(e.previous.upper() == e.translation for e in found if e.state == "fuzzy")
 
 
-def test_a_text_that_moved_keeps_its_translation_and_a_vanished_one_is_dropped() -> None:
+def test_a_moved_text_is_kept_and_a_deleted_one_dropped() -> None:
     merged = merge(new("b", place="notebooks/02_b.ipynb/y"), old("a", "b"))
     assert [(entry.translation, entry.state) for entry in merged.entries] == [("B", "translated")]
     assert [entry.message.text for entry in merged.dropped] == ["a"]
 
 
-def test_a_fuzzy_text_keeps_what_its_translation_is_of() -> None:
+def test_a_fuzzy_text_keeps_its_previous_english() -> None:
     fuzzy = merge(new("x"), old("a")).entries
     again = merge(new("y"), fuzzy).entries
     assert (again[0].previous, again[0].translation, again[0].fuzzy) == ("a", "A", True)
     assert merge(new("a"), again).entries == old("a")
 
 
-def test_texts_of_code_go_by_their_order_in_the_file() -> None:
+def test_texts_of_code_are_matched_by_their_order() -> None:
     before = [
         Entry(Message(text, None, ("a.py",)), text.upper()) for text in ("one", "two", "three")
     ]
@@ -88,7 +88,7 @@ def test_texts_of_code_go_by_their_order_in_the_file() -> None:
     assert states == [("translated", ""), ("fuzzy", "two"), ("translated", "")]
 
 
-def test_a_named_place_keeps_its_message() -> None:
+def test_options_never_take_each_others_place() -> None:
     """Options of a question do not take each other's place, whatever their order."""
     before = [
         Entry(Message("a", "quiz/q/option/x"), "A"),
@@ -128,7 +128,7 @@ def change_one(number: int, chance: random.Random, block: int, text: str) -> str
     return change(text, chance) if block == number else None
 
 
-def test_seeded_edits_are_caught_by_name(tmp_path: Path) -> None:
+def test_seeded_edits_are_reported_by_place(tmp_path: Path) -> None:
     """20 edits of English blocks, one at a time: each names exactly the place that was edited."""
     english = lessons_for_edits(tmp_path)
     workshop = Workshop(english, tmp_path / "catalogues")
@@ -145,9 +145,9 @@ def test_seeded_edits_are_caught_by_name(tmp_path: Path) -> None:
         for found in content["cells"]:
             if found["id"] == cell_id:
                 of = partial(change_one, int(number), chance)
-                found["source"] = blocks.translate(notebooks.source_of(found), of)
+                found["source"] = blocks.translate(documents.cell_source(found), of)
         path.write_text(json.dumps(content))
-        left = work.merged(workshop, "ja", collect(workshop)).entries
+        left = work.merge_catalogue(workshop, "ja", collect(workshop)).entries
         stale = [entry for entry in left if entry.state != "translated"]
         assert [entry.message.place for entry in stale] == [message.context]
         assert stale[0].previous == message.text
@@ -156,7 +156,7 @@ def test_seeded_edits_are_caught_by_name(tmp_path: Path) -> None:
     assert caught == EDITS
 
 
-def test_an_edit_is_fuzzy_in_the_file_and_undone_by_its_undoing(tmp_path: Path) -> None:
+def test_an_edit_is_fuzzy_until_it_is_undone(tmp_path: Path) -> None:
     workshop = build_translated(tmp_path)
     complete = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert named(workshop) == []
@@ -177,7 +177,7 @@ def test_an_edit_is_fuzzy_in_the_file_and_undone_by_its_undoing(tmp_path: Path) 
     assert {path: path.read_bytes() for path in complete} == complete
 
 
-def test_a_new_text_is_missing_and_a_notes_edit_is_fuzzy(tmp_path: Path) -> None:
+def test_a_new_text_is_missing_an_edited_note_is_fuzzy(tmp_path: Path) -> None:
     workshop = build_translated(tmp_path)
     edit(
         workshop, "01_one.ipynb", '"About 5 minutes\\n"', '"About 5 minutes\\n",\n    "\\n", "New."'

@@ -7,8 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from authoring.translations import glossary
-from authoring.translations.checks import problems
-from authoring.translations.features import numbers
+from authoring.translations.checks import numbers, problems
 from authoring.translations.messages import Message
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.commands import BRIEF

@@ -1,4 +1,4 @@
-"""What is built once for all tests of pages: a site and decks, of small lessons and of the real."""
+"""Fixtures: a site and decks, built once per session, of small lessons and of the real ones."""
 
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ def decks(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def loaded_from_elsewhere(page: Any) -> list[str]:
-    """The addresses that a page asks for besides its own files; the list grows as it loads."""
+    """Return the foreign addresses that a page loads; the list grows while it does."""
     asked: list[str] = []
 
     def note(request: Any) -> None:
