@@ -3,8 +3,9 @@
 import html
 import inspect
 import textwrap
-from collections.abc import Mapping
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
 
 from IPython.display import display
 from pygments import highlight  # type: ignore[import-untyped]
@@ -22,7 +23,7 @@ _NOTE = "font-family: system-ui, sans-serif; font-weight: 600; color: #9a3f12;"
 
 
 def show_source(
-    thing: ModuleType | FunctionType | type, marks: Mapping[str, str] | None = None
+    thing: ModuleType | Callable[..., Any], marks: Mapping[str, str] | None = None
 ) -> None:
     """Display the source of a module, class or function, with notes above some lines.
 
@@ -56,7 +57,7 @@ def show_source(
     display({"text/html": page, "text/plain": "\n".join(plain)}, raw=True)  # type: ignore[no-untyped-call]
 
 
-def _source(thing: ModuleType | FunctionType | type) -> tuple[str, int]:
+def _source(thing: ModuleType | Callable[..., Any]) -> tuple[str, int]:
     """Return the text, and the number of its first line in the file."""
     if isinstance(thing, ModuleType):
         return inspect.getsource(thing).rstrip("\n") + "\n", 1

@@ -5,7 +5,6 @@ import html
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -103,13 +102,11 @@ def plain_ticks(axis: Axis) -> None:
 @contextmanager
 def style() -> Iterator[None]:
     """Set the style of all plots, with a font for the learner's script, within the block."""
-    settings: Any = {"font.size": 10, "axes.titlesize": 11}
-    if language() == "ja":
-        import matplotlib_fontja
+    with rc_context({"font.size": 10, "axes.titlesize": 11}):
+        if language() == "ja":
+            import matplotlib_fontja
 
-        matplotlib_fontja.japanize()  # registers its font, and sets it globally
-        settings["font.family"] = "IPAexGothic"
-    with rc_context(settings):
+            matplotlib_fontja.japanize()  # registers its font, and sets it until the block ends
         yield
 
 
