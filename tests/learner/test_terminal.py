@@ -22,7 +22,7 @@ def test_lines_break_at_spaces_and_are_indented() -> None:
     assert wrapped("", 9) == [""]
 
 
-def test_japanese_breaks_between_ideographs_but_not_before_a_full_stop() -> None:
+def test_japanese_never_breaks_before_a_full_stop() -> None:
     lines = wrapped("日本語です。次の行。", 8)
     assert all(width(line) <= 8 for line in lines)
     assert not any(line.startswith("。") for line in lines)

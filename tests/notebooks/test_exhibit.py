@@ -1,4 +1,4 @@
-"""The exhibit's stored outputs are what its cells really put out, in the order of its numbers."""
+"""The exhibit's stored outputs are real: its cells give them in the order of their numbers."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_the_stored_accuracy_is_that_of_its_own_order() -> None:
     assert stored["try-it"] == repr(kernel.predict(Path(sample.path)))
 
 
-def test_what_ran_before_keeps_its_names() -> None:
+def test_a_later_run_does_not_change_an_earlier_one() -> None:
     before = run_cells(["imports", "seed"])
     after = run_cells(["normalise-lite"], after=before)
     assert "normalise" in after.names

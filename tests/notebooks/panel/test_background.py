@@ -112,7 +112,7 @@ def test_one_bit_of_the_default_form_differs(bundle_copy: Path, tmp_path: Path) 
 def test_others_are_programs_outside_of_the_service() -> None:
     """A busy child counts as other when it is not the service, and not when it is."""
     busy = [sys.executable, "-c", "print(1)\nwhile True: pass"]
-    idle = [sys.executable, "-c", "print(1)\nimport time; time.sleep(60)"]
+    idle = [sys.executable, "-c", "import signal; print(1); signal.pause()"]
     with Program(busy) as one, Program(idle) as another:
         one.wait_for("1", 10)
         another.wait_for("1", 10)

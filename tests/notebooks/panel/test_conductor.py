@@ -20,7 +20,7 @@ from tests.conftest import wait_until
 
 
 class Screen:
-    """What a front end would show."""
+    """Stands in for a front end: keeps what it would show."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {"flow": {}}
@@ -42,7 +42,7 @@ class Screen:
         return [line.get("key") for line in self.values["log"]]
 
     def wait_for(self, *sentences: str, seconds: float = 60) -> dict[str, Any]:
-        """The flow, when one of the sentences is said."""
+        """Wait for one of the sentences; return the flow."""
         wait_until(lambda: self.sentence in sentences, seconds)
         flow: dict[str, Any] = self.values["flow"]
         return flow
@@ -143,7 +143,7 @@ def test_artifact_that_is_not_there_or_refused(screen: Screen, tmp_path: Path) -
     conductor.close()
 
 
-def test_killed_by_somebody_else_while_starting(conductor: Conductor, screen: Screen) -> None:
+def test_a_kill_from_outside_while_starting_is_named(conductor: Conductor, screen: Screen) -> None:
     conductor.simulate("start-up")
     screen.wait_for("starting")
     wait_until(lambda: bool(children()))
@@ -173,12 +173,12 @@ def test_stop_while_the_copy_is_made(conductor: Conductor, screen: Screen) -> No
 
 
 def test_an_owner_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
-    """As a kernel that is restarted: in the middle of a damaged copy's start."""
+    """As when a kernel is restarted: while a service with a damaged copy starts."""
     script = (
-        "import time; from notebooks.panel.conductor import Conductor\n"
+        "import signal; from notebooks.panel.conductor import Conductor\n"
         "c = Conductor(lambda n, v: n == 'flow' and print((v['sentence'] or {}).get('key'),"
         " flush=True))\n"
-        "c.tamper(); time.sleep(60)\n"
+        "c.tamper(); signal.pause()\n"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     owner = subprocess.Popen(
