@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from learner.language import _, language
-from notebooks.panel.services import samples, source_views
+from notebooks.panel.services import samples, view_sources
 from service.console.component import script, style
 from service.console.texts import texts
 
@@ -37,7 +37,7 @@ def _build_page(code: str) -> str:
     values = {
         "texts": words,
         "language": code,
-        "sources": source_views(),
+        "sources": view_sources(),
         "samples": samples(),
         "recording": recording,
         "banner": banner,

@@ -15,8 +15,8 @@ import quizzes.evidence.naive_service as naive_service
 from quizzes.evidence.running import NAIVE, REFERENCE
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.console.flow import NAIVE_STEPS, STEPS
-from service.console.reference import reference_view
-from service.console.source import source_view
+from service.console.reference import view_reference
+from service.console.source import view_source
 
 START_UP, FIRST, EVERY = "start-up", "first-request", "every-request"
 ALL = "all"
@@ -66,10 +66,10 @@ SERVICES = {
 }
 
 
-def source_views() -> dict[str, Any]:
+def view_sources() -> dict[str, Any]:
     """Return what the code pane shows of each service's file, by mode."""
-    naive = source_view(Path(naive_service.__file__), _NAIVE_CODE)
-    return {EVERY: naive, FIRST: naive, START_UP: reference_view()}
+    naive = view_source(Path(naive_service.__file__), _NAIVE_CODE)
+    return {EVERY: naive, FIRST: naive, START_UP: view_reference()}
 
 
 @functools.cache

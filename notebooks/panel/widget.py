@@ -14,7 +14,7 @@ from IPython.display import display
 from learner.language import _, language
 from notebooks.panel.conductor import Conductor
 from notebooks.panel.fallback import fallback_page, plain_text
-from notebooks.panel.services import ALL, MODES, SERVICES, START_UP, samples, source_views
+from notebooks.panel.services import ALL, MODES, SERVICES, START_UP, samples, view_sources
 from service.console.component import script, style
 from service.console.flow import Flow
 from service.console.texts import texts
@@ -64,7 +64,7 @@ class Panel(anywidget.AnyWidget):
         super().__init__(
             texts=texts(_),
             language=language(),
-            sources=source_views(),
+            sources=view_sources(),
             samples=samples(),
             flow={**Flow(steps).snapshot(), "alive": False, "mode": mode, "chosen": loading},
         )

@@ -52,7 +52,7 @@ class PredictRequest:
         self._request = request
         self._settings = settings
         self.k = _read_k(request.query_params.get("k"), classes)
-        """How many classes are asked for."""
+        """Number of classes in the answer."""
         deadline_s = _read_deadline(request.scope)
         self._deadline = None if deadline_s is None else arrived + deadline_s
 

@@ -15,7 +15,7 @@ from notebooks.panel.services import (
     photo_named,
     photos_to_send,
     samples,
-    source_views,
+    view_sources,
 )
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 
@@ -23,7 +23,7 @@ from service.artifact.sample_photos import SAMPLE_PHOTOS
 @pytest.mark.parametrize("mode", [EVERY, FIRST, START_UP])
 def test_each_step_of_a_flow_has_its_lines(mode: str) -> None:
     """Also after an edit of the service: a piece of code that is gone from it fails here."""
-    view = source_views()[mode]
+    view = view_sources()[mode]
     for step in SERVICES[mode].steps:
         if mode == START_UP or step != "stop":
             assert view["steps"][step], step

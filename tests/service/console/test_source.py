@@ -6,18 +6,18 @@ import re
 import pytest
 
 from service.console.flow import STEPS
-from service.console.reference import FILE, reference_view
+from service.console.reference import FILE, view_reference
 from service.console.source import highlight, locate
 
 
 def test_the_whole_file_is_shown_to_the_letter() -> None:
-    shown = [html.unescape(re.sub(r"<[^>]+>", "", line)) for line in reference_view()["lines"]]
+    shown = [html.unescape(re.sub(r"<[^>]+>", "", line)) for line in view_reference()["lines"]]
     assert "\n".join(shown) + "\n" == FILE.read_text()
 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_each_step_has_its_lines(step: str) -> None:
-    assert reference_view()["steps"][step]
+    assert view_reference()["steps"][step]
 
 
 def test_a_statement_is_lit_to_its_end() -> None:
