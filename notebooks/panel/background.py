@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx2 as httpx
+import psutil
 
-from notebooks.panel.others import Others
+from learner.cpu_meter import CpuMeter
 from service.artifact.manifest import MANIFEST, Manifest
 from service.console.summary import summarise_artifact, summarise_metrics
 
@@ -32,7 +33,7 @@ def send_photos(
     seconds: float,
     wanted: Wanted,
     on_answer: Callable[[float, httpx.Response], None],
-    on_end: Callable[[float, float | None], None],
+    on_end: Callable[[float, float], None],
 ) -> None:
     """Send `count` photos one after another, but none later than `seconds` after the first answer.
 
@@ -45,9 +46,9 @@ def send_photos(
         wanted: whether the results still matter.
         on_answer: called with the time of each answer (monotonic) and the answer.
         on_end: called with the time of the end (monotonic) and the share of the processors, 0 to 1,
-            that programs outside of `group` had; None where it cannot be known.
+            that programs outside of `group` had.
     """
-    others = Others(group)
+    meter = CpuMeter(_list_processes(group))
     deadline = float("inf")
     # A connection that fails ends this; the event loop notices that the process is gone.
     with _client(url) as client, contextlib.suppress(httpx.RequestError):
@@ -62,7 +63,7 @@ def send_photos(
             answer = client.post("/predict", content=photos[number % len(photos)])
             on_answer(time.monotonic(), answer)
             time.sleep(max(0.0, begun + PERIOD_S - time.monotonic()))
-    on_end(time.monotonic(), others.share())
+    on_end(time.monotonic(), meter.others())
 
 
 def watch(url: str, wanted: Wanted, tell: Callable[[str, dict[str, Any]], None]) -> None:
@@ -125,6 +126,14 @@ def copy_with_a_flipped_bit(artifact: Path, folder: Path) -> tuple[Path, str]:
 def milliseconds(answer: httpx.Response) -> float:
     """Return the time from sending the request to the last byte of the answer, in ms."""
     return answer.elapsed.total_seconds() * 1000
+
+
+def _list_processes(group: int) -> list[int]:
+    """Return the ids of a process group's leader and its descendants; none if it has ended."""
+    with contextlib.suppress(psutil.Error):
+        leader = psutil.Process(group)
+        return [group, *(child.pid for child in leader.children(recursive=True))]
+    return []
 
 
 def _client(url: str) -> httpx.Client:

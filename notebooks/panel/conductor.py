@@ -343,7 +343,7 @@ class Conductor:
             shown = self._flow.snapshot()
             self._state.remark("milestone", first=shown["first_s"], ready=shown["ready_s"])
 
-    def _photos_done(self, at: float, others: float | None) -> None:
+    def _photos_done(self, at: float, others: float) -> None:
         if self._flow.phase != "serving" or self._program is None:
             return
         self._flow.photos_done(at)

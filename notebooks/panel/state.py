@@ -91,11 +91,11 @@ class State:
         self._latencies = {name: own for name, own in self._latencies.items() if name != mode}
         self.tell("latencies", self._latencies)
 
-    def verdict(self, others: float | None = None) -> None:
+    def verdict(self, others: float = 0.0) -> None:
         """Say whether the latencies meet the target.
 
         Args:
-            others: share of the processors that other programs had meanwhile, if known.
+            others: share of the processors, 0 to 1, that other programs had meanwhile.
         """
         own = self._latencies.get(self.mode, [])
         if not own:
@@ -110,9 +110,8 @@ class State:
         elif p99 <= TARGET_MS:
             self.say("met", "good", **values, p99=_format_ms(p99))
         else:
-            share = others or 0.0
-            key = "missed_busy" if share >= BUSY else "missed"
-            self.say(key, "bad", **values, p99=_format_ms(p99), share=round(100 * share))
+            key = "missed_busy" if others >= BUSY else "missed"
+            self.say(key, "bad", **values, p99=_format_ms(p99), share=round(100 * others))
 
     def refused(self, reason: str | None, status: int, damaged: str, port: int) -> None:
         """Say why a service ended before it was ready.
