@@ -77,13 +77,13 @@ class EventLoop:
 class Conductor:
     """The back end of a panel. Public methods return at once; any thread may call them.
 
-    All private methods without a comment run in the event loop.
+    Private methods run in the event loop, unless their docstring names another thread.
 
     Args:
         show: called in a thread with a name and a new value (JSON) that the front end shows.
         artifact: folder of the bundle to serve.
         port: for the service; 0 takes a free one.
-        watched: whether anybody sees what is shown; when not, the service is stopped.
+        watched: whether a view is open; when none is, the service is stopped.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Conductor:
         self._port = port
         self._watched = watched
         self._plan: list[str] = []
-        """What is still to be run, in this order: modes, or `TAMPER`."""
+        """What runs next, in this order: modes, or `TAMPER`."""
         self._run = 0
         """Number of the current process; what is posted about an earlier one is ignored."""
         self._flow = Flow()
@@ -113,7 +113,7 @@ class Conductor:
         self._damaged = ""
         """The file with the flipped bit, while a damaged copy is served."""
         self._farewell: tuple[str, str, dict[str, Any]] = ("stopped", "", {})
-        """What is said when it has stopped: a text's name, its kind, its values."""
+        """The sentence after the stop: a text's name, its kind, its values."""
         self._deaths = 0
         self._died: float | None = None
         """When the process died that is being started again (monotonic)."""
@@ -133,7 +133,7 @@ class Conductor:
         self._post(self._begin_plan, [TAMPER])
 
     def choose(self, mode: str) -> None:
-        """Remember where the switch stands, for other views of this panel."""
+        """Remember the position of the switch, for other views of this panel."""
         self._post(setattr, self._state, "chosen", mode)
 
     def stop(self) -> None:
@@ -383,7 +383,7 @@ class Conductor:
     def _tried(self, run: int, result: dict[str, Any]) -> None:
         if "predictions" in result and run == self._run:
             self._state.latency(result["total_ms"])
-            if self._load_ms is not None:  # a naive service says so in its log
+            if self._load_ms is not None:  # a naive service logs it
                 result["timing_ms"] = {**result["timing_ms"], "load": self._load_ms}
         # With the time, because the same answer twice is two answers.
         self._state.tell("trial", {**result, "at": time.time()})

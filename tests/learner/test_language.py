@@ -1,4 +1,4 @@
-"""The learner's language: who decides it, and what is said in it."""
+"""The learner's language: which choice counts, and how texts are translated."""
 
 import json
 from pathlib import Path

@@ -50,7 +50,7 @@ class Screen:
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary folders are made, so that left ones can be found."""
+    """Return the folder of all temporary folders, to see what is left in it."""
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -73,8 +73,8 @@ def conductor(screen: Screen, temporary: Path) -> Iterator[Conductor]:
 
 def children() -> list[str]:
     """Command lines of the processes below this one."""
-    found = psutil.Process().children(recursive=True)
-    return [" ".join(child.cmdline()) for child in found if child.status() != "zombie"]
+    processes = psutil.Process().children(recursive=True)
+    return [" ".join(child.cmdline()) for child in processes if child.status() != "zombie"]
 
 
 def test_whole_flow_then_a_kill_then_a_damaged_copy(conductor: Conductor, screen: Screen) -> None:

@@ -33,7 +33,7 @@ from tests.notebooks.panel.looking import (
 FIRST_PREDICTION_S = 6.0
 ON_SCREEN_MS = 200
 NOISE = 4
-"""The bounds hold on an idle machine. Tests run beside others, so they fail at this multiple only.
+"""The bounds hold on an idle machine. Tests run in parallel, so they fail at this multiple only.
 Measured values are printed, and written to reports/panel/measured.json."""
 
 
