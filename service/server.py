@@ -131,15 +131,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         model: LoadedModel = self._app.state.model
-        if model.plan.check_health is not None:
-            from service.gpu.watch import DeviceWatch
+        from service.gpu.watch import DeviceWatch
 
-            loop = asyncio.get_running_loop()
-            self._watch = DeviceWatch(
-                model.plan.check_health,
-                lambda: loop.call_soon_threadsafe(self._abandon),
-                self._settings.shutdown_seconds,
-            )
+        loop = asyncio.get_running_loop()
+        self._watch = DeviceWatch(
+            model.check_health,
+            lambda: loop.call_soon_threadsafe(self._abandon),
+            self._settings.shutdown_seconds,
+        )
         self._announce(self._listener)
 
     @contextmanager
@@ -153,11 +152,11 @@ class _Server(uvicorn.Server):
 
     @property
     def exit_status(self) -> int:
-        """0, unless the device was lost."""
+        """0, unless the process could not answer any more."""
         return 0 if self._watch is None else self._watch.exit_status
 
     def _abandon(self) -> None:
-        """Stop because the device is lost. Until then every request is answered 503."""
+        """Stop because no answer will come any more: the device is lost, or a worker is stuck."""
         self._app.state.draining = True
         self._stop()
 

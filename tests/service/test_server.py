@@ -47,7 +47,7 @@ def test_drain_loses_no_request(start_service: Start) -> None:
         service.wait_for(" drain ")
         assert httpx.get(f"{url}/readyz").status_code == 503
         assert httpx.get(f"{url}/livez").status_code == 200
-        wait_until(lambda: len(answers) > before + 20)
+        wait_until(lambda: len(answers) > before + 3)
     assert {answer.status_code for answer in answers} == {200}
     assert service.process.wait(timeout=30) == 0
     assert "Traceback" not in service.log.read_text()
