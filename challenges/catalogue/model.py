@@ -41,9 +41,7 @@ class ModelFolder:
 
 
 def make_model(
-    path: Path = CATALOGUE_MODEL,
-    editions: int = EDITIONS,
-    say: Callable[[str], None] = print,
+    path: Path = CATALOGUE_MODEL, editions: int = EDITIONS, say: Callable[[str], None] = print
 ) -> ModelFolder:
     """Write the model to `path` if it is not there: 1.04 GB, the same bytes on every machine.
 

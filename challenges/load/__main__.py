@@ -17,7 +17,7 @@ IMAGES = 128
 
 
 def main() -> None:
-    """Send the load, print what became of it. Exit status 0: all answered with 200."""
+    """Send the load and print the figures. Exit status 0: all were answered with 200."""
     parser = argparse.ArgumentParser(prog="python -m challenges.load", description=__doc__)
     parser.add_argument("--port", type=_positive(int), default=8000)
     parser.add_argument("--path", default="/predict", help="where photos are posted to")
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def summary(seen: Observations) -> dict[str, Any]:
-    """The figures of one run; latency in ms, of the requests answered with 200."""
+    """Return the figures of one run; latency in ms, of the requests answered with 200."""
     latency = seen.latency_ms[seen.ok]
     return {
         "requests": len(seen.status),

@@ -1,9 +1,9 @@
-"""What the learner's commands print: hints, solutions, progress and the leaderboard."""
+"""Prints what the learner's commands show: hints, solutions, progress, the leaderboard."""
 
 import shutil
 from pathlib import Path
 
-from challenges.minimal_service import hints, progress, solution
+from challenges.minimal_service import hints, progress
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId
 from challenges.minimal_service.learner_service import own_folder
@@ -16,23 +16,23 @@ from learner.terminal import can_print, wrapped
 
 PROGRAM = ".venv/bin/python -m challenges"
 SHOWN_ATTEMPTS = 10
-"""Of the leaderboard."""
+"""Attempts on the leaderboard."""
 MOST_COLUMNS = 100
 ASCII_MARKS = {"passed": "+", "failed": "x", "not-checked": "-"}
 
 
 def short(path: Path) -> str:
-    """A path as it is typed in the workshop's folder."""
+    """Return a path as it is typed in the workshop's folder."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def grade_command() -> str:
-    """What grades the learner's own service quickly."""
+    """Return the command that grades the learner's own service quickly."""
     return f"{PROGRAM} grade {short(own_folder())} --quick"
 
 
 def show_hint(criterion: CriterionId, step: int) -> None:
-    """Print a step of a ladder, with the lesson on the last one."""
+    """Print a hint; the last one with the lesson's section."""
     ladder = hints.ladders()[criterion]
     print(
         _("{title}, hint {step} of {most}").format(
@@ -51,21 +51,18 @@ def show_hint(criterion: CriterionId, step: int) -> None:
 
 def show_solution(criteria: list[CriterionId]) -> None:
     """Print how the reference meets criteria, with the places in its code."""
-    known = solution.solutions()
+    known = hints.solutions()
     for criterion in criteria:
         print(f"{title(criterion)} ({criterion})")
         _tell(known[criterion].text)
         for place in known[criterion].places:
             try:
-                print(f"  {solution.located(place)}")
+                print(f"  {hints.locate(place)}")
             except LookupError:  # changed here by the learner; the file says enough
                 print(f"  {place}")
         print()
-    print(_("The reference is graded like yours: {command}").format(command=_of_reference()))
-
-
-def _of_reference() -> str:
-    return f"{PROGRAM} grade reference"
+    command = f"{PROGRAM} grade reference"
+    print(_("The reference is graded like yours: {command}").format(command=command))
 
 
 def show_progress(found: progress.Progress) -> None:
@@ -94,7 +91,7 @@ def show_progress(found: progress.Progress) -> None:
 
 
 def show_leaderboard(found: progress.Progress) -> None:
-    """Print the best attempts, each with the files that changed since the attempt before it."""
+    """Print the best attempts, each with the files changed since the attempt before it."""
     if not found.attempts:
         print(_("Nothing was graded yet: {command}").format(command=grade_command()))
         return
@@ -142,7 +139,7 @@ def _mark(status: progress.Status) -> str:
 
 
 def _tell(text: str, indent: int = 0) -> None:
-    """Print prose, wrapped; commands and paths are printed as they are, to be copied."""
+    """Print prose, wrapped. Commands are printed elsewhere, unwrapped, to be copied."""
     columns = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
     for line in wrapped(text, columns, " " * indent):
         print(line)

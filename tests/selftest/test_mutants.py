@@ -18,12 +18,12 @@ from typing import Literal
 import pytest
 
 from challenges.catalogue.model import make_model
+from challenges.load.client import ask
+from challenges.load.images import PhotoMaker
 from challenges.minimal_service.grading.context import Grade
 from challenges.minimal_service.grading.criteria.answers import Asked
 from challenges.minimal_service.grading.criteria.answers import judge as judge_answers
 from challenges.minimal_service.grading.measuring.oracle import Truth
-from challenges.minimal_service.grading.measuring.photos import PhotoMaker
-from challenges.minimal_service.grading.sandbox.client import ask
 from challenges.minimal_service.grading.submission.description import read_description
 from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission, open_submission
@@ -103,7 +103,7 @@ def opened(served: Path, model: Path, tmp_path: Path) -> Opened:
         if name != "right":
             folder = plant(BY_NAME[name], served, tmp_path / "planted")
         submission = open_submission(str(folder), tmp_path / "grade", model, say=print)
-        return Grade(tmp_path / "grade", model, True, lambda _: None, seed=5), submission
+        return Grade(model, True, lambda _: None, seed=5), submission
 
     return open_it
 
@@ -133,7 +133,7 @@ def test_each_fault_fits_the_present_code(
 def test_there_are_enough_faults_and_every_criterion_is_broken() -> None:
     assert len(BY_NAME) == len(FAULTS)
     assert len([*MUTANTS, *REFERENCE_MUTANTS]) >= 12
-    assert sum(cheat.zero_points for cheat in CHEATS) >= 8
+    assert sum(cheat.zero_points for cheat in CHEATS) >= 6
     assert set().union(*(fault.breaks for fault in FAULTS)) == set(POINTS)
     assert all(cheat.breaks == {"answers"} for cheat in CHEATS if cheat.zero_points)
     assert not any(fault.breaks & fault.may_break for fault in [*MUTANTS, *REFERENCE_MUTANTS])
@@ -154,7 +154,7 @@ def test_the_right_submission_is_small() -> None:
 
 
 def judge(module: str, grade: Grade, submission: Submission) -> CriterionResult:
-    criterion = importlib.import_module(f"challenges.minimal_service.grading.{module}")
+    criterion = importlib.import_module(f"challenges.minimal_service.grading.criteria.{module}")
     result: CriterionResult = criterion.judge(grade, submission)
     return result
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from challenges.load.arrivals import due_times
 from challenges.load.generator import Target, generate
-from challenges.load.images import distinct_images
 from challenges.load.observations import LOST, Observations
 from service.settings import ROOT
 
@@ -82,12 +81,6 @@ def test_due_times() -> None:
     assert abs(gaps.std() - 1) < 0.05  # exponential: the deviation is the mean
     assert (poisson == due_times("poisson", 50, 200, seed=1)).all()
     assert (poisson != due_times("poisson", 50, 200, seed=2)).any()
-
-
-def test_images_are_distinct_and_of_the_size_asked_for() -> None:
-    files = distinct_images(20, (320, 240))
-    assert len(set(files)) == 20
-    assert files == distinct_images(20, (320, 240))
 
 
 def test_every_request_arrives_with_its_body_and_is_answered() -> None:

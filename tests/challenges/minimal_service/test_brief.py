@@ -12,7 +12,7 @@ from authoring.translations.features import numbers
 from authoring.translations.messages import Message
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.commands import BRIEF
-from challenges.minimal_service.grading.criteria import availability, drain, load, memory
+from challenges.minimal_service.grading.criteria import availability, load, memory
 from challenges.minimal_service.grading.measuring import oracle as truth
 from challenges.minimal_service.grading.submission.description import Description
 from challenges.minimal_service.grading.verdict import POINTS
@@ -113,7 +113,7 @@ def test_bounds_are_those_of_the_grader() -> None:
         f"{truth.LEAST_AGREEMENT:.1%} of the photos".replace("%", " %"),
         f"more than {truth.SURE:g} sure",
         f"within {availability.BACK_S:g} s after a kill",
-        f"within {drain.EXIT_S:g} s",
+        f"within {availability.EXIT_S:g} s",
         f"at most {memory.SHARE:g} times",
         f"p99 below {load.TARGET_MS:g} ms from the moment due",
         f"(Poisson) for {load.FULL.seconds:g} s",

@@ -14,9 +14,8 @@ import pytest
 from challenges.minimal_service import commands, progress, watch
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.grading.verdict import POINTS
-from challenges.minimal_service.hints import STEPS, ladders
+from challenges.minimal_service.hints import STEPS, ladders, solutions
 from challenges.minimal_service.learner_service import code_digest, fingerprints
-from challenges.minimal_service.solution import solutions
 from learner.errors import LearnerError
 from learner.folder import folder, read_json
 from learner.language import CHOICE, LANGUAGES, language, speaking

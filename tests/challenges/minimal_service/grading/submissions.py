@@ -191,7 +191,5 @@ def opened(source: Path, place: Path, say: Callable[[str], None] = lambda _: Non
 
 def grade_of(submission: Submission, quick: bool = True) -> Grade:
     """A grade of it."""
-    own = submission.folder.parent
-    return Grade(
-        folder=own, model=own.parent / "model", quick=quick, say=lambda _: None, seed=20_26
-    )
+    model = submission.folder.parent.parent / "model"
+    return Grade(model=model, quick=quick, say=lambda _: None, seed=20_26)

@@ -1,6 +1,8 @@
 """A whole grade: of the reference's code with the default bundle, and of what cannot be graded."""
 
 import json
+import signal
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,14 +11,15 @@ import pytest
 
 from challenges.__main__ import main
 from challenges.catalogue.model import make_model
+from challenges.load.client import Answer as Reply
+from challenges.load.images import PhotoMaker
 from challenges.minimal_service.grading.criteria import answers, artifact
 from challenges.minimal_service.grading.criteria.load import Plan
-from challenges.minimal_service.grading.grade import grade
+from challenges.minimal_service.grading.grade import TookTooLong, grade, limit_time
 from challenges.minimal_service.grading.measuring import calibration as machine
 from challenges.minimal_service.grading.measuring import oracle as truth
 from challenges.minimal_service.grading.measuring.oracle import Truth
-from challenges.minimal_service.grading.measuring.photos import FormatPhoto, PhotoMaker, bad_inputs
-from challenges.minimal_service.grading.sandbox.client import Answer as Reply
+from challenges.minimal_service.grading.measuring.photos import FormatPhoto, bad_inputs
 from challenges.minimal_service.grading.verdict import POINTS, CriterionResult, Machine, Verdict
 from tests.challenges.minimal_service.grading.submissions import write_default, write_fake
 
@@ -60,7 +63,7 @@ def test_the_reference_with_the_default_bundle_passes_all_but_what_noise_may_spo
     for name in ("structure", "load-once", "artifact", "answers"):
         assert results[name].status == "passed", results[name].model_dump_json()
     assert results["answers"].points == 20
-    assert results["answers"].measured["agreement"] == 1
+    assert results["answers"].measured["agreement"] > 0.85  # int8, few photos
     assert results["answers"].measured["formats_right"] == 22
     assert len(verdict.series.latency_ms) == 20
     assert verdict.series.memory_mib or results["memory"].status == "not-checked"
@@ -157,15 +160,14 @@ class Answering:
             self.replies[photo] = json.dumps({"predictions": first}).encode()
 
     def asked(self, photos: Sequence[bytes]) -> answers.Asked:
-        replies = [Reply(200, "application/json", self.replies[photo]) for photo in photos]
+        replies = [Reply(200, self.replies[photo]) for photo in photos]
         return answers.Asked(
             formats=[
                 (FormatPhoto("JPEG", photo), reply)
                 for photo, reply in zip(photos, replies, strict=True)
             ],
             again=[(reply, reply) for reply in replies],
-            equal_size=list(zip(photos, replies, strict=True)),
-            bad={name: Reply(400, "", b"{}") for name in bad_inputs(photos[0])},
+            bad={name: Reply(400, b"{}") for name in bad_inputs(photos[0])},
             lives=True,
         )
 
@@ -206,15 +208,13 @@ def test_answers_that_are_not_the_photos_own_are_no_points(
 
 def test_an_error_inside_200_is_no_points(service: Answering, photos: list[bytes]) -> None:
     asked = service.asked(photos[:3])
-    asked.bad["text"] = Reply(200, "application/json", b'{"error": "no image"}')
+    asked.bad["text"] = Reply(200, b'{"error": "no image"}')
     result = judged(service, asked, list(service.replies.values()))
     assert failed(result) == {"bad-refused"}
     assert result.points == 0
 
 
-@pytest.mark.parametrize(
-    "wrong", ["same-again", "equal-size", "formats", "bad-refused", "lives-on"]
-)
+@pytest.mark.parametrize("wrong", ["same-again", "formats", "bad-refused", "lives-on"])
 def test_each_check_finds_its_own_fault(
     service: Answering, photos: list[bytes], wrong: str
 ) -> None:
@@ -223,20 +223,10 @@ def test_each_check_finds_its_own_fault(
     match wrong:
         case "same-again":
             asked.again[0] = (replies[0], replies[1])
-        case "equal-size":
-            other = json.dumps(
-                {
-                    "predictions": [
-                        {"class_id": n, "label": service.truth.labels[n], "probability": 0.2}
-                        for n in range(5)
-                    ]
-                }
-            )
-            asked.equal_size[0] = (photos[0], Reply(200, "", other.encode()))
         case "formats":
-            asked.formats[0] = (asked.formats[0][0], Reply(500, "", b""))
+            asked.formats[0] = (asked.formats[0][0], Reply(500, b""))
         case "bad-refused":
-            asked.bad["text"] = Reply(500, "", b"")
+            asked.bad["text"] = Reply(500, b"")
         case _:
             asked.lives = False
     result = judged(service, asked, list(service.replies.values()))
@@ -247,8 +237,16 @@ def test_each_check_finds_its_own_fault(
 def test_who_is_busy_for_a_moment_is_asked_again_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(answers, "_PAUSE_S", 0.0)
     for statuses, answered in (([200], 200), ([503, 200], 200), ([503, 503, 200], 503)):
-        replies = iter([Reply(status, "", b"") for status in statuses])
+        replies = iter([Reply(status, b"") for status in statuses])
         monkeypatch.setattr(answers, "ask", lambda *_, replies=replies: next(replies))
         reply = answers._ask(1, b"")
         assert reply is not None
         assert reply.status == answered
+
+
+def test_no_part_goes_on_for_ever() -> None:
+    with pytest.raises(TookTooLong, match=r"more than 0\.1 s"), limit_time(0.1):
+        threading.Event().wait(10)
+    with limit_time(0.1):
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0  # no alarm is left

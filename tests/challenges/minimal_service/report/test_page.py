@@ -13,14 +13,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser
 
-from challenges.minimal_service.grading.verdict import POINTS, Check, Series, Verdict
+from challenges.minimal_service.grading.verdict import POINTS, Check, Series, Verdict, schema
 from challenges.minimal_service.report.lessons import section
 from challenges.minimal_service.report.page import html, write_html
-from challenges.minimal_service.report.plots import Attempt, plots
-from challenges.minimal_service.report.schema import SCHEMA, write_schema
+from challenges.minimal_service.report.plots import Attempt, make_plots
 from challenges.minimal_service.report.terminal import text
 from challenges.minimal_service.report.words import figures
 from learner.language import speaking
+from learner.paths import ROOT
 from tests.challenges.minimal_service import verdicts
 
 ATTEMPTS: list[Attempt] = [
@@ -31,6 +31,7 @@ ATTEMPTS: list[Attempt] = [
 MADE = {"passed": verdicts.passed, "failed": verdicts.failed, "partly": verdicts.partly}
 EVIL = """"><script>document.title='run'</script><img src=x onerror="document.title='run'">&amp;'"""
 EMPTY = Series()
+SCHEMA = ROOT / "challenges" / "minimal_service" / "report" / "verdict.schema.json"
 
 
 @pytest.fixture(autouse=True)
@@ -62,9 +63,8 @@ def hostile() -> Verdict:
     return verdicts.verdict([result], EMPTY, name=EVIL, machine=machine, not_checked=[EVIL])
 
 
-def test_the_published_schema_is_that_of_the_code(tmp_path: Path) -> None:
-    write_schema(tmp_path / "schema.json")
-    assert SCHEMA.read_bytes() == (tmp_path / "schema.json").read_bytes()
+def test_the_published_schema_is_that_of_the_code() -> None:
+    assert SCHEMA.read_text("utf-8") == schema()
     published = json.loads(SCHEMA.read_text())
     of_code = Verdict.model_json_schema(mode="serialization")
     assert {key: published[key] for key in of_code} == of_code
@@ -186,7 +186,7 @@ def test_alternative_texts_say_the_figures() -> None:
         memory_s=[0, 1, 2],
         memory_mib=[500, 700, 600],
     )
-    made = plots(verdicts.verdict([verdicts.criterion("memory")], series))
+    made = make_plots(verdicts.verdict([verdicts.criterion("memory")], series))
     time, share, rate, memory = (re.findall('aria-label="([^"]*)"', plot.svg)[0] for plot in made)
     assert "100 requests in 2 s. Fewer than 99 % got a right answer." in time
     assert "49 took 50 ms or more, 2 got no right answer." in time
@@ -203,7 +203,7 @@ def test_plots_show_the_figures() -> None:
     """Every request has its dot, every lost one its cross, and late ones another colour."""
     latency: list[float | None] = [10.0, 20.0, 80.0, None, None, None]
     series = Series(due_s=[0, 1, 2, 3, 4, 5], latency_ms=latency)
-    svg = plots(verdicts.verdict([], series))[0].svg
+    svg = make_plots(verdicts.verdict([], series))[0].svg
     dots = {"good": 0, "bad": 0}
     for path, style in re.findall(r'<path d="([^"]*)"[^>]*style="([^"]*linecap: round[^"]*)"', svg):
         for colour in dots:
@@ -226,13 +226,13 @@ def test_plots_show_the_figures() -> None:
 )
 def test_odd_loads_are_drawn(series: Series) -> None:
     page = html(verdicts.verdict([verdicts.criterion("memory")], series), Path("x.html"))
-    assert page.count("<svg") == len(plots(verdicts.verdict([], series)))
+    assert page.count("<svg") == len(make_plots(verdicts.verdict([], series)))
     assert ("nothing to draw" in page) == (series == EMPTY)
 
 
 def test_japanese_plots_complain_of_no_font(caplog: pytest.LogCaptureFixture) -> None:
     """matplotlib would tell the learner on standard error, a line a missing glyph or weight."""
     with speaking("ja"):
-        made = plots(verdicts.failed())
+        made = make_plots(verdicts.failed())
     assert caplog.records == []
     assert all("font-family" not in plot.svg for plot in made)

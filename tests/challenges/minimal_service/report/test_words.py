@@ -12,10 +12,9 @@ import pytest
 
 from challenges.minimal_service.grading.criteria import load as graded
 from challenges.minimal_service.grading.verdict import Series
-from challenges.minimal_service.report.criteria_texts import criteria_texts
-from challenges.minimal_service.report.figure_names import figure_names
-from challenges.minimal_service.report.latency_plots import TARGET_MS
+from challenges.minimal_service.report.criteria_texts import criteria_texts, figure_names
 from challenges.minimal_service.report.lessons import LAB, section
+from challenges.minimal_service.report.plots import TARGET_MS
 from challenges.minimal_service.report.terminal import text
 from challenges.minimal_service.report.words import bonus, clean, figures, first_step, number
 from learner.language import speaking

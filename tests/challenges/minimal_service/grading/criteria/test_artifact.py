@@ -1,13 +1,11 @@
 """An artifact is complete, or it is said what is missing; damage that goes unseen is found."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from challenges.minimal_service.grading.criteria import artifact, offline
-from challenges.minimal_service.grading.criteria.load_once import ANSWERS
 from challenges.minimal_service.grading.submission.submission import Submission
 from challenges.minimal_service.grading.verdict import CriterionResult
 from learner.language import speaking
@@ -109,7 +107,7 @@ def test_a_service_that_needs_its_build_script(tmp_path: Path) -> None:
     assert "build_artifact.py" in found["moved-starts"]
 
 
-@pytest.mark.skipif(not offline.namespace(), reason="namespaces are not permitted here")
+@pytest.mark.skipif(not offline.find_namespace(), reason="namespaces are not permitted here")
 def test_a_service_that_reads_what_it_was_built_from(tmp_path: Path) -> None:
     model = tmp_path / "model" / "labels.txt"
     assert set(failed(judged(tmp_path, before=f"Path({str(model)!r}).read_text()"))) == {
@@ -117,7 +115,7 @@ def test_a_service_that_reads_what_it_was_built_from(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.skipif(not offline.namespace(), reason="namespaces are not permitted here")
+@pytest.mark.skipif(not offline.find_namespace(), reason="namespaces are not permitted here")
 def test_a_service_that_needs_the_network(tmp_path: Path) -> None:
     found = failed(judged(tmp_path, before=CONNECTS))
     assert set(found) == {"moved-starts"}
@@ -127,7 +125,7 @@ def test_a_service_that_needs_the_network(tmp_path: Path) -> None:
 def test_without_namespaces_connections_are_refused_and_that_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(offline, "namespace", lambda: ())
+    monkeypatch.setattr(offline, "find_namespace", lambda: ())
     right = judged(tmp_path / "a")
     assert failed(right) == {}
     (unchecked,) = (check for check in right.checks if check.passed is None)
@@ -138,9 +136,9 @@ def test_without_namespaces_connections_are_refused_and_that_is_said(
 
 def test_other_answers_elsewhere(tmp_path: Path) -> None:
     submission = opened(write_fake(tmp_path / "mine"), tmp_path / "grade")
-    usual = [[[999, 0.9], [1000, 0.1]]] * artifact.PHOTOS
-    (submission.folder.parent / ANSWERS).write_text(json.dumps(usual))
-    assert set(failed(artifact.judge(grade_of(submission), submission))) == {"moved-answers-same"}
+    grade = grade_of(submission)
+    grade.answers = [[(999, 0.9), (1000, 0.1)]] * artifact.PHOTOS
+    assert set(failed(artifact.judge(grade, submission))) == {"moved-answers-same"}
 
 
 def test_a_service_that_writes_to_its_artifact(tmp_path: Path) -> None:

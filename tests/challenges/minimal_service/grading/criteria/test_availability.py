@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from challenges.load.client import ask
 from challenges.minimal_service.grading.criteria import availability, memory
-from challenges.minimal_service.grading.criteria.memory import MemoryWatch, mapped_packages, pss_mib
-from challenges.minimal_service.grading.sandbox.client import ask
+from challenges.minimal_service.grading.criteria.memory import (
+    MemoryWatch,
+    find_mapped_packages,
+    pss_mib,
+)
 from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.verdict import CriterionResult
 from tests.challenges.minimal_service.grading.submissions import grade_of, opened, write_fake
@@ -142,13 +146,13 @@ def test_the_base_is_that_of_the_packages_that_are_mapped() -> None:
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        packages = mapped_packages([process.pid])
+        packages = find_mapped_packages([process.pid])
         process.kill()
     assert {"numpy", "PIL"} <= set(packages)
     assert "torch" not in packages
-    bare, none = memory.base_mib(Path(sys.executable), [], 1)
-    one, imported = memory.base_mib(Path(sys.executable), [*packages, "no_such_package"], 1)
-    two, _imported = memory.base_mib(Path(sys.executable), packages, 2)
+    bare, none = memory.measure_base_mib(Path(sys.executable), [], 1)
+    one, imported = memory.measure_base_mib(Path(sys.executable), [*packages, "no_such_package"], 1)
+    two, _imported = memory.measure_base_mib(Path(sys.executable), packages, 2)
     assert none == []
     assert {"numpy", "PIL"} <= set(imported)
     assert bare < one < two < 2 * one

@@ -7,7 +7,7 @@ import pytest
 
 from challenges.minimal_service.grading.context import Report
 from challenges.minimal_service.grading.criteria import structure
-from challenges.minimal_service.grading.criteria.imports_of import imports_of
+from challenges.minimal_service.grading.criteria.module_imports import read_imports
 from challenges.minimal_service.grading.verdict import CriterionResult
 from learner.language import speaking
 from tests.challenges.minimal_service.grading.submissions import (
@@ -164,7 +164,7 @@ def test_imports_are_followed_through_packages(tmp_path: Path) -> None:
     (tmp_path / "mine/a.py").write_text("from . import b\nfrom mine.c import x\nimport numpy.fft")
     (tmp_path / "mine/b.py").write_text("def later():\n    import torch\n    import fastapi")
     (tmp_path / "mine/c.py").write_text("from PIL import Image, ImageOps")
-    found = imports_of(tmp_path / "mine/a.py", tmp_path)
+    found = read_imports(tmp_path / "mine/a.py", tmp_path)
     assert {path.name for path in found.files} == {"__init__.py", "a.py", "b.py", "c.py"}
     assert sorted(found.libraries) == ["PIL.Image", "PIL.ImageOps", "numpy.fft"]
     assert found.service == {}

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from challenges.load.images import PhotoMaker
 from challenges.minimal_service.grading.criteria.answers import MOST_OF_ONE
 from challenges.minimal_service.grading.measuring import oracle as bounds
 from challenges.minimal_service.grading.measuring.oracle import (
@@ -21,7 +22,7 @@ from challenges.minimal_service.grading.measuring.oracle import (
     compare,
     parse,
 )
-from challenges.minimal_service.grading.measuring.photos import PhotoMaker, format_photos
+from challenges.minimal_service.grading.measuring.photos import format_photos
 from service.artifact.verify import Bundle
 from service.engines import onnx_runtime
 from service.preprocessing import Pixels, PreprocessingSettings, preprocess

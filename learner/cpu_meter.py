@@ -1,4 +1,4 @@
-"""How much of the machine others used meanwhile: what they took, the service did not have."""
+"""How much of the processor other programs use while something is measured."""
 
 import contextlib
 import os
@@ -8,28 +8,28 @@ from collections.abc import Iterable
 import psutil
 
 MOST_OTHERS = 0.2
-"""Share of all cores' time. With more of it gone, a missed latency says nothing of the service."""
+"""Share of all cores' time. If others use more, a missed latency says nothing about a service."""
 
 
 class CpuMeter:
-    """From its making on, what processes other than this one and `pids` take of the processor.
+    """Measures, from its construction on, what other processes use of all cores.
 
     Args:
-        pids: processes that belong to what is measured.
+        pids: processes that belong to what is measured; this process always does.
     """
 
     def __init__(self, pids: Iterable[int] = ()) -> None:
-        self._own = [os.getpid(), *pids]
+        self._own = {os.getpid(), *pids}
         self._started = time.monotonic()
         self._busy, self._used = _busy_s(), self._used_s()
 
     def others(self, started: Iterable[int] = ()) -> float:
-        """Share of all cores' time since then, 0 to 1; 0 where it is not known.
+        """Return the others' share of all cores' time so far, 0 to 1; 0 where it is unknown.
 
         Args:
-            started: ids of processes of what is measured that have started since then.
+            started: processes of what is measured that started after the construction.
         """
-        self._own += started
+        self._own.update(started)
         wall = (time.monotonic() - self._started) * (psutil.cpu_count() or 1)
         taken = (_busy_s() - self._busy) - (self._used_s() - self._used)
         return min(1.0, max(0.0, taken / wall)) if wall > 0 else 0.0
@@ -44,7 +44,7 @@ class CpuMeter:
 
 
 def _busy_s() -> float:
-    """Seconds that all cores together were not idle, or were lent to other machines ("steal")."""
+    """Return the seconds that all cores were not idle, or lent to other machines ("steal")."""
     times = psutil.cpu_times()
     return float(
         sum(getattr(times, name, 0.0) for name in ("user", "nice", "system", "softirq", "steal"))
