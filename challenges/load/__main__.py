@@ -39,8 +39,8 @@ def main() -> None:
             f"error: none of {len(due)} requests was answered on 127.0.0.1 port {options.port}; "
             "is the service running (make serve), and on that port?"
         )
-    found = summary(seen)
-    print(json.dumps(found, indent=1) if options.json else _table(found))
+    figures = summary(seen)
+    print(json.dumps(figures, indent=1) if options.json else _table(figures))
     if reason := seen.bottleneck():
         sys.exit(f"error: these figures are not the service's: {reason}. Lower the rate")
     sys.exit(not seen.ok.all())
@@ -68,13 +68,13 @@ def summary(seen: Observations) -> dict[str, Any]:
     }
 
 
-def _table(found: dict[str, Any]) -> str:
-    statuses = ", ".join(f"{count} × {status}" for status, count in found["statuses"].items())
-    latency = ", ".join(f"{name} {value} ms" for name, value in found["latency_ms"].items())
-    generator = found["generator"]
+def _table(figures: dict[str, Any]) -> str:
+    statuses = ", ".join(f"{count} × {status}" for status, count in figures["statuses"].items())
+    latency = ", ".join(f"{name} {value} ms" for name, value in figures["latency_ms"].items())
+    generator = figures["generator"]
     return "\n".join(
         [
-            f"answers    {statuses}; {found['answered_per_s']} answered with 200 a second",
+            f"answers    {statuses}; {figures['answered_per_s']} answered with 200 a second",
             f"latency    {latency or 'none'} (from the moment due)",
             f"generator  1 % sent over {generator['late_p99_ms']} ms late, "
             f"{generator['cpu_share']:.0%} of a core",

@@ -64,6 +64,8 @@ class AnswerReader:
         self.headers: dict[bytes, bytes] = {}
         """Names in lower case."""
         self.complete = False
+        self.keeps_alive = False
+        """The connection may carry another request; known once the answer is complete."""
 
     def feed(self, data: bytes) -> None:
         """Take in what was received.
@@ -72,11 +74,6 @@ class AnswerReader:
             httptools.HttpParserError: it is not HTTP.
         """
         self._parser.feed_data(data)
-
-    @property
-    def keeps_alive(self) -> bool:
-        """Whether the connection may carry another request."""
-        return bool(self._parser.should_keep_alive())
 
     def answer(self) -> Answer:
         """Return what has arrived so far."""
@@ -100,6 +97,7 @@ class AnswerReader:
     def on_message_complete(self) -> None:
         """Note the end of the answer."""
         self.complete = True
+        self.keeps_alive = bool(self._parser.should_keep_alive())
 
 
 def ask(

@@ -13,7 +13,7 @@ SIZE = (500, 375)
 """Default width and height in pixels."""
 _LARGEST_ZOOM = 1.4
 _ZOOMS = 4
-"""Sizes of each picture that photos are cut from: resizing for every photo would take minutes."""
+"""Sizes of each picture that photos are cut from, as resizing takes longer than cutting."""
 _RECOGNISED = 0.8
 """Share of the photos cut from pictures that the model recognises. The answers to the others are
 in no table of known photos."""

@@ -262,15 +262,15 @@ def _hint(options: argparse.Namespace) -> int:
 
 def _solution(options: argparse.Namespace) -> int:
     criterion = _find_criterion(options.criterion)
-    found = progress.load()
-    if not found.may_see_solution():
+    record = progress.load()
+    if not record.may_see_solution():
         raise LearnerError(
             _(
                 "The solution opens after a pass, or after {needed} attempts that each have "
                 "changed code. So far you have made {made}. A hint: {command}"
             ).format(
                 needed=progress.HONEST_ATTEMPTS,
-                made=found.honest_attempts(),
+                made=record.honest_attempts(),
                 command=f"{display.PROGRAM} hint",
             )
         )

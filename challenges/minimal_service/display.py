@@ -44,9 +44,9 @@ def show_hint(criterion: CriterionId, step: int) -> None:
         command = f"{PROGRAM} hint {criterion}"
         print(_("If that is not enough: {command}").format(command=command))
     else:
-        found = section(ladder.lesson, ROOT)
-        if found is not None:
-            print(_("The section that helps: {section}").format(section=found.text))
+        helpful = section(ladder.lesson, ROOT)
+        if helpful is not None:
+            print(_("The section that helps: {section}").format(section=helpful.text))
 
 
 def show_solution(criteria: list[CriterionId]) -> None:
@@ -65,38 +65,38 @@ def show_solution(criteria: list[CriterionId]) -> None:
     print(_("The reference is graded like yours: {command}").format(command=command))
 
 
-def show_progress(found: progress.Progress) -> None:
+def show_progress(record: progress.Progress) -> None:
     """Print the plan, the last attempt criterion by criterion, and what is open."""
     answered, asked = len(plan.answers()), len(plan.steps())
     print(_("Questions of the plan answered: {n} of {all}").format(n=answered, all=asked))
-    latest = found.latest
+    latest = record.latest
     if latest is None:
         print(_("Nothing was graded yet: {command}").format(command=grade_command()))
         return
-    print(_("Attempts: {n}").format(n=len(found.attempts)))
+    print(_("Attempts: {n}").format(n=len(record.attempts)))
     print(_heading(latest))
     for criterion, status in latest.criteria.items():
         print(f"  {_mark(status)}  {criterion:13} {title(criterion)}")
         if status == "failed":
             _tell(asks(criterion), indent=6)
-            taken = found.hints.get(criterion, 0)
+            taken = record.hints.get(criterion, 0)
             _tell(_("hints seen: {n} of {most}").format(n=taken, most=hints.STEPS), indent=6)
-    best = found.best_first[0]
+    best = record.best_first[0]
     print(_("Your best: {score:.1f} points").format(score=best.score))
-    if found.may_see_solution():
+    if record.may_see_solution():
         print(_("The solution is open: {command}").format(command=f"{PROGRAM} solution"))
     else:
-        left = progress.HONEST_ATTEMPTS - found.honest_attempts()
+        left = progress.HONEST_ATTEMPTS - record.honest_attempts()
         print(_("Changed versions to grade until the solution opens: {n}").format(n=left))
 
 
-def show_leaderboard(found: progress.Progress) -> None:
+def show_leaderboard(record: progress.Progress) -> None:
     """Print the best attempts, each with the files changed since the attempt before it."""
-    if not found.attempts:
+    if not record.attempts:
         print(_("Nothing was graded yet: {command}").format(command=grade_command()))
         return
-    before = {id(one): found.attempts[n - 1] for n, one in enumerate(found.attempts) if n}
-    for place, attempt in enumerate(found.best_first[:SHOWN_ATTEMPTS], 1):
+    before = {id(one): record.attempts[n - 1] for n, one in enumerate(record.attempts) if n}
+    for place, attempt in enumerate(record.best_first[:SHOWN_ATTEMPTS], 1):
         print(f"{place:2}. {_heading(attempt)}")
         earlier = before.get(id(attempt))
         if earlier is None:
@@ -108,9 +108,9 @@ def show_leaderboard(found: progress.Progress) -> None:
         else:
             sentence = _("the same code as the attempt before ({gain:+.1f} points)")
         print("    " + sentence.format(gain=gain, files=", ".join(files)))
-    if len(found.attempts) > SHOWN_ATTEMPTS:
+    if len(record.attempts) > SHOWN_ATTEMPTS:
         print(
-            _("The best {n} of {all} attempts.").format(n=SHOWN_ATTEMPTS, all=len(found.attempts))
+            _("The best {n} of {all} attempts.").format(n=SHOWN_ATTEMPTS, all=len(record.attempts))
         )
 
 

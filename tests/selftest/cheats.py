@@ -22,19 +22,19 @@ _CONSTANT = f"made_up(runner, {_FALLING})"
 
 
 def _define(functions: str) -> Edit:
-    """Put functions before the one that starts the server."""
+    """Return an edit that adds functions to the server."""
     main = "\n\ndef main() -> None:\n"
     return replaces(_SERVER, main, f"{functions}{main}")
 
 
 def _answer_with(expression: str, *more: Edit) -> Edit:
-    """Answer with `expression` instead of the model's predictions."""
+    """Return an edit that answers with `expression` instead of the model's predictions."""
     answer = replaces(_SERVER, _PREDICT, f"predictions = {expression}")
     return all_of(answer, _define(_MADE_UP), *more)
 
 
 def _cache_by_url() -> Edit:
-    """Classify only the first photo of each URL."""
+    """Return an edit that classifies only the first photo of each URL."""
     return all_of(
         replaces(
             _SERVER,

@@ -30,7 +30,7 @@ def brief(code: str) -> str:
 
 
 @pytest.mark.parametrize("code", TRANSLATED)
-def test_headings_code_links_numbers_and_terms_are_those_of_the_english(code: str) -> None:
+def test_a_translation_has_the_headings_code_and_links(code: str) -> None:
     translation = brief(code).replace(f"/notebooks/{code}/", "/notebooks/en/")
     terms = glossary.load(glossary.FILE)
     assert problems(Message(brief("en"), AS_A_LESSON), translation, code, terms) == []

@@ -1,9 +1,7 @@
 """Criterion 8, packaging: hadolint judges the container file; an engine builds and runs it.
 
-Without an engine the verdict says that the container was not built. An artifact outside the
-submission's folder is put into the build's context at the path that the build argument ARTIFACT
-names. The environment variable WORKSHOP_BASE_IMAGE sets the build argument BASE_IMAGE, for a
-machine that gets its base images from elsewhere.
+Without an engine the verdict says so. The build argument ARTIFACT names the artifact's path in the
+build's context. The environment variable WORKSHOP_BASE_IMAGE sets the build argument BASE_IMAGE.
 """
 
 import contextlib

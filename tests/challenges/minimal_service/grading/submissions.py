@@ -5,8 +5,15 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+import pytest
+
 from challenges.minimal_service.grading.context import Grade
+from challenges.minimal_service.grading.sandbox.process import ServiceFault
+from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission, open_submission
+from challenges.minimal_service.grading.verdict import CriterionResult
+from learner.errors import LearnerError
 from service.settings import DEFAULT_ARTIFACT
 
 SERVER = '''
@@ -118,6 +125,7 @@ model_definition = "model_definition.py"
 inference_runner = "inference_runner.py"
 """
 WEIGHT_BYTES = 400_000
+Make = Callable[..., Submission]
 
 
 def write_fake(
@@ -193,3 +201,41 @@ def grade_of(submission: Submission, quick: bool = True) -> Grade:
     """A grade of it."""
     model = submission.folder.parent.parent / "model"
     return Grade(model=model, quick=quick, say=lambda _: None, seed=20_26)
+
+
+def failed(result: CriterionResult) -> dict[str, str]:
+    """Return the texts of the failed checks, by id."""
+    return {check.id: check.text for check in result.checks if check.passed is False}
+
+
+def find_fault(submission: Submission, seconds: float = 20, **options: int) -> ServiceFault:
+    """Return what is wrong with a service; nothing of it may be left."""
+    with RunningService(submission, **options) as service:  # type: ignore[arg-type]
+        with pytest.raises(ServiceFault) as raised:
+            service.wait_until_ready(seconds)
+        assert_gone(service)
+    return raised.value
+
+
+def assert_gone(service: RunningService) -> None:
+    """Check that nothing of a service is left."""
+    assert service.pids() == []
+    assert not psutil.pid_exists(service.group)
+    assert not service.home.exists()
+
+
+def is_gone(pid: int) -> bool:
+    """Return whether a process has ended."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def find_refusal(folder: Path) -> str:
+    """Return what a learner reads who wants that folder graded."""
+    place = folder.parent / "grade"
+    place.mkdir(exist_ok=True)
+    with pytest.raises(LearnerError) as raised:
+        open_submission(str(folder), place, write_model(folder.parent / "model"), print, 20)
+    return str(raised.value)

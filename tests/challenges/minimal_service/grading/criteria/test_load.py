@@ -126,7 +126,7 @@ def steps(*found: tuple[float, float]) -> LoadRun:
     return LoadRun(sent(20), None, [sent(p99, rate=rate) for rate, p99 in found])
 
 
-def test_the_find_rate_held_lies_between_the_last_step_held_and_the_first_that_was_not() -> None:
+def test_the_rate_held_lies_between_the_last_two_steps() -> None:
     assert find_rate_held(LoadRun(sent(300), None)) == 0
     assert find_rate_held(LoadRun(sent(20), None)) == 50
     assert find_rate_held(steps((64, 25), (80, 30))) == 80

@@ -47,7 +47,7 @@ def test_the_eight_orientations_show_upright_photos() -> None:
         assert likeness > turned
 
 
-def test_everything_bad_is_refused_by_the_definition_of_preprocessing() -> None:
+def test_every_bad_input_is_refused_by_preprocessing() -> None:
     bad = bad_inputs(distinct_images(1)[0])
     assert len(bad) >= 8
     for data in bad.values():

@@ -1,0 +1,53 @@
+"""No solution is shown before an answer, in the lesson or on the command line."""
+
+import argparse
+from collections.abc import Callable
+
+import pytest
+
+from challenges.minimal_service import commands
+from challenges.minimal_service import planning_questions as plan
+from learner.errors import LearnerError
+from notebooks.workshop import plan as lesson_plan
+
+pytestmark = pytest.mark.usefixtures("own")
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Type a command; what it prints, on one line."""
+
+    def typed(*words: str, status: int = 0) -> str:
+        parser = argparse.ArgumentParser()
+        commands.add_commands(parser.add_subparsers(required=True))
+        options = parser.parse_args(words)
+        capsys.readouterr()
+        assert options.do(options) == status
+        return " ".join(capsys.readouterr().out.split())
+
+    return typed
+
+
+def test_the_plan_shows_no_solution_before_an_answer(run: Run) -> None:
+    both = run("plan")
+    assert "Step 1." in both
+    assert "Step 2." in both
+    assert "isolated modules" not in both
+    assert "isolated modules" not in run("plan", "step-1")
+    assert "isolated modules" in run("plan", "step-1", "I would split it.")
+    later = run("plan")
+    assert "I would split it." in later
+    assert "isolated modules" in later
+    assert "coupled with the weights" not in later
+    with pytest.raises(LearnerError, match="step-3"):
+        run("plan", "step-3")
+    with pytest.raises(LearnerError, match="Write a sentence"):
+        run("plan", "step-2", "ok")
+
+
+def test_lesson_and_command_keep_the_same_answers(run: Run) -> None:
+    lesson_plan.plan("step-2", answer="The preprocessing code.")
+    assert "The preprocessing code." in run("plan", "step-2")
+    assert plan.FILE == lesson_plan.FILE
