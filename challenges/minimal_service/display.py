@@ -9,16 +9,15 @@ from challenges.minimal_service.grading.verdict import POINTS, CriterionId
 from challenges.minimal_service.learner_service import own_folder
 from challenges.minimal_service.report.criteria_texts import asks, title
 from challenges.minimal_service.report.lessons import section
-from challenges.minimal_service.report.words import MARKS
+from challenges.minimal_service.report.words import mark
 from learner.language import _
 from learner.paths import ROOT
-from learner.terminal import can_print, wrapped
+from learner.terminal import wrapped
 
 PROGRAM = ".venv/bin/python -m challenges"
 SHOWN_ATTEMPTS = 10
 """Attempts on the leaderboard."""
 MOST_COLUMNS = 100
-ASCII_MARKS = {"passed": "+", "failed": "x", "not-checked": "-"}
 
 
 def short(path: Path) -> str:
@@ -76,7 +75,7 @@ def show_progress(record: progress.Progress) -> None:
     print(_("Attempts: {n}").format(n=len(record.attempts)))
     print(_heading(latest))
     for criterion, status in latest.criteria.items():
-        print(f"  {_mark(status)}  {criterion:13} {title(criterion)}")
+        print(f"  {mark(status)}  {criterion:13} {title(criterion)}")
         if status == "failed":
             _tell(asks(criterion), indent=6)
             taken = record.hints.get(criterion, 0)
@@ -131,11 +130,6 @@ def _heading(attempt: progress.Attempt) -> str:
         all=len(POINTS),
         when=attempt.at.astimezone().strftime("%Y-%m-%d %H:%M"),
     )
-
-
-def _mark(status: progress.Status) -> str:
-    marks = MARKS if can_print("".join(MARKS.values())) else ASCII_MARKS
-    return marks[status]
 
 
 def _tell(text: str, indent: int = 0) -> None:

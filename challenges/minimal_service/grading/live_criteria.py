@@ -7,11 +7,12 @@ from challenges.minimal_service.grading.context import Grade
 from challenges.minimal_service.grading.criteria import answers, availability, load, memory
 from challenges.minimal_service.grading.criteria.answers import ask_one_by_one
 from challenges.minimal_service.grading.criteria.load import LoadRun, Plan
-from challenges.minimal_service.grading.criteria.load_once import LoadWatch, judge_load
+from challenges.minimal_service.grading.criteria.load_once import judge_load
 from challenges.minimal_service.grading.criteria.memory import MemoryWatch
 from challenges.minimal_service.grading.measuring import oracle as bounds
 from challenges.minimal_service.grading.measuring.calibration import TARGET_RATE
 from challenges.minimal_service.grading.measuring.oracle import Truth, WrongForm, parse
+from challenges.minimal_service.grading.sandbox.file_watch import watch_files
 from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission
 from challenges.minimal_service.grading.verdict import CriterionResult
@@ -46,10 +47,12 @@ def judge_service(
         asked = ask_one_by_one(service.port, grade.seed, maker)
         grade.say(_("photos of all kinds were sent; now the load"))
         load.warm_up(service.port, maker, rate, grade.seed)
-        with MemoryWatch(service) as watch, LoadWatch(submission) as files:
+        own = submission.folder.parent
+        with MemoryWatch(service) as watch, watch_files(own) as files:
             run = load.send_target(service, grade, plan, maker, rate)
-        if loaded_once is not None:
-            yield judge_load(loaded_once, submission, files.seen)
+            opened = files.take() if files else []
+        if loaded_once is not None and files and files.complete:
+            yield judge_load(loaded_once, submission, opened)
         yield memory.judge(grade, submission, watch)
         load.send_steps(service.port, run, plan, maker, grade.seed, grade.say)
         sampled = run.main.sample(plan.sampled, grade.seed)

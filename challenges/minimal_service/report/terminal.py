@@ -13,7 +13,6 @@ from learner.terminal import (
     BOLD,
     GREEN,
     ORANGE,
-    can_print,
     coloured,
     padded,
     printable,
@@ -23,7 +22,6 @@ from learner.terminal import (
 
 LEAST_COLUMNS, MOST_COLUMNS = 30, 100
 INDENT = "    "
-_ASCII = {"passed": "+", "failed": "x", "not-checked": "-"}
 
 
 def text(verdict: Verdict, columns: int | None = None) -> str:
@@ -66,10 +64,9 @@ def _lines(verdict: Verdict, columns: int) -> Iterator[str]:
 
 
 def _criterion(result: CriterionResult, names: int, columns: int) -> Iterator[str]:
-    marks = words.MARKS if can_print("".join(words.MARKS.values())) else _ASCII
     colour = {"passed": GREEN, "failed": ORANGE, "not-checked": ""}[result.status]
     gained = f"{words.result_points(result):>4}/{result.most:<2}"
-    head = padded(f"{marks[result.status]} {title(result.id)}", names + 2) + f"  {gained}"
+    head = padded(f"{words.mark(result.status)} {title(result.id)}", names + 2) + f"  {gained}"
     measured = words.join_parts([f"{name} {value}" for name, value in words.figures(result)])
     if measured and width(f"{head}  {measured}") <= columns:
         yield f"{coloured(head, colour)}  {measured}"

@@ -11,8 +11,10 @@ from babel.dates import format_date, format_time
 from challenges.minimal_service.grading.verdict import CriterionResult, Verdict
 from challenges.minimal_service.report.criteria_texts import figure_names, title
 from learner.language import _, language
+from learner.terminal import can_print
 
 MARKS = {"passed": "✓", "failed": "✗", "not-checked": "–"}
+_ASCII_MARKS = {"passed": "+", "failed": "x", "not-checked": "-"}
 LEAST_BONUS = 0.05
 """In points; less is rounding."""
 _UNITS = {
@@ -46,6 +48,11 @@ def clean(text: str) -> str:
         else sign
         for sign in text
     )
+
+
+def mark(status: str) -> str:
+    """Return the sign of a criterion's status that the terminal can print."""
+    return (MARKS if can_print("".join(MARKS.values())) else _ASCII_MARKS)[status]
 
 
 def join_sentences(sentences: Sequence[str]) -> str:

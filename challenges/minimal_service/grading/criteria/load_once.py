@@ -1,15 +1,13 @@
 """Criterion 2: the weights are read once, before the service is ready, as seen from outside."""
 
-import contextlib
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from challenges.minimal_service.grading.context import Grade, Report
-from challenges.minimal_service.grading.sandbox.file_watch import Opened, Watcher, can_watch
+from challenges.minimal_service.grading.sandbox.file_watch import Opened, watch_files
 from challenges.minimal_service.grading.sandbox.process import ServiceFault
 from challenges.minimal_service.grading.submission.running import Predictions, RunningService
 from challenges.minimal_service.grading.submission.submission import Submission
@@ -30,7 +28,7 @@ READ_PER_REQUEST = 0.2
 class Observed:
     """What was seen of one start and `REQUESTS` requests."""
 
-    watched: bool
+    watched: bool = False
     """Opened files could be seen."""
     before: list[Opened] = field(default_factory=list)
     """Events until the service was ready."""
@@ -63,13 +61,9 @@ def judge(grade: Grade, submission: Submission) -> CriterionResult:
 def _observe(grade: Grade, submission: Submission) -> Observed:
     photos = grade.photos(REQUESTS)
     own = submission.folder.parent
-    observed = Observed(watched=can_watch(own))
-    with contextlib.ExitStack() as stack:
-        watcher = None
-        if observed.watched:
-            # All of the grade's folder: weights may be copied to the temporary one and read there.
-            watcher = stack.enter_context(Watcher([own]))
-        service = stack.enter_context(RunningService(submission))
+    observed = Observed()
+    # All of the grade's folder: weights may be copied to the temporary one and read there.
+    with watch_files(own) as watcher, RunningService(submission) as service:
         service.wait_until_ready()
         observed.before = watcher.take() if watcher else []
         observed.read_before = _count_bytes_read(service)
@@ -77,7 +71,7 @@ def _observe(grade: Grade, submission: Submission) -> Observed:
         for photo in photos:
             observed.answers.append(service.predict(photo))
             observed.after += watcher.take() if watcher else []
-        observed.watched = watcher is not None and watcher.complete
+        observed.watched = bool(watcher and watcher.complete)
         total = _count_bytes_read(service)
         if total is not None and observed.read_before is not None:
             observed.read_after = max(0, total - observed.read_before)
@@ -124,33 +118,10 @@ def _check_before(report: Report, submission: Submission, observed: Observed) ->
     report.measured["weights_mb"] = round(_total_size(submission) / 1e6, 1)
 
 
-class LoadWatch:
-    """Context manager that records which files are opened while the load is sent."""
-
-    def __init__(self, submission: Submission) -> None:
-        self._own = submission.folder.parent
-        self._watcher: Watcher | None = None
-        self.seen: list[Opened] | None = None
-        """The events, once the block has ended; None: they could not be seen."""
-
-    def __enter__(self) -> Self:
-        if can_watch(self._own):
-            self._watcher = Watcher([self._own])
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        if self._watcher is not None:
-            seen = self._watcher.take()
-            self.seen = seen if self._watcher.complete else None
-            self._watcher.close()
-
-
 def judge_load(
-    before: CriterionResult, submission: Submission, seen: Sequence[Opened] | None
+    before: CriterionResult, submission: Submission, seen: Sequence[Opened]
 ) -> CriterionResult:
     """Return the result with what was seen under the load, as a dozen requests may show nothing."""
-    if seen is None:
-        return before
     report = Report(
         "load-once", [*before.checks], dict(before.measured), before.cause, before.lesson
     )

@@ -18,7 +18,7 @@ from typing import Any
 
 from challenges.load.client import ask
 from challenges.minimal_service.grading.context import Grade, Report
-from challenges.minimal_service.grading.sandbox.container import Engine, find_engine
+from challenges.minimal_service.grading.sandbox.container import Done, Engine, find_engine
 from challenges.minimal_service.grading.submission.copying import copy_tree, link_tree
 from challenges.minimal_service.grading.submission.submission import Submission
 from challenges.minimal_service.grading.verdict import CriterionResult
@@ -233,12 +233,10 @@ def _check_run(report: Report, engine: Engine, port: int) -> None:
         return
     published = engine.published(port) if done.status == 0 else None
     if published is None or not _wait_until_ready(engine, published):
-        report.check("run", False, _describe_failure(engine, port, done.reason, done.status))
+        report.check("run", False, _describe_failure(engine, port, done))
         return
-    seconds = time.monotonic() - started
-    report.measured["container_ready_s"] = round(seconds, 2)
-    sentence = _("The container was ready after {seconds:.1f} s.")
-    report.check("run", True, sentence, seconds=seconds)
+    report.measured["container_ready_s"] = seconds = round(time.monotonic() - started, 2)
+    report.check("run", True, _("The container was ready after {seconds:.1f} s."), seconds=seconds)
     _check_photo(report, published)
     _check_stop(report, engine)
 
@@ -255,9 +253,9 @@ def _wait_until_ready(engine: Engine, port: int) -> bool:
     return False
 
 
-def _describe_failure(engine: Engine, port: int, reason: str, status: int | None) -> str:
-    if status != 0:
-        return _("The container cannot be started: {reason}.").format(reason=reason)
+def _describe_failure(engine: Engine, port: int, started: Done) -> str:
+    if started.status != 0:
+        return _("The container cannot be started: {reason}.").format(reason=started.reason)
     state, last = engine.state(), engine.last_words()
     if state.get("Running"):
         return _(

@@ -1,6 +1,5 @@
 """Criterion 1: three modules that can be imported alone, do no work at import, and are in use."""
 
-import contextlib
 import json
 import re
 import shutil
@@ -15,7 +14,7 @@ from challenges.minimal_service.grading.criteria.module_imports import (
     read_imports,
 )
 from challenges.minimal_service.grading.sandbox.environment import clean_environment
-from challenges.minimal_service.grading.sandbox.file_watch import Watcher, can_watch
+from challenges.minimal_service.grading.sandbox.file_watch import watch_files
 from challenges.minimal_service.grading.sandbox.process import Contained, ServiceFault
 from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission, copy_of
@@ -103,21 +102,16 @@ def _import(submission: Submission, name: str, imports: Imports) -> dict[str, An
     result = home / "findings.json"
     command = [str(submission.python), "-I", str(PROBE), str(file), str(submission.folder)]
     try:
-        with Contained(
-            [*command, str(result), *imports.libraries],
-            clean_environment(submission.python, home),
-            home,
-            [home, submission.folder],
-        ) as probe:
-            opened = []
-            with contextlib.ExitStack() as stack:
-                # Native code opens files unseen by Python; the kernel sees them.
-                watcher = None
-                if can_watch(own):
-                    watcher = stack.enter_context(Watcher([submission.artifact]))
-                status = probe.wait(IMPORT_SECONDS)
-                probe.kill()
-                opened = [event.path for event in watcher.take()] if watcher else []
+        environment = clean_environment(submission.python, home)
+        command += [str(result), *imports.libraries]
+        # Native code opens files unseen by Python; the kernel sees them.
+        with (
+            watch_files(own, [submission.artifact]) as watcher,
+            Contained(command, environment, home, [home, submission.folder]) as probe,
+        ):
+            status = probe.wait(IMPORT_SECONDS)
+            probe.kill()
+            opened = [event.path for event in watcher.take()] if watcher else []
         if status is None:
             text = _("The import was not done after {seconds:g} s.")
             return {"failed": text.format(seconds=IMPORT_SECONDS)}

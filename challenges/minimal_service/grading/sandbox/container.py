@@ -60,14 +60,16 @@ class Engine:
         self.program = program
         self.name = Path(program).name
 
-    def run(self, *arguments: str, seconds: float = COMMAND_SECONDS) -> Done:
+    def run(
+        self, *arguments: str, seconds: float = COMMAND_SECONDS, stderr: int = subprocess.STDOUT
+    ) -> Done:
         """Run one short command of the engine."""
         try:
             done = subprocess.run(
                 [self.program, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stderr=stderr,
                 encoding="utf-8",
                 errors="replace",
                 timeout=seconds,
@@ -96,12 +98,12 @@ class Engine:
 
     def state(self) -> dict[str, Any]:
         """Return the container's state: "Running", "ExitCode" and others."""
-        state: dict[str, Any] = self._inspect("container").get("State") or {}
-        return state
+        return dict(self._inspect("container").get("State") or {})
 
     def _inspect(self, kind: str) -> dict[str, Any]:
         try:
-            (content,) = json.loads(self.run(kind, "inspect", NAME).output)
+            done = self.run(kind, "inspect", NAME, stderr=subprocess.DEVNULL)  # podman warns there
+            (content,) = json.loads(done.output)
             return dict(content)
         except (ValueError, TypeError):
             return {}
@@ -119,7 +121,7 @@ class Engine:
 
     def stop(self, seconds: int) -> Done:
         """Send the container SIGTERM, and SIGKILL after `seconds`."""
-        return self.run("stop", "--time", str(seconds), NAME, seconds=seconds + COMMAND_SECONDS)
+        return self.run("stop", "-t", str(seconds), NAME, seconds=seconds + COMMAND_SECONDS)
 
     def last_words(self) -> str:
         """Return the last line that the container wrote."""

@@ -7,10 +7,9 @@ import os
 import shutil
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 IN_ACCESS, IN_OPEN, IN_CREATE, IN_MOVED_TO = 0x1, 0x20, 0x100, 0x80
 IN_ISDIR, IN_Q_OVERFLOW = 0x40000000, 0x4000
@@ -100,11 +99,20 @@ class Watcher:
             os.close(self._fd)
             self._fd = -1
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, *_raised: object) -> None:
-        self.close()
+@contextlib.contextmanager
+def watch_files(own: Path, folders: Iterable[Path] = ()) -> Iterator[Watcher | None]:
+    """Give a watcher until the block ends; None where files cannot be watched.
+
+    Args:
+        own: a folder to try it in, and to watch if no others are given.
+        folders: to watch.
+    """
+    if not can_watch(own):
+        yield None
+        return
+    with contextlib.closing(Watcher(list(folders) or [own])) as watcher:
+        yield watcher
 
 
 def can_watch(folder: Path) -> bool:
@@ -115,7 +123,7 @@ def can_watch(folder: Path) -> bool:
     try:
         probe.mkdir()
         (probe / "file").write_bytes(b"1")
-        with Watcher([probe]) as watcher:
+        with contextlib.closing(Watcher([probe])) as watcher:
             (probe / "file").read_bytes()
             return any(event.read for event in watcher.take())
     except OSError:

@@ -6,7 +6,8 @@ import pytest
 
 from challenges.minimal_service.grading.context import Report
 from challenges.minimal_service.grading.criteria import load_once
-from challenges.minimal_service.grading.sandbox.file_watch import can_watch
+from challenges.minimal_service.grading.sandbox import file_watch
+from challenges.minimal_service.grading.sandbox.file_watch import can_watch, watch_files
 from challenges.minimal_service.grading.verdict import CriterionResult
 from tests.challenges.minimal_service.grading.submissions import (
     RUNNER,
@@ -142,7 +143,7 @@ def test_a_service_that_does_not_start_or_answer(tmp_path: Path) -> None:
 def test_where_files_cannot_be_watched_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_once, "can_watch", lambda _folder: False)
+    monkeypatch.setattr(file_watch, "can_watch", lambda _folder: False)
     result = judged(tmp_path)
     unchecked = [check for check in result.checks if check.passed is None]
     assert len(unchecked) == 2
@@ -156,24 +157,14 @@ def test_weights_read_by_one_request_of_many_are_seen(tmp_path: Path, reads: boo
     submission = opened(write_fake(tmp_path / "mine"), tmp_path / "grade")
     before = Report("load-once")
     before.check("weights-not-read-after-ready", True, "not by a dozen requests")
-    with load_once.LoadWatch(submission) as files:
+    with watch_files(submission.folder.parent) as files:
         (submission.folder / "notes.txt").write_bytes(b"small")
         if reads:
             submission.weights[0].read_bytes()
-    result = load_once.judge_load(before.result(), submission, files.seen)
+        assert files is not None
+        result = load_once.judge_load(before.result(), submission, files.take())
     assert [check.passed for check in result.checks] == [True, not reads]
     assert result.status == ("failed" if reads else "passed")
     if reads:
         assert "weights.bin" in failed(result)["weights-not-read-under-load"]
         assert "Load them once" in (result.cause or "")
-
-
-def test_where_files_cannot_be_watched_the_load_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(load_once, "can_watch", lambda folder: False)
-    submission = opened(write_fake(tmp_path / "mine"), tmp_path / "grade")
-    before = Report("load-once").result()
-    with load_once.LoadWatch(submission) as files:
-        submission.weights[0].read_bytes()
-    assert load_once.judge_load(before, submission, files.seen) is before

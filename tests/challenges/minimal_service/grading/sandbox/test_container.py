@@ -12,7 +12,7 @@ import json, sys, time
 print(*sys.argv[1:], file=open({calls!r}, "a"))
 match sys.argv[1:]:
     case ["info", *_]: sys.exit({info!r})
-    case ["image", "inspect", *_]: print(json.dumps([{{"Size": 5}}]))
+    case ["image", *_]: print(json.dumps([{{"Size": 5}}])), print("warning", file=sys.stderr)
     case ["port", *_]: print("8000/tcp -> 127.0.0.1:4711")
     case ["logs", *_]: print("last words\\n")
     case ["build", *_]: print("step 1", flush=True), time.sleep(60 if "slow" in sys.argv[-1] else 0)
