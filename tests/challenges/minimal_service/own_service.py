@@ -1,15 +1,18 @@
 """Changes of the learner's code, and made-up grades of it, for tests that use the fixture `own`."""
 
+from collections.abc import Callable
+
 from challenges.minimal_service import progress
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId, Series
 from challenges.minimal_service.learner_service import own_folder
 from tests.challenges.minimal_service.verdicts import criterion, verdict
 
+Run = Callable[..., str]
 STARTER_MISSES: tuple[CriterionId, ...] = ("structure", "load-once", "load")
 
 
 def change(number: int) -> None:
-    """Another version of the code."""
+    """Write another version of the code."""
     (own_folder() / "server.py").write_text(f"version = {number}\n", encoding="utf-8")
 
 

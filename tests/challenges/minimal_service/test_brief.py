@@ -1,4 +1,4 @@
-"""The brief says the same in three languages, and says what is so."""
+"""The brief says the same in three languages, and what it says is true."""
 
 import re
 import tomllib

@@ -1,6 +1,5 @@
 """The learner's commands, as they are typed."""
 
-import argparse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,26 +12,9 @@ from challenges.minimal_service.hints import STEPS, ladders, solutions
 from learner.errors import LearnerError
 from learner.folder import folder, read_json
 from learner.language import CHOICE, LANGUAGES, language, speaking
-from tests.challenges.minimal_service.own_service import change, grade
+from tests.challenges.minimal_service.own_service import Run, change, grade
 
 pytestmark = pytest.mark.usefixtures("own")
-
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Type a command; what it prints, on one line."""
-
-    def typed(*words: str, status: int = 0) -> str:
-        parser = argparse.ArgumentParser()
-        commands.add_commands(parser.add_subparsers(required=True))
-        options = parser.parse_args(words)
-        capsys.readouterr()
-        assert options.do(options) == status
-        return " ".join(capsys.readouterr().out.split())
-
-    return typed
 
 
 @pytest.fixture

@@ -1,32 +1,12 @@
 """Progress and leaderboard say what was met, what is open, and what changed."""
 
-import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from challenges.minimal_service import commands
-from tests.challenges.minimal_service.own_service import STARTER_MISSES, change, grade
+from tests.challenges.minimal_service.own_service import STARTER_MISSES, Run, change, grade
 
 pytestmark = pytest.mark.usefixtures("own")
-
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Type a command; what it prints, on one line."""
-
-    def typed(*words: str, status: int = 0) -> str:
-        parser = argparse.ArgumentParser()
-        commands.add_commands(parser.add_subparsers(required=True))
-        options = parser.parse_args(words)
-        capsys.readouterr()
-        assert options.do(options) == status
-        return " ".join(capsys.readouterr().out.split())
-
-    return typed
 
 
 def test_progress_says_what_is_met_and_what_is_open(run: Run) -> None:

@@ -1,33 +1,13 @@
 """No solution is shown before an answer, in the lesson or on the command line."""
 
-import argparse
-from collections.abc import Callable
-
 import pytest
 
-from challenges.minimal_service import commands
 from challenges.minimal_service import planning_questions as plan
 from learner.errors import LearnerError
 from notebooks.workshop import plan as lesson_plan
+from tests.challenges.minimal_service.own_service import Run
 
 pytestmark = pytest.mark.usefixtures("own")
-
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Type a command; what it prints, on one line."""
-
-    def typed(*words: str, status: int = 0) -> str:
-        parser = argparse.ArgumentParser()
-        commands.add_commands(parser.add_subparsers(required=True))
-        options = parser.parse_args(words)
-        capsys.readouterr()
-        assert options.do(options) == status
-        return " ".join(capsys.readouterr().out.split())
-
-    return typed
 
 
 def test_the_plan_shows_no_solution_before_an_answer(run: Run) -> None:

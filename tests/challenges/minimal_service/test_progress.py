@@ -1,4 +1,4 @@
-"""Attempts are kept, whatever becomes of the file; only changed code counts."""
+"""Attempts are kept, even if the file is damaged; only changed code counts."""
 
 import json
 from pathlib import Path

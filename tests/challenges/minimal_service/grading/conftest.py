@@ -12,7 +12,7 @@ from tests.challenges.minimal_service.grading.submissions import Make, opened, w
 
 @pytest.fixture(autouse=True)
 def in_english() -> Iterator[None]:
-    """Whatever language the learner of this folder has chosen."""
+    """Speak English, whatever language the learner of this folder has chosen."""
     with speaking("en"):
         yield
 

@@ -138,13 +138,13 @@ def write_fake(
     toml: str = TOML,
     **files: str,
 ) -> Path:
-    """A right service of the standard library alone, with code put in to make it wrong.
+    """Write a right service of the standard library alone, with code put in to make it wrong.
 
     Args:
-        folder: is made.
+        folder: is created.
         before: runs at its start.
         get: runs in the handler of GET.
-        post: likewise of POST.
+        post: runs in the handler of POST.
         ready: runs last before it serves.
         toml: service.toml.
         files: module name → source, instead of the right one.
@@ -169,7 +169,7 @@ def write_fake(
 
 
 def write_default(folder: Path) -> Path:
-    """The reference service with a copy of the default bundle, which no other test opens."""
+    """Write the reference service with its own copy of the default bundle."""
     folder.mkdir(parents=True)
     shutil.copytree(DEFAULT_ARTIFACT, folder / "artifact")
     toml = TOML.replace('"server.py"', '"-m", "service.inference_service", "--no-access-log"')
@@ -184,7 +184,7 @@ def write_default(folder: Path) -> Path:
 
 
 def write_model(folder: Path) -> Path:
-    """A "research model" for the fakes."""
+    """Write a "research model" for the fakes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "weights.safetensors").write_bytes(bytes(range(256)) * (WEIGHT_BYTES // 256))
     (folder / "labels.txt").write_text("one\ntwo\n")
@@ -192,13 +192,13 @@ def write_model(folder: Path) -> Path:
 
 
 def opened(source: Path, place: Path, say: Callable[[str], None] = lambda _: None) -> Submission:
-    """The submission, opened in a grade's folder at `place`."""
+    """Open a submission in a grade's folder at `place`."""
     place.mkdir(parents=True)
     return open_submission(str(source), place, write_model(place.parent / "model"), say, 60)
 
 
 def grade_of(submission: Submission, quick: bool = True) -> Grade:
-    """A grade of it."""
+    """Return the state of a grade of a submission."""
     model = submission.folder.parent.parent / "model"
     return Grade(model=model, quick=quick, say=lambda _: None, seed=20_26)
 

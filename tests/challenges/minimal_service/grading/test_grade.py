@@ -1,4 +1,4 @@
-"""A whole grade: of the reference's code with the default bundle, and of what cannot be graded."""
+"""Whole grades: the reference with the default bundle, and submissions that cannot be graded."""
 
 import signal
 import threading

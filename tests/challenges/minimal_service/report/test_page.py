@@ -1,7 +1,6 @@
-"""The verdict's page, its lines for the terminal and its schema."""
+"""The verdict's page is sound, loads nothing, and runs nothing."""
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,13 +27,6 @@ ATTEMPTS: list[Attempt] = [
 ]
 EVIL = """"><script>document.title='run'</script><img src=x onerror="document.title='run'">&amp;'"""
 EMPTY = Series()
-
-
-@pytest.fixture(autouse=True)
-def in_english() -> Iterator[None]:
-    """Whatever the learner of this folder has chosen."""
-    with speaking("en"):
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +121,7 @@ def test_it_prints_on_white_paper(browser: Browser, pages: dict[str, Path]) -> N
 
 
 def test_what_the_page_says(pages: dict[str, Path]) -> None:
-    """Of a failed verdict: each criterion's points, checks, figures, cause and section."""
+    """A failed verdict shows each criterion's points, checks, figures, cause and section."""
     verdict = verdicts.failed()
     page = pages["failed"].read_text()
     for result in verdict.criteria:

@@ -1,7 +1,6 @@
 """Plots show the figures, and their texts say them."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,6 @@ from learner.language import speaking
 from tests.challenges.minimal_service import verdicts
 
 EMPTY = Series()
-
-
-@pytest.fixture(autouse=True)
-def in_english() -> Iterator[None]:
-    """Whatever the learner of this folder has chosen."""
-    with speaking("en"):
-        yield
 
 
 def test_alternative_texts_say_the_figures() -> None:

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from io import BytesIO, TextIOWrapper
 
 import pytest
@@ -14,13 +13,6 @@ from learner.language import speaking
 from learner.paths import ROOT
 from learner.terminal import width
 from tests.challenges.minimal_service import verdicts
-
-
-@pytest.fixture(autouse=True)
-def in_english() -> Iterator[None]:
-    """Whatever the learner of this folder has chosen."""
-    with speaking("en"):
-        yield
 
 
 @pytest.mark.parametrize("columns", [30, 40, 80, 100])

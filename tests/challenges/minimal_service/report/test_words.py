@@ -1,4 +1,4 @@
-"""The verdict's lines for the terminal, and the words that they share with the page."""
+"""Figures, names and sentences of a verdict are right and cannot control a terminal."""
 
 import ast
 import re
@@ -12,16 +12,8 @@ from challenges.minimal_service.report.criteria_texts import figure_names
 from challenges.minimal_service.report.plots import TARGET_MS
 from challenges.minimal_service.report.terminal import text
 from challenges.minimal_service.report.words import bonus, clean, figures, first_step, number
-from learner.language import speaking
 from learner.paths import ROOT
 from tests.challenges.minimal_service import verdicts
-
-
-@pytest.fixture(autouse=True)
-def in_english() -> Iterator[None]:
-    """Whatever the learner of this folder has chosen."""
-    with speaking("en"):
-        yield
 
 
 def test_a_submission_cannot_steer_the_terminal() -> None:

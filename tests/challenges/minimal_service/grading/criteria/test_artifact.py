@@ -1,4 +1,4 @@
-"""An artifact is complete, or it is said what is missing; damage that goes unseen is found."""
+"""An incomplete artifact is named, and so is a service that does not notice damage."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Killed and drained, small services show what they do with what they have accepted."""
+"""Small services are killed and drained: what they lose is named."""
 
 from pathlib import Path
 

@@ -18,7 +18,7 @@ from tests.challenges.minimal_service.grading.submissions import (
 
 
 def imported(tmp_path: Path, toml: str = TOML, **modules: str) -> CriterionResult:
-    """The same of the given modules alone, without starting the service."""
+    """Judge the imports of the given modules, without starting the service."""
     submission = opened(write_fake(tmp_path / "mine", toml=toml, **modules), tmp_path / "grade")
     report = Report("structure")
     for name in modules:

@@ -1,4 +1,4 @@
-"""The load is judged by what was observed: late, lost, wrong, or void for want of quiet."""
+"""The load is judged by what was observed: late, lost, wrong, or void on a busy machine."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Weights that are read at the wrong time are seen, however they are read."""
+"""Weights that are read at the wrong time are noticed, however they are read."""
 
 from pathlib import Path
 

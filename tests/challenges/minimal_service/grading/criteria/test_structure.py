@@ -1,4 +1,4 @@
-"""Three modules, alone and idle at import; what is found at fault is named, and nothing else."""
+"""Three modules, alone and idle at import: a fault is named, and nothing else."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def judged(tmp_path: Path, toml: str = TOML, **modules: str) -> CriterionResult:
 
 
 def imported(tmp_path: Path, toml: str = TOML, **modules: str) -> CriterionResult:
-    """The same of the given modules alone, without starting the service."""
+    """Judge the imports of the given modules, without starting the service."""
     submission = opened(write_fake(tmp_path / "mine", toml=toml, **modules), tmp_path / "grade")
     report = Report("structure")
     for name in modules:

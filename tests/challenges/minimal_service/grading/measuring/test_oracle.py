@@ -1,4 +1,4 @@
-"""The tolerance: int8 keeps it, what is wrong does not."""
+"""int8 keeps the tolerance; wrong preprocessing, weights and classes do not."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -69,7 +69,7 @@ def close(found: Comparison) -> bool:
 
 
 def test_the_model_agrees_with_itself(truth: Truth, photos: list[bytes], right: Floats) -> None:
-    """Also in batches of other sizes."""
+    """The size of a batch does not matter."""
     found = truth.compare(photos[:20], answers(right[:20]))
     assert found.agreement == 1
     assert found.quantile(1) < 1e-4
@@ -129,7 +129,7 @@ def test_another_normalisation_does_not(truth: Truth, photos: list[bytes], right
 
 
 def test_classes_that_are_left_out_are_missed(right: Floats) -> None:
-    """Though every first answer is right."""
+    """Every first answer is right, but not the probabilities."""
     real = right[:, :1000]
     found = compare(right, answers(real / real.sum(axis=1, keepdims=True)))
     assert found.agrees_enough
@@ -180,7 +180,7 @@ def test_each_kind_shows_when_it_is_read_wrongly(truth: Truth, seed: int) -> Non
 
 
 def test_chance_is_not_held_against_a_service() -> None:
-    """Of 200 photos 3 may be missed for certain, and some more by chance; 20 are too many."""
+    """3 of 200 photos may always be missed, a few more by chance, but not 20."""
 
     def missed(count: int) -> Comparison:
         agrees = [False] * count + [True] * (200 - count)

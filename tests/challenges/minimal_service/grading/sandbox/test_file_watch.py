@@ -1,4 +1,4 @@
-"""Opened and read files are seen, also in folders that are new; or it is said that none are."""
+"""Opened and read files are seen, even in new folders, wherever the kernel reports them."""
 
 import subprocess
 from pathlib import Path

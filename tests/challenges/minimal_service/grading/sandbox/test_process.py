@@ -1,4 +1,4 @@
-"""Whatever a service does, the grader names it, does not hang, and leaves nothing of it."""
+"""A program that floods, fills the disk or does not end harms neither machine nor grade."""
 
 import os
 import sys
