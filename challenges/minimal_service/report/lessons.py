@@ -1,4 +1,4 @@
-"""Where a lesson's section is: what it is called, and how a page can lead there."""
+"""Finds a lesson's section: its name, and a link to it."""
 
 import os
 import re
@@ -25,33 +25,29 @@ class Section:
     text: str
     """Lesson and heading in the learner's language."""
     href: str
-    """The page of `make site`, if there is one, relative to the report; else JupyterLab."""
+    """Relative path of the page of `make site` if there is one; else JupyterLab."""
 
 
 def section(link: str | None, report: Path) -> Section | None:
-    """The section that a criterion's `lesson` names; None without one, or if it is no such link.
+    """Return the section that a criterion's `lesson` names; None if it is not such a link.
 
     Args:
         link: for example "04_model_service.ipynb#cell-id=drain".
         report: the file that will hold the link.
     """
-    found = _LINK.fullmatch(link or "")
-    if found is None:
+    match = _LINK.fullmatch(link or "")
+    if match is None:
         return None
-    notebook, cell = found["notebook"], found["cell"]
+    notebook, cell = match["notebook"], match["cell"]
     code = language()
     heading = find_heading(notebook, cell or "")
-    number = int(found["number"])
+    number = int(match["number"])
     place = f"#cell-id={cell}" if cell else ""
     page = SITE / code / f"{notebook}.html"
     href = f"{LAB}/{code}/{notebook}.ipynb{place}"
     if page.is_file():
-        href = quote(_relative(page, report.resolve().parent)) + place
+        href = quote(Path(os.path.relpath(page, report.resolve().parent)).as_posix()) + place
     if heading is None:
         return Section(_("Lesson {number}").format(number=number), href)
     text = _("Lesson {number}, “{heading}”").format(number=number, heading=_NUMBER.sub("", heading))
     return Section(text, href)
-
-
-def _relative(page: Path, folder: Path) -> str:
-    return Path(os.path.relpath(page, folder)).as_posix()

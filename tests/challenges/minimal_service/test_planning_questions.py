@@ -1,46 +1,33 @@
-"""The plan asks first, and shows its solution after an attempt only."""
-
-from pathlib import Path
+"""No solution is shown before an answer, in the lesson or on the command line."""
 
 import pytest
 
-from challenges.minimal_service.planning_questions import FILE, plan
+from challenges.minimal_service import planning_questions as plan
 from learner.errors import LearnerError
-from learner.folder import read_json
+from notebooks.workshop import plan as lesson_plan
+from tests.challenges.minimal_service.own_service import Run
+
+pytestmark = pytest.mark.usefixtures("own")
 
 
-@pytest.fixture(autouse=True)
-def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WORKSHOP_FOLDER", str(tmp_path))
-    monkeypatch.setenv("WORKSHOP_LANGUAGE", "en")
-
-
-def test_without_an_answer_there_is_no_solution(capsys: pytest.CaptureFixture[str]) -> None:
-    plan("step-1", answer=None)
-    said = capsys.readouterr().out
-    assert "structural change" in said
-    assert "isolated modules" not in said
-    assert read_json(FILE) == {}
-
-
-def test_an_answer_is_stored_and_the_solution_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    plan("step-1", answer="Split it into parts.")
-    plan("step-2", answer=" The preprocessing code. ")
-    said = capsys.readouterr().out
-    assert "isolated modules (Preprocessing, Model Definition, Inference Runner)" in said
-    assert "coupled with the weights" in said
-    assert read_json(FILE) == {
-        "step-1": "Split it into parts.",
-        "step-2": "The preprocessing code.",
-    }
-
-
-@pytest.mark.parametrize("answer", ["", "   ", "ok", 7])
-def test_what_is_no_sentence_is_refused(answer: str) -> None:
+def test_the_plan_shows_no_solution_before_an_answer(run: Run) -> None:
+    both = run("plan")
+    assert "Step 1." in both
+    assert "Step 2." in both
+    assert "isolated modules" not in both
+    assert "isolated modules" not in run("plan", "step-1")
+    assert "isolated modules" in run("plan", "step-1", "I would split it.")
+    later = run("plan")
+    assert "I would split it." in later
+    assert "isolated modules" in later
+    assert "coupled with the weights" not in later
+    with pytest.raises(LearnerError, match="step-3"):
+        run("plan", "step-3")
     with pytest.raises(LearnerError, match="Write a sentence"):
-        plan("step-1", answer=answer)
+        run("plan", "step-2", "ok")
 
 
-def test_an_unknown_step_is_named() -> None:
-    with pytest.raises(LearnerError, match=r"'step-3'.*step-1, step-2"):
-        plan("step-3")
+def test_lesson_and_command_keep_the_same_answers(run: Run) -> None:
+    lesson_plan.plan("step-2", answer="The preprocessing code.")
+    assert "The preprocessing code." in run("plan", "step-2")
+    assert plan.FILE == lesson_plan.FILE

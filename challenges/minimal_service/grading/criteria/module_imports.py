@@ -1,4 +1,4 @@
-"""What a module imports, read from its source without running it."""
+"""Reads from a module's source what it imports, without running it."""
 
 import ast
 from collections.abc import Iterator
@@ -14,43 +14,43 @@ SERVICE_PACKAGES = frozenset({
     "xmlrpc.server", "zmq",
 })
 # fmt: on
-"""Packages whose import makes a module part of a service."""
+"""Packages whose import makes a module service code."""
 
 
 @dataclass(slots=True)
 class Imports:
-    """Of one file and of all files of the submission that it imports."""
+    """The imports of one file and of all files of the submission that it imports."""
 
     files: set[Path] = field(default_factory=set)
     """Files of the submission, itself included."""
     libraries: list[str] = field(default_factory=list)
-    """Dotted names from outside that their import needs, in order; no service code among them."""
+    """Dotted names of outside packages that their import needs, in order, without service code."""
     service: dict[str, Path] = field(default_factory=dict)
     """Dotted names of service code, and the file that imports each."""
 
 
 def is_service(name: str) -> bool:
-    """Whether a dotted name is, or lies in, one of `SERVICE_PACKAGES`."""
+    """Return whether a dotted name is, or lies in, one of `SERVICE_PACKAGES`."""
     parts = name.split(".")
     return any(".".join(parts[:length]) in SERVICE_PACKAGES for length in (1, 2))
 
 
-def imports_of(file: Path, root: Path) -> Imports:
-    """The imports of a file, followed within `root`; its own also where they are in functions.
+def read_imports(file: Path, root: Path) -> Imports:
+    """Follow the imports of a file within `root`; in the file itself also those in functions.
 
     Raises:
-        SyntaxError, ValueError: a file is no Python.
+        SyntaxError, ValueError: a file is not Python.
     """
-    found = Imports()
-    _follow(file, root, found)
-    return found
+    imports = Imports()
+    _follow(file, root, imports)
+    return imports
 
 
-def _follow(file: Path, root: Path, found: Imports) -> None:
-    first = not found.files
-    if file in found.files:
+def _follow(file: Path, root: Path, imports: Imports) -> None:
+    first = not imports.files
+    if file in imports.files:
         return
-    found.files.add(file)
+    imports.files.add(file)
     tree = ast.parse(file.read_bytes(), str(file))
     at_import = set(_run_at_import(tree))
     for node in ast.walk(tree) if first else at_import:
@@ -58,15 +58,15 @@ def _follow(file: Path, root: Path, found: Imports) -> None:
             inside = _files(name, file, root)
             if inside and node in at_import:
                 for path in inside:
-                    _follow(path, root, found)
+                    _follow(path, root, imports)
             elif not inside and is_service(name):
-                found.service.setdefault(name, file)
-            elif not inside and node in at_import and name not in found.libraries:
-                found.libraries.append(name)
+                imports.service.setdefault(name, file)
+            elif not inside and node in at_import and name not in imports.libraries:
+                imports.libraries.append(name)
 
 
 def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those in functions, which run later."""
+    """Yield all nodes but those in functions, which run later."""
     yield node
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
         for child in ast.iter_child_nodes(node):
@@ -74,7 +74,7 @@ def _run_at_import(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _names(node: ast.AST, file: Path, root: Path) -> list[str]:
-    """The dotted names that a node imports; `from a import b` may mean a module a.b."""
+    """Return the dotted names that a node imports; `from a import b` may mean a module a.b."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if not isinstance(node, ast.ImportFrom):
@@ -93,7 +93,7 @@ def _package(file: Path, root: Path, level: int) -> list[str]:
 
 
 def _files(name: str, file: Path, root: Path) -> list[Path]:
-    """The submission's files that are run by the import of a dotted name; none: it is outside."""
+    """Return the submission's files that the import of a name runs; none: it is outside."""
     parts = name.split(".")
     for start in dict.fromkeys([root, file.parent]):
         inside = []

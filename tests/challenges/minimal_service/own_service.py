@@ -1,28 +1,18 @@
-"""What tests of the learner's side share: a folder of their own, and made-up grades in it."""
+"""Changes of the learner's code, and made-up grades of it, for tests that use the fixture `own`."""
 
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable
 
 from challenges.minimal_service import progress
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId, Series
-from challenges.minimal_service.learner_service import lay_out_starter, own_folder
+from challenges.minimal_service.learner_service import own_folder
 from tests.challenges.minimal_service.verdicts import criterion, verdict
 
+Run = Callable[..., str]
 STARTER_MISSES: tuple[CriterionId, ...] = ("structure", "load-once", "load")
 
 
-@pytest.fixture(autouse=True)
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A learner's folder with the starter in it."""
-    monkeypatch.setenv("WORKSHOP_FOLDER", str(tmp_path / "work"))
-    monkeypatch.setenv("WORKSHOP_LANGUAGE", "en")
-    assert lay_out_starter()
-    return own_folder()
-
-
 def change(number: int) -> None:
-    """Another version of the code."""
+    """Write another version of the code."""
     (own_folder() / "server.py").write_text(f"version = {number}\n", encoding="utf-8")
 
 
