@@ -14,7 +14,7 @@ from learner.terminal import can_print, coloured, padded
 from learner.terminal import width as width
 from quizzes import experiments, progress, words
 from quizzes.engine import AnswerError, Verdict, grade
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.questions import Answer, Entry, Number, One, option_order
 from quizzes.schedule import Learned
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
-Module = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Experiment = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Notebook = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 """Name of a lesson's file, without .ipynb."""
 Text = Annotated[str, Field(min_length=1, max_length=600)]
@@ -55,7 +55,9 @@ class Asked(Strict):
     notebook: Notebook | None = Field(
         None, description="Where that section is; the file's lesson if not given."
     )
-    evidence: Module = Field(description="Module of quizzes/evidence that shows its answer.")
+    evidence: Experiment = Field(
+        description="Experiment of quizzes/evidence that shows the answer."
+    )
     text: Text
 
 

@@ -17,7 +17,7 @@ import quizzes.questions as questions
 from learner.errors import LearnerError
 from learner.language import LANGUAGES, speaking
 from quizzes import experiments, notebook
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.notebook import QuestionWidget
 from quizzes.progress import load
 from quizzes.questions import Number, One, Order, Several, find

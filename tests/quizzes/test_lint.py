@@ -74,7 +74,7 @@ def changed(old: str, new: str) -> str:
         ('section = "title"', 'section = "nowhere"', "05_quiz has no section nowhere"),
         ('section = "title"', 'notebook = "07_x"\nsection = "a"', "there is no notebook 07_x"),
         ('"notebook_state"', '"no_such"', "there is no experiment no_such"),
-        ('"notebook_state"', '"base"', "quizzes.evidence.base has no function run"),
+        ('"notebook_state"', '"tampering"', "there is no experiment tampering"),
         ('id = "cloud"', 'id = "wrong-cloud"', "the id wrong-cloud may tell the answer"),
         (
             'text = "Which ones?"',

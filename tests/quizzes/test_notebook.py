@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 from learner.errors import LearnerError
 from quizzes import experiments, progress, retrieval
 from quizzes.engine import grade
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.notebook import QuestionWidget, ask
 from quizzes.questions import all_questions
 from service.settings import ROOT

@@ -14,7 +14,7 @@ import pytest
 
 from learner.language import LANGUAGES
 from quizzes import terminal
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.questions import One, Question, all_questions, option_order
 from service.settings import ROOT
 
