@@ -14,7 +14,7 @@ from quizzes import terminal
 from quizzes.__main__ import main
 from quizzes.notebook import QuestionWidget
 from quizzes.progress import load, reset
-from quizzes.questions import Answer, Entry, Number, all_questions, find, option_order, translated
+from quizzes.questions import Answer, Entry, Number, all_questions, find, option_order, translate
 from tests.quizzes.conftest import SAMPLES, every_answer
 
 
@@ -124,7 +124,7 @@ def test_every_verdict_is_the_same_in_the_three_faces(
 
 
 def test_the_order_of_what_was_chosen_does_not_matter_for_several(samples: Path) -> None:
-    entry = translated(all_questions()["sample-several"])
+    entry = translate(all_questions()["sample-several"])
     for answer in every_answer(entry.question):
         assert isinstance(answer, tuple)
         mixed = list(answer)

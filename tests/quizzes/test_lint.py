@@ -9,8 +9,8 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 import quizzes.questions as questions
-from quizzes import lint, schema
-from quizzes.questions import One, all_questions, messages, read_file
+from quizzes import lint
+from quizzes.questions import One, all_questions, messages, models, read_file
 from quizzes.questions.models import QuestionFile
 from tests.quizzes.conftest import SAMPLES
 
@@ -30,13 +30,13 @@ def test_every_experiment_shows_its_answer_in_20_seconds(name: str) -> None:
 
 @pytest.mark.parametrize("path", [*FILES, SAMPLES / "sample.toml"], ids=lambda path: path.stem)
 def test_the_published_schema_accepts_every_file(path: Path) -> None:
-    published = json.loads(schema.PUBLISHED.read_text())
+    published = json.loads(models.PUBLISHED.read_text())
     jsonschema.Draft202012Validator.check_schema(published)
     jsonschema.validate(tomllib.loads(path.read_text()), published)
 
 
 def test_the_published_schema_refuses_what_the_models_refuse() -> None:
-    published = json.loads(schema.PUBLISHED.read_text())
+    published = json.loads(models.PUBLISHED.read_text())
     validator = jsonschema.Draft202012Validator(published)
     for old, new in (
         ('kind = "one"', 'kind = "some"'),
@@ -102,7 +102,7 @@ def test_an_id_in_two_files_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_stale_schema_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "PUBLISHED", tmp_path / "questions.schema.json")
+    monkeypatch.setattr(models, "PUBLISHED", tmp_path / "questions.schema.json")
     assert "questions.schema.json is not current: python -m quizzes schema" in list(lint.lint())
 
 
@@ -119,9 +119,9 @@ def test_right_options_in_one_place_are_found() -> None:
     question = all_questions(SAMPLES)["sample-one"].question
     assert isinstance(question, One)
     several = [question.model_copy(update={"id": f"sample-{number}"}) for number in range(9)]
-    assert [p for p in lint.spread(several) if "number 1 in its file, 9 of 9 times" in p]
-    assert [p for p in lint.spread(several) if "longest in 9 of 9" in p]
-    assert not list(lint.spread(several[:3]))
+    assert [p for p in lint.check_spread(several) if "number 1 in its file, 9 of 9 times" in p]
+    assert [p for p in lint.check_spread(several) if "longest in 9 of 9" in p]
+    assert not list(lint.check_spread(several[:3]))
 
 
 def test_messages_have_contexts_of_their_own() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from learner.language import LANGUAGES
+from learner.terminal import width
 from quizzes import terminal
 from quizzes.evidence import Evidence
 from quizzes.questions import One, Question, all_questions, option_order
@@ -260,14 +261,14 @@ def test_only_the_lessons_questions_are_asked() -> None:
 
 def test_lines_break_where_each_script_may(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terminal, "_columns", lambda: 20)
-    assert terminal.wrapped("one two three four five", "  1  ") == (
+    assert terminal.wrap("one two three four five", "  1  ") == (
         "  1  one two three\n     four five"
     )
     japanese = "重みは、サービスが始まるときに一度だけ読み込みます。"
-    lines = terminal.wrapped(japanese).splitlines()
+    lines = terminal.wrap(japanese).splitlines()
     assert "".join(lines) == japanese
-    assert all(terminal.width(line) <= 22 and line[0] not in "、。" for line in lines)
-    assert terminal.wrapped("x" * 50) == "x" * 50
+    assert all(width(line) <= 22 and line[0] not in "、。" for line in lines)
+    assert terminal.wrap("x" * 50).splitlines() == ["x" * 20, "x" * 20, "x" * 10]
 
 
 def test_a_text_plot(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
