@@ -123,7 +123,7 @@ def test_every_verdict_is_the_same_in_the_three_faces(
     print(f"{len(answers)} answers to {name} in {code}")
 
 
-def test_the_order_of_what_was_chosen_does_not_matter_for_several(samples: Path) -> None:
+def test_the_order_of_several_chosen_options_does_not_matter(samples: Path) -> None:
     entry = translate(all_questions()["sample-several"])
     for answer in every_answer(entry.question):
         assert isinstance(answer, tuple)

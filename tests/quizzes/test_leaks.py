@@ -61,7 +61,7 @@ def test_no_shipped_file_has_a_feedback_or_a_key_to_one() -> None:
     print(f"{searched} files searched for {len(hidden)} texts")
 
 
-def test_no_output_of_a_lesson_has_a_misconception_or_a_widgets_state() -> None:
+def test_no_output_of_a_lesson_has_a_misconception() -> None:
     names = misconceptions()
     for path in (ROOT / "notebooks").rglob("*.ipynb"):
         content = json.loads(path.read_text(encoding="utf-8"))
