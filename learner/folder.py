@@ -4,7 +4,6 @@ Updates of the workshop never touch it, and what is written there is written who
 """
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from learner.errors import LearnerError
 from learner.language import _
-from learner.paths import FOLDER_VARIABLE, folder_path
+from learner.paths import FOLDER_VARIABLE, folder_path, write_atomically
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -70,12 +69,10 @@ def write_json(name: str, content: dict[str, Any]) -> None:
         LearnerError: it cannot be written.
     """
     path = folder() / name
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     try:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_atomically(path, text.encode())
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise LearnerError(_cannot_write(path, error)) from None
 
 

@@ -136,7 +136,6 @@ def free_port(wanted: int) -> int:
 def _write(path: Path, key: str, value: object) -> None:
     """Set one key of a settings file, and leave what the learner chose in it."""
     name = path.relative_to(folder()).as_posix()
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(name, {**read_json(name), key: value})
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from learner.folder import folder, read_json, write_json
 from learner.language import _
+from learner.paths import write_atomically
 from notebooks.lab.lessons import NOTEBOOKS
 
 FILE = "lessons.json"
@@ -57,7 +58,7 @@ def lay_out(language: str, fresh: bool = False, notebooks: Path = NOTEBOOKS) -> 
                 lines.append(
                     _("{file}: a fresh one; yours is in {kept}").format(file=name, kept=kept)
                 )
-            _copy(offered, there)
+            write_atomically(there, _to_be_run(offered))
         else:
             # Still the learner's; remembered as laid out before, so that it is said next time too.
             after[name] = before.get(name, "")
@@ -106,14 +107,6 @@ def _files(source: Path) -> Iterator[str]:
             part in _SKIPPED or part.startswith(".") for part in inside.parts
         ):
             yield inside.as_posix()
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    part.write_bytes(_to_be_run(source))
-    part.replace(target)
 
 
 def _to_be_run(path: Path) -> bytes:

@@ -7,8 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from learner.processes import TemporaryFolder
 from notebooks.panel import background as errands
-from notebooks.panel.bit_flip import TemporaryFolder, copy_with_a_flipped_bit
+from notebooks.panel.bit_flip import copy_with_a_flipped_bit
 from notebooks.panel.client import Answer
 from notebooks.panel.photos import photo_named, photos_to_send
 from notebooks.panel.services import ALL, MODES, SERVICES, START_UP
@@ -121,7 +122,7 @@ class Conductor(Supervisor):
         if (what := self._plan.pop(0)) == TAMPER:
             self.begin(START_UP)
             self.state.say("copying")
-            self._folder = TemporaryFolder()
+            self._folder = TemporaryFolder("workshop-panel-")
             self.in_background(self._copy, self.run, self._folder)
         else:
             self.state.say("starting")

@@ -11,7 +11,6 @@ from quizzes.evidence.running import NAIVE, REFERENCE
 from service.console.flow import NAIVE_STEPS, STEPS
 from service.console.reference import reference_view
 from service.console.source import source_view
-from service.console.texts import english, texts
 
 START_UP, FIRST, EVERY = "start-up", "first-request", "every-request"
 ALL = "all"
@@ -63,8 +62,3 @@ def source_views() -> dict[str, Any]:
     """The code pane's view of each service's file, by mode."""
     naive = source_view(Path(naive_service.__file__), _NAIVE_CODE)
     return {EVERY: naive, FIRST: naive, START_UP: reference_view()}
-
-
-def text_names() -> set[str]:
-    """The names of all texts; a sentence that the panel says must be one of them."""
-    return set(texts(english))

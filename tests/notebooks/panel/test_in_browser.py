@@ -59,7 +59,7 @@ def services(lab: Lab) -> list[str]:
             ours = process.environ().get("TMPDIR") == str(lab.folder.parent / "tmp")
         except psutil.Error:
             continue
-        if ours and re.search(r"inference_service|naive_service|rmtree", words):
+        if ours and re.search(r"inference_service|naive_service|guard.py delete", words):
             found.append(words)
     return found
 
