@@ -72,7 +72,7 @@ FIRST, SECOND, THIRD = (
 
 
 def key(question: Question, time: int, right: bool) -> str:
-    """What to type for a right or a wrong answer, the `time`-th one, where the seed is 7."""
+    """Return what to type for the `time`-th answer, right or wrong, if the seed is 7."""
     assert isinstance(question, One)
     correct = {option.id: option.correct for option in question.options}
     order = option_order(question, f"7/{time}")
