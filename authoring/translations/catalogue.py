@@ -16,6 +16,7 @@ from babel.messages.pofile import PoFileError, denormalize, escape, normalize, r
 
 from authoring.translations.messages import Entry, Message, SourceError
 from learner.language import CATALOGUES, LANGUAGES
+from learner.paths import write_atomically
 
 TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
 WIDTH = 100
@@ -117,11 +118,5 @@ def write_file(path: Path, content: bytes) -> bool:
     """Replace a file atomically, if its content differs; return whether it did."""
     if path.exists() and path.read_bytes() == content:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, content)
     return True

@@ -177,7 +177,7 @@ def test_the_glossary_is_enforced(english: str, other: str, reason: str) -> None
 
 
 def test_english_has_the_form_of_english() -> None:
-    """No check finds fault with a text held against itself, for all texts of the workshop."""
+    """No check complains about a text that is compared with itself, for all texts."""
     for message in collect(Workshop.of_repository()):
         found = problems(message, message.text, "id", [])
         assert set(found) <= {"it is still English"}, message.place

@@ -63,7 +63,7 @@ def test_texts_of_the_panel_are_written_for_the_service(tmp_path: Path) -> None:
 
 
 def test_blocks_that_run_into_each_other_are_reported(tmp_path: Path) -> None:
-    """Alone, each has the form of the English; one leaves a comment open that takes the next."""
+    """Each block alone has the form of the English, but one opens a comment that hides the next."""
     workshop = build(tmp_path)
     lesson = workshop.english / "03_three.ipynb"
     lesson.write_text(notebook([cell("markdown", "c", "<!-- a --> words\n\nmore")]))

@@ -12,15 +12,13 @@ import pytest
 from authoring.translations import blocks, catalogue, documents, work
 from authoring.translations.merge import merge
 from authoring.translations.messages import Entry, Message
-from authoring.translations.sources import LESSONS, Workshop, collect
+from authoring.translations.sources import Workshop, collect
 from learner.paths import ROOT
 from tests.authoring.translations.a_workshop import (
     build_translated,
-    cell,
     edit,
     entry_of,
     named,
-    notebook,
 )
 
 ENGLISH = ROOT / "notebooks" / "en"
@@ -57,7 +55,7 @@ def new(*texts: str, place: str = "notebooks/01_a.ipynb/x") -> list[Message]:
     ],
 )
 def test_blocks_of_a_cell(before: str, after: str, expected: str) -> None:
-    """A capital: keeps its translation; with ?: fuzzy; -: missing."""
+    """Expected: a capital keeps its translation, with ? it is fuzzy; - is a missing one."""
     found = merge(new(*after), old(*before)).entries
     said = [
         {"missing": "-", "fuzzy": f"{e.translation}?"}.get(e.state, e.translation) for e in found
@@ -98,23 +96,15 @@ def test_options_never_take_each_others_place() -> None:
     assert [entry.translation for entry in merge(after, before).entries] == ["B", ""]
 
 
-def lessons_for_edits(folder: Path) -> Path:
-    """A copy of the English lessons; of the tests' own, as long as there are none."""
-    workshop = build_translated(folder)
-    if list(ENGLISH.glob(LESSONS)):
-        shutil.rmtree(workshop.english)
-        shutil.copytree(ENGLISH, workshop.english)
-    else:
-        extra = [
-            cell("markdown", f"c{n}", "\n\n".join(f"The text {n} of {m}." for m in range(3)))
-            for n in range(EDITS)
-        ]
-        (workshop.english / "03_three.ipynb").write_text(notebook(extra))
-    return workshop.english
+def copy_lessons(folder: Path) -> Workshop:
+    """Return a workshop in `folder` with a copy of the English lessons."""
+    shutil.copytree(ENGLISH, folder / "notebooks" / "en")
+    (folder / "catalogues").mkdir()
+    return Workshop(folder / "notebooks" / "en", folder / "catalogues")
 
 
 def change(text: str, chance: random.Random) -> str:
-    """Another text of the same kind of block: a word more, less, doubled or replaced."""
+    """Return a similar text: with a word more, less, doubled or replaced."""
     spans = list(re.finditer(r"(?<=[a-z] )[a-z]{2,}(?=[ ,.?])", text))
     if not spans:
         return f"{text} again"
@@ -129,9 +119,8 @@ def change_one(number: int, chance: random.Random, block: int, text: str) -> str
 
 
 def test_seeded_edits_are_reported_by_place(tmp_path: Path) -> None:
-    """20 edits of English blocks, one at a time: each names exactly the place that was edited."""
-    english = lessons_for_edits(tmp_path)
-    workshop = Workshop(english, tmp_path / "catalogues")
+    """20 edits of English blocks, one at a time: exactly the edited place is reported."""
+    workshop = copy_lessons(tmp_path)
     entries = [Entry(message, f"«{message.text}»") for message in collect(workshop)]
     catalogue.write(entries, "ja", workshop.catalogues)
     chance = random.Random(20)
@@ -139,7 +128,7 @@ def test_seeded_edits_are_reported_by_place(tmp_path: Path) -> None:
     caught = 0
     for message in chance.sample(candidates, EDITS):
         _notebooks, name, cell_id, number = (message.context or "").split("/")
-        path = english / name
+        path = workshop.english / name
         text = path.read_text()
         content = json.loads(text)
         for found in content["cells"]:

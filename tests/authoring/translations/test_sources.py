@@ -18,7 +18,7 @@ from tests.authoring.translations.a_workshop import (
 
 
 def test_every_text_in_code_can_be_collected() -> None:
-    """It is a literal; what is put together while the program runs is in no catalogue."""
+    """Every text is a literal: one that is built at run time would be in no catalogue."""
     workshop = Workshop.of_repository()
     sources = {path.name: path.read_text() for path in workshop.code if path.suffix == ".py"}
     for path in workshop.lessons():

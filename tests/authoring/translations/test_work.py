@@ -20,7 +20,7 @@ from tests.authoring.translations.a_workshop import (
 
 
 def contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """What lies in a folder, and when it was written."""
+    """Return content and time of writing of all files in a folder."""
     return {
         str(path): (path.read_bytes(), path.stat().st_mtime_ns)
         for path in folder.rglob("*")
