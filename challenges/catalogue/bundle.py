@@ -17,7 +17,7 @@ def build_bundle(
     """Build the bundle; make the research model at `model` first if it is missing.
 
     Raises:
-        StartupError: the disk is full, or the form falls under its bound.
+        OperatorError: the disk is full, or the form falls under its bound.
     """
     from dataclasses import replace
 

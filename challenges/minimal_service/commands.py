@@ -17,7 +17,7 @@ from challenges.minimal_service.learner_service import lay_out_starter, own_fold
 from learner.errors import LearnerError
 from learner.folder import folder, set_aside, write_json
 from learner.language import CHOICE, LANGUAGES, _, language, speaking
-from service.errors import StartupError
+from service.errors import OperatorError
 
 BRIEF = Path(__file__).with_name("brief")
 
@@ -114,7 +114,7 @@ def _make_model() -> None:
 
     try:
         made = make_model(CATALOGUE_MODEL, say=say)
-    except StartupError as error:
+    except OperatorError as error:
         raise LearnerError(
             _("The model could not be made: {reason}").format(reason=error)
         ) from None
@@ -192,7 +192,7 @@ def _find_model(folder: Path | None) -> Path:
             from challenges.catalogue.model import CATALOGUE_MODEL, make_model
 
             return make_model(CATALOGUE_MODEL, say=lambda line: print(line, file=sys.stderr)).path
-        except StartupError as error:
+        except OperatorError as error:
             raise LearnerError(str(error)) from None
     for name in ("weights.safetensors", "labels.txt"):
         if not (folder / name).is_file():

@@ -9,7 +9,7 @@ import pytest
 from challenges.catalogue import model as catalogue
 from challenges.catalogue.model import ModelFolder, make_model
 from challenges.catalogue.rows import RARITY
-from service.errors import StartupError
+from service.errors import OperatorError
 
 
 @pytest.fixture(scope="module")
@@ -52,5 +52,5 @@ def test_an_interrupted_model_is_not_complete(folder: ModelFolder, tmp_path: Pat
 
 def test_a_disk_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StartupError, match=r"cannot write the model .*1\.1 GB of disk"):
+    with pytest.raises(OperatorError, match=r"cannot write the model .*1\.1 GB of disk"):
         make_model(tmp_path / "file" / "model", editions=1, say=lambda _: None)
