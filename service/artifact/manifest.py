@@ -13,6 +13,10 @@ MANIFEST = "manifest.json"
 MANIFEST_DIGEST = "manifest.json.sha256"
 """SHA-256 of the manifest, in the format of `sha256sum` (the manifest cannot hold its own)."""
 CODE_FOLDER = "code"
+PREPROCESSING, MODEL_DEFINITION = (
+    f"{CODE_FOLDER}/{name}" for name in ("preprocessing.py", "model_definition.py")
+)
+"""The source files that belong to a model, by their path in the bundle."""
 GOLDEN_FOLDER = "golden"
 
 
@@ -144,11 +148,8 @@ def digest_line(digest: str) -> bytes:
 
 
 def code_files() -> dict[str, Path]:
-    """The source files that belong to a model, by their path in the bundle."""
+    """Return where the running code lies, by the path of its copy in a bundle."""
     import service
 
     folder = Path(service.__file__).parent
-    return {
-        f"{CODE_FOLDER}/{name}": folder / name
-        for name in ("preprocessing.py", "model_definition.py")
-    }
+    return {name: folder / Path(name).name for name in (PREPROCESSING, MODEL_DEFINITION)}

@@ -36,6 +36,9 @@ STANDARD_FORMS = tuple(name for name in FORMS if name not in (SPARSE, BF16))
 """Those that a bundle holds if nothing else is asked for. A sparse classifier pays where
 there are so many classes that reading its weights is most of the work, bf16 on a GPU."""
 
+RUN_MODEL_DEFINITION = frozenset({"eager"})
+"""Forms whose adapter imports model_definition.py; the others hold the network as a graph."""
+
 
 def load_engine(form: Form, path: Path, device: str, threads: int) -> Engine:
     """Load one form. The file must have been verified: deserialising it may run code.
