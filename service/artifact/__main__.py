@@ -1,4 +1,4 @@
-"""`python -m service.artifact build | verify | inspect`: make, check and read artifact bundles."""
+"""`python -m service.artifact build | compile | verify | inspect`: make, check, read bundles."""
 
 import argparse
 import json
@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 
 from service.artifact.verify import check_code, environment_differences, verify
-from service.engines import FORMS, SPARSE, STANDARD_FORMS
+from service.engines import BF16, FORMS, SPARSE, STANDARD_FORMS
 from service.errors import StartupError
 from service.machine import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit status is 0, or 1 with one line that says why."""
+    """Run one command; return the exit status: 0, or 1 with one line that says why."""
     options = _parser().parse_args(arguments)
     let_waiting_threads_sleep()
     try:
@@ -108,7 +108,8 @@ def _parser() -> argparse.ArgumentParser:
         "--forms",
         type=_forms,
         default=STANDARD_FORMS,
-        help=f"some of {','.join(FORMS)} (all but the last; {SPARSE} pays for very many classes)",
+        help=f"some of {','.join(FORMS)} (default: all but {SPARSE}, which pays for very many "
+        f"classes, and {BF16}, which is for a GPU)",
     )
     own = build.add_argument_group("a model of your own (else EfficientNet-Lite0 is built)")
     own.add_argument("--architecture", help="its name in torchvision.models: resnet50, vit_b_16 …")

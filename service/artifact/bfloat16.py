@@ -1,4 +1,4 @@
-"""The bf16 form: the exported program with bf16 weights, and how close it comes to eager fp32.
+"""The bf16 form: the exported program with bf16 weights.
 
 bf16 keeps fp32's range and 8 of its 24 bits of precision. A GPU's matrix units compute with it many
 times faster than with fp32, and add up in fp32. What those units gain nothing for stays in fp32
@@ -10,26 +10,17 @@ bf16, 1.6 % of the crops that it is sure of get another first class.
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from service.artifact.export import export_program
-from service.engines.base import Form, Probabilities
-from service.errors import StartupError
 from service.model_definition import ServingModel
 from service.preprocessing import Pixels
 
 FEW_PRODUCTS = 64
 """Of an output value. A ViT's patches have 768."""
-SURE_AGREEMENT = 0.99
-"""Same first class as eager fp32 on that share of the crops of which it is more than 0.3 sure …"""
-LARGEST_LOGIT_DIFFERENCE = 1.0
-"""… and no logit further from fp32's than that, in units of the logits' own standard deviation:
-holds for weights too that are sure of nothing, random ones for a load test."""
 
 
 class _ComputingIn(nn.Module):
@@ -86,57 +77,3 @@ def export_bfloat16(model: ServingModel, example: Pixels) -> bytes:
     serving = ServingModel(inner, (0, 0, 0), (1, 1, 1))
     serving.mean, serving.scale = mean.view(1, 3, 1, 1), scale.view(1, 3, 1, 1)
     return export_program(serving, example)
-
-
-@dataclass(frozen=True, slots=True)
-class LogitDifference:
-    """Between the logits of two forms over the same images."""
-
-    largest: float
-    typical: float
-    """Standard deviation of fp32's logits within an image: what the largest is to be held against.
-    """
-
-
-def logit_difference(reference: Probabilities, found: Probabilities) -> LogitDifference:
-    """From probabilities: logits are their logarithms, up to a constant for each image.
-
-    Both are float32 N × classes. Probabilities that underflowed to 0 are left out.
-    """
-    both = (reference > 0) & (found > 0)
-    largest, spreads = 0.0, []
-    for expected, got, valid in zip(reference, found, both, strict=True):
-        logits, other = (np.log(row[valid].astype(np.float64)) for row in (expected, got))
-        logits, other = logits - logits.mean(), other - other.mean()
-        largest = max(largest, float(np.abs(logits - other).max(initial=0)))
-        spreads.append(float(logits.std()))
-    return LogitDifference(largest, float(np.median(spreads)))
-
-
-def judge_bfloat16(
-    form: Form, agreement_sure: float, sure_crops: int, difference: LogitDifference
-) -> str:
-    """Hold a bf16 form against its bound; what the bound says.
-
-    Args:
-        form: which form.
-        agreement_sure: share of the sure crops with the same first class.
-        sure_crops: how many they are; with none only the logits count.
-        difference: over all crops.
-
-    Raises:
-        StartupError: the form falls under it.
-    """
-    bound = (
-        f"the same first class on {SURE_AGREEMENT:.0%} of the sure crops, no logit further off "
-        f"than {LARGEST_LOGIT_DIFFERENCE:g} of the logits' standard deviation"
-    )
-    share = difference.largest / difference.typical if difference.typical else np.inf
-    agrees = sure_crops == 0 or agreement_sure >= SURE_AGREEMENT
-    if not (agrees and share <= LARGEST_LOGIT_DIFFERENCE):
-        raise StartupError(
-            f"form {form.name} is not the validated model: expected {bound}; found "
-            f"{agreement_sure:.2%} of {sure_crops} crops, and a logit {share:.2f} of it off. "
-            "Build without it: --forms with the others"
-        )
-    return bound

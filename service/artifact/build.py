@@ -3,7 +3,6 @@
 import json
 import platform
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,8 +11,7 @@ from pathlib import Path
 import torch
 
 from service.artifact import export, parity
-from service.artifact.bfloat16 import export_bfloat16
-from service.artifact.crops import random_crops
+from service.artifact.exporters import EXPORTERS, Source
 from service.artifact.manifest import (
     GOLDEN_FOLDER,
     MANIFEST,
@@ -27,6 +25,7 @@ from service.artifact.manifest import (
     code_files,
     digest_line,
 )
+from service.artifact.parity import random_crops
 from service.artifact.placement import (
     DISK_FAULTS,
     as_disk_fault,
@@ -35,12 +34,10 @@ from service.artifact.placement import (
     put_in_place,
     sync,
 )
-from service.artifact.quantisation import quantise
 from service.artifact.recipe import Recipe
-from service.artifact.sparse import write_sparse
 from service.artifact.verify import installed_version, running_python, sha256, verify
-from service.engines import BF16, FORMS, SPARSE, load_engine
-from service.engines.base import Engine, Form, PixelBatch, Probabilities
+from service.engines import FORMS, load_engine
+from service.engines.base import Engine, Form, Probabilities
 from service.engines.torch_module import TorchEngine, configure_torch
 from service.machine import available_cores
 from service.model_definition import ServingModel
@@ -48,9 +45,6 @@ from service.preprocessing import preprocess
 
 PARITY_CROPS, CALIBRATION_CROPS = 700, 110
 GOLDEN_CLASSES = 5
-# Golden replays may run on another processor, which adds in another order: ten times the parity
-# bound for fp32. int8 rounds such differences up to a whole step of its scale.
-GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 2e-2, "bf16": 3e-2}
 
 Say = Callable[[str], None]
 
@@ -141,9 +135,17 @@ class _FormBuilder:
         self._folder = folder
         self._recipe = recipe
         architecture = recipe.architecture
-        self._model = ServingModel(recipe.model, architecture.mean, architecture.std)
         photos, settings = recipe.photos, recipe.preprocessing
         self._crops = random_crops(photos.parity, PARITY_CROPS, 0, settings)
+        self._source = Source(
+            model=ServingModel(recipe.model, architecture.mean, architecture.std),
+            architecture=architecture,
+            classes=len(recipe.labels),
+            example=self._crops[:2],
+            cut_calibration_crops=lambda: random_crops(
+                photos.calibration, CALIBRATION_CROPS, 1, settings
+            ),
+        )
         self._golden = self._copy_golden_photos()
         self._engines: dict[str, Engine] = {}
         self._parities: dict[str, Parity] = {}
@@ -162,7 +164,9 @@ class _FormBuilder:
             engine = self._write_and_load(form)
             found = parity.probabilities_of(engine, self._crops)
         self._engines[form.name] = engine
-        measured = parity.measure_parity(form, self._reference, found, engine.device)
+        measured = parity.measure_parity(
+            form.name, EXPORTERS[form.name].bound, self._reference, found, engine.device
+        )
         self._parities[form.name] = measured
         return measured
 
@@ -176,7 +180,7 @@ class _FormBuilder:
                 parity=self._parities[name],
                 milliseconds_per_image=times[name],
                 golden={photo: self._answer(engine, path) for photo, path in self._golden.items()},
-                golden_tolerance=GOLDEN_TOLERANCE[FORMS[name].precision],
+                golden_tolerance=EXPORTERS[name].bound.golden_tolerance,
             )
             for name, engine in self._engines.items()
         }
@@ -185,52 +189,14 @@ class _FormBuilder:
         if self._recipe.keeps_weights:
             return self._write_and_load(FORMS["eager"])
         configure_torch(available_cores())
-        return TorchEngine(self._model, "cpu")
+        return TorchEngine(self._source.model, "cpu")
 
     def _write_and_load(self, form: Form) -> Engine:
-        path = self._folder / form.file
+        path, exporter = self._folder / form.file, EXPORTERS[form.name]
         if not path.exists():
-            self._write(form, path)
-        # bf16 is for a GPU, so it is measured on one where there is one.
-        device = "cuda" if form.name == BF16 and torch.cuda.is_available() else "cpu"
+            exporter.write(self._source, path)
+        device = "cuda" if exporter.for_gpu and torch.cuda.is_available() else "cpu"
         return load_engine(form, path, device, available_cores())
-
-    def _write(self, form: Form, path: Path) -> None:
-        recipe, example = self._recipe, self._crops[:2]
-        if form.name == SPARSE:
-            write_sparse(self._model, path, self._calibration_crops())
-            return
-        match form.name:
-            case "eager":
-                classes = len(recipe.labels)
-                data = export.export_weights(self._model, recipe.architecture, classes)
-            case "torchscript":
-                data = export.export_torchscript(self._model, example)
-            case "exported-program":
-                data = export.export_program(self._model, example)
-            case "bf16":
-                data = export_bfloat16(self._model, example)
-            case "onnx-fp32":
-                data = export.export_onnx(self._model, example)
-            case "onnx-int8":
-                data = self._quantise()
-            case other:
-                raise NotImplementedError(other)
-        path.write_bytes(data)
-
-    def _quantise(self) -> bytes:
-        fp32 = self._folder / FORMS["onnx-fp32"].file
-        with tempfile.TemporaryDirectory() as scratch:
-            if not fp32.exists():  # int8 was asked for without it
-                fp32 = Path(scratch) / fp32.name
-                fp32.write_bytes(export.export_onnx(self._model, self._crops[:2]))
-            int8 = Path(scratch) / "int8.onnx"
-            quantise(fp32, int8, self._calibration_crops())
-            return int8.read_bytes()
-
-    def _calibration_crops(self) -> PixelBatch:
-        photos, settings = self._recipe.photos.calibration, self._recipe.preprocessing
-        return random_crops(photos, CALIBRATION_CROPS, 1, settings)
 
     def _copy_golden_photos(self) -> dict[str, Path]:
         (self._folder / GOLDEN_FOLDER).mkdir()

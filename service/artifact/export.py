@@ -48,7 +48,12 @@ def export_onnx(model: ServingModel, example: Pixels) -> bytes:
             verbose=False,
         )
         assert program is not None  # it is None only for the exporter before dynamo
-        return bytes(program.model_proto.SerializeToString(deterministic=True))
+    graph = program.model_proto
+    for node in graph.graph.node:
+        # Stack traces with the paths and line numbers of this checkout: the bytes must not depend
+        # on where the model is built, nor on comments in its source.
+        del node.metadata_props[:]
+    return bytes(graph.SerializeToString(deterministic=True))
 
 
 def export_torchscript(model: ServingModel, example: Pixels) -> bytes:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from service.artifact import sparse
-from service.artifact.crops import random_crops
+from service.artifact.parity import random_crops
 from service.artifact.recipe import default_recipe
 from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 from service.artifact.verify import Bundle

@@ -16,7 +16,6 @@ import pytest
 
 from service import startup
 from service.artifact import verify as verification
-from service.artifact.__main__ import main
 from service.artifact.manifest import (
     MANIFEST,
     MANIFEST_DIGEST,
@@ -157,43 +156,6 @@ def rewrite_manifest(folder: Path, **changes: object) -> None:
     (folder / MANIFEST_DIGEST).write_bytes(digest_line(digest))
 
 
-def test_manifest_of_another_version(bundle_copy: Path) -> None:
-    rewrite_manifest(bundle_copy, schema_version=2)
-    with pytest.raises(StartupError, match="does not fit this version of the service: schema_ver"):
-        verify(bundle_copy)
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "words"),
-    [
-        (("forms", "eager", "file"), "../eager", "forms.eager.file is not among the files"),
-        (("forms", "eager", "golden"), {}, "forms.eager.golden is empty"),
-        (("forms", "eager", "golden"), {"../secret": {1: 0.5}}, "photo ../secret is not among"),
-        (("forms", "eager", "golden_tolerance"), 5, "golden_tolerance"),
-        (("forms", "tensorrt"), None, "tensorrt"),
-        (("labels",), ["cat", "dog"], "has no label"),
-        (("output", "shape"), ["batch", 7], "there is not one label a class"),
-        (("default_form",), "none", "default form none is not there"),
-        (("files", "code/preprocessing.py"), None, "code/ is incomplete"),
-    ],
-)
-def test_manifest_that_contradicts_itself(
-    bundle_copy: Path, path: tuple[str, ...], value: object, words: str
-) -> None:
-    manifest = json.loads((bundle_copy / MANIFEST).read_text())
-    place = manifest
-    for name in path[:-1]:
-        place = place[name]
-    if path == ("forms", "tensorrt"):
-        value = place["eager"]
-    place[path[-1]] = value
-    if value is None:
-        del place[path[-1]]
-    rewrite_manifest(bundle_copy, **manifest)
-    with pytest.raises(StartupError, match=re.escape(words)):
-        verify(bundle_copy)
-
-
 def test_file_that_cannot_be_read(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(path: Path) -> str:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
@@ -312,19 +274,3 @@ def test_other_environment(bundle: Bundle) -> None:
     assert found[0].endswith("(validated with 3.4)")
     assert found[1].startswith("pillow ")
     assert found[1].endswith("(validated with 1.0)")
-
-
-def test_command_line(
-    bundle: Bundle, bundle_copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["verify", str(bundle.path)]) == 0
-    assert bundle.digest in capsys.readouterr().out
-    assert main(["inspect", str(bundle.path)]) == 0
-    assert json.loads(capsys.readouterr().out) == bundle.manifest.model_dump(mode="json")
-    (bundle_copy / "model.onnx").write_bytes(b"")
-    for command in ("verify", "inspect"):
-        assert main([command, str(bundle_copy)]) == 1
-        captured = capsys.readouterr()
-        assert captured.out == ""
-        assert captured.err.count("\n") == 1
-        assert captured.err.startswith("error: ")
