@@ -12,22 +12,20 @@ import threading
 import time
 from bisect import bisect_right, insort
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 
-from service.engines.base import Engine, PixelBatch, Probabilities
+from service.engines.base import Engine, Image, Probabilities
 from service.errors import OverloadedError
 from service.machine import let_others_go_first
-from service.preprocessing import Pixels
 from service.runner.admission import LENIENT, Admission
-from service.runner.counters import Counters
-from service.runner.job import Inference, Job, order_of, settle
+from service.runner.jobs import Counters, Inference, Job, settle, sort_key
 from service.runner.plan import Layout
 
 DEADLINE_S = 1.0
-"""Of a request that names none. Who names a later one may fill half of the queue only."""
+"""Default deadline in seconds. Requests with a later one may use at most half of the queue."""
 
 
 class InferenceRunner:
@@ -36,7 +34,7 @@ class InferenceRunner:
     def __init__(
         self,
         engine: Engine,
-        preprocess: Callable[[bytes], Pixels],
+        prepare: Callable[[bytes], Image],
         layout: Layout,
         admission: Admission,
         queue_limit: int = 256,
@@ -45,26 +43,27 @@ class InferenceRunner:
         """Start the threads.
 
         Args:
-            engine: what runs a forward pass, from `layout.lanes` threads at once.
-            preprocess: an image file's bytes to pixels; from any thread.
+            engine: runs a forward pass, from `layout.lanes` threads at once.
+            prepare: an image file's bytes to what the engine takes; from any thread.
             layout: how the machine is divided.
-            admission: who may enter.
+            admission: decides who may enter.
             queue_limit: most requests inside, whatever their deadlines: each holds its image.
-            dedicated: of `machine.let_others_go_first`.
+            dedicated: see `machine.let_others_go_first`.
         """
         self.engine = engine
         self.layout = layout
         self.counters = Counters()
-        self._preprocess = preprocess
+        self._prepare = prepare
         self.admission = admission
         self._queue_limit = queue_limit
+        self._places_taken = 0
         self._condition = threading.Condition()
         self._waiting: list[Job] = []
-        """To be preprocessed, the earliest order first."""
+        """Jobs to be prepared, sorted."""
         self._ready: deque[Job] = deque()
-        """To go through the model."""
+        """Jobs to go through the model."""
         self._forwards = 0
-        """Under way."""
+        """Forward passes under way."""
         self._closed = False
         self._workers = [
             threading.Thread(
@@ -75,8 +74,28 @@ class InferenceRunner:
         for worker in self._workers:
             worker.start()
 
+    @contextmanager
+    def admit(self, deadline_s: float | None = None) -> Iterator[None]:
+        """Hold a place for one request, from before its body is read until its answer is there.
+
+        Raises:
+            OverloadedError: all places are taken, or `check_admission` refuses it.
+        """
+        if self._places_taken >= self._queue_limit:
+            with self._condition:
+                self.counters.refused += 1
+            raise OverloadedError(f"{self._queue_limit} requests are inside, the most", 1)
+        self.check_admission(deadline_s)
+        self._places_taken += 1
+        try:
+            yield
+        finally:
+            self._places_taken -= 1
+
     def check_admission(self, deadline_s: float | None = None) -> None:
         """Raise what `classify` would raise now, without the image: ask before reading it.
+
+        `classify` asks again, because others may have entered while the body was on its way.
 
         Raises:
             OverloadedError: it could not be answered in time; says when to try again.
@@ -85,13 +104,13 @@ class InferenceRunner:
         with self._condition:
             self._check(now, self._order(now, deadline_s), deadline_s)
 
-    async def classify(self, image: bytes, deadline_s: float | None = None) -> Inference:
+    async def classify(self, data: bytes, deadline_s: float | None = None) -> Inference:
         """Preprocess one image file and run it through the model; the event loop only waits.
 
         Cancelled while it waits (because the client left), it costs no more work.
 
         Args:
-            image: a file's bytes.
+            data: an image file.
             deadline_s: seconds that the answer may take; if it cannot be met the request is
                 refused at once, and if it passes before the forward pass there will be none.
 
@@ -103,16 +122,16 @@ class InferenceRunner:
         order = self._order(now, deadline_s)
         deadline = now + (DEADLINE_S if deadline_s is None else deadline_s)
         future: asyncio.Future[Inference] = asyncio.get_running_loop().create_future()
-        job = Job(image, future, now, order, deadline, deadline_s is not None)
+        job = Job(data, future, now, order, deadline, deadline_s is not None)
         with self._condition:
             self._check(now, order, deadline_s)
             self.counters.admitted += 1
-            insort(self._waiting, job, key=order_of)
+            insort(self._waiting, job, key=sort_key)
             self._condition.notify()
         return await future
 
     def close(self) -> None:
-        """Finish what is inside and let go of threads and device."""
+        """Finish what is inside, then release the threads."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
@@ -120,12 +139,12 @@ class InferenceRunner:
             worker.join()
 
     def _order(self, now: float, deadline_s: float | None) -> float:
-        """Earliest deadline first; who names none is counted on to mean the target."""
+        """Sort key: earliest deadline first. Without one we assume LENIENT times the target."""
         return now + (LENIENT * self.admission.target_s if deadline_s is None else deadline_s)
 
     def _check(self, now: float, order: float, deadline_s: float | None) -> None:
         inside = self.counters.inside
-        later = len(self._waiting) - bisect_right(self._waiting, order, key=order_of)
+        later = len(self._waiting) - bisect_right(self._waiting, order, key=sort_key)
         seconds = self.admission.retry_after(inside - later, now, deadline_s)
         patient = deadline_s is not None and deadline_s > DEADLINE_S
         limit = self._queue_limit // 2 if patient else self._queue_limit
@@ -140,7 +159,7 @@ class InferenceRunner:
             )
 
     def _work(self, dedicated: bool) -> None:
-        """One worker thread: the most advanced step that there is, again and again."""
+        """Run one worker thread: take the most advanced step that there is, again and again."""
         let_others_go_first(dedicated)
         while True:
             with self._condition:
@@ -152,12 +171,12 @@ class InferenceRunner:
                     self._condition.wait()
                     continue
             if job is not None:
-                self._preprocess_one(job)
+                self._prepare_one(job)
             else:
                 self._forward(batch)
 
     def _take_ready(self) -> list[Job]:
-        """A batch for a free lane, or nothing."""
+        """Take a batch for a free lane; empty if no lane is free or no image is ready."""
         if self._forwards >= self.layout.lanes:
             return []
         self._ready = deque(job for job in self._ready if self._is_alive(job))
@@ -173,7 +192,7 @@ class InferenceRunner:
         return batch
 
     def _take_waiting(self) -> Job | None:
-        """The next image to preprocess, unless enough are ready for the device."""
+        """Take the next image to prepare, unless enough are ready for the device."""
         while self._waiting and len(self._ready) < 2 * self.layout.max_batch:
             job = self._waiting.pop(0)
             if self._is_alive(job):
@@ -181,7 +200,7 @@ class InferenceRunner:
         return None
 
     def _is_alive(self, job: Job) -> bool:
-        """Whether its answer is still wanted; if not, the job ends here, without a forward pass."""
+        """Return whether the answer is still wanted; if not, end the job without a forward pass."""
         if job.future.cancelled():
             self.counters.left += 1
             return False
@@ -193,17 +212,17 @@ class InferenceRunner:
             return False
         return True
 
-    def _preprocess_one(self, job: Job) -> None:
+    def _prepare_one(self, job: Job) -> None:
         started = time.perf_counter()
         try:
-            job.pixels = self._preprocess(job.image)
+            job.image = self._prepare(job.data)
         except Exception as error:
             with self._condition:
                 self.counters.failed += 1
                 self._leave(job, error)
             return
         job.preprocess_s = time.perf_counter() - started
-        job.image = b""  # it is not needed any more, and may be large
+        job.data = b""  # it is not needed any more, and may be large
         if not job.strict:
             job.deadline += job.preprocess_s  # it bounds the waiting; a large image is no fault
         with self._condition:
@@ -211,7 +230,7 @@ class InferenceRunner:
 
     def _forward(self, batch: list[Job]) -> None:
         started = time.perf_counter()
-        answers = self._isolated(batch)
+        answers = self._classify_or_isolate(batch)
         ended = time.perf_counter()
         forward_s = ended - started
         with self._condition:
@@ -226,14 +245,14 @@ class InferenceRunner:
             if requests_wait:
                 self._condition.notify_all()  # the lane is free again, and there is room before it
 
-    def _isolated(self, batch: list[Job]) -> list[Probabilities | Exception]:
-        """An answer for each job; if the batch fails, each is tried alone, and fails alone."""
+    def _classify_or_isolate(self, batch: list[Job]) -> list[Probabilities | Exception]:
+        """Answer each job; if the batch fails, each is tried alone, and fails alone."""
         try:
-            probabilities = self.engine(_stack(batch))
+            probabilities = self.engine([job.image for job in batch])
         except Exception as error:
             if len(batch) == 1:
                 return [error]
-            return [self._isolated([job])[0] for job in batch]
+            return [self._classify_or_isolate([job])[0] for job in batch]
         return [
             row if np.isfinite(row[0]) else FloatingPointError("the model answered not a number")
             for row in probabilities
@@ -257,9 +276,3 @@ class InferenceRunner:
         """Hand the result to the event loop."""
         with suppress(RuntimeError):  # the loop is closed: nobody waits
             job.future.get_loop().call_soon_threadsafe(settle, job.future, result)
-
-
-def _stack(batch: list[Job]) -> PixelBatch:
-    if len(batch) == 1:
-        return batch[0].pixels[np.newaxis]  # no copy
-    return np.stack([job.pixels for job in batch])

@@ -1,61 +1,57 @@
 """The model service, all of it: load the artifact once, preprocess the image, run the forward pass.
 
-Every other concern has its own small file: what must hold before a start (startup.py), how an
-image is read from a request (request_image.py), how errors are answered (error_responses.py), the
-process and its signals (server.py), the settings (settings.py, or --help).
+Each other concern has a room of its own: what must hold before a start (startup.py), HTTP (web/),
+threads and queue (runner/), the process and its signals (server.py), settings (settings.py).
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 
-from service import console
+from service.loaded_model import LoadedModel
 from service.server import serve
 from service.settings import Settings
 from service.startup import load_model
 from service.web import health, metrics
-from service.web.error_responses import answer_errors_as_json
-from service.web.openapi import predict_documentation
-from service.web.predict_route import Door
-from service.web.request_image import read_image
-from service.web.request_parameters import read_deadline, read_k
-from service.web.responses import predict_response
+from service.web.predict_route import PredictRequest, PredictRoute
+from service.web.responses import answer_errors_as_json, predict_response
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, load: Callable[[Settings], LoadedModel] = load_model) -> FastAPI:
     """The application. Its model is loaded here: once, before the server listens.
 
     (Not in `lifespan`, where a refusal would be a traceback of the server's, not one line.)
     """
-    console_routes = console.open_console(settings)  # before the load, to hear its log
-    model = load_model(settings)
+    model = load(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         model.close()
 
-    name, version, labels = model.manifest.name, model.manifest.version, model.manifest.labels
+    name, version = model.manifest.name, model.manifest.version
     app = FastAPI(title=name, version=version, lifespan=lifespan, redirect_slashes=False)
     app.state.settings, app.state.model, app.state.draining = settings, model, False
-    answer_errors_as_json(app)
+
+    async def predict(request: PredictRequest) -> Response:
+        """Classify one image: a JPEG, PNG or WebP file as the body, or as the field of a form."""
+        image = await request.read_image()
+        inference = await model.runner.classify(image, request.remaining_s)  # preprocess, forward
+        return predict_response(model.manifest, inference, request.k)
+
+    classes = len(model.manifest.labels)
+    app.router.routes.append(PredictRoute("/predict", predict, model.runner, classes, settings))
     app.include_router(health.router)
     app.include_router(metrics.router)
-    app.include_router(console_routes)
-
-    @app.post("/predict", **predict_documentation(len(labels)))
-    async def predict(request: Request) -> Response:
-        """Classify one image: a JPEG, PNG or WebP file as the body, or as the field of a form."""
-        k = read_k(request, len(labels))
-        image = await read_image(request)
-        deadline_s = read_deadline(request.scope)
-        inference = await model.runner.classify(image, deadline_s)  # preprocess, forward pass
-        return predict_response(model.name, inference, k, labels)
-
-    app.add_middleware(Door, "/predict", predict, model.runner, settings.max_requests)
+    answer_errors_as_json(app)
     return app
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C."""
     serve(create_app)
+
+
+if __name__ == "__main__":
+    main()

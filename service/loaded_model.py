@@ -1,16 +1,38 @@
-"""A model that came through the start: what answers requests, and how it came up."""
+"""A model that came through the start: what answers requests, and the steps of its start."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-
-from prometheus_client.registry import Collector
 
 from service.artifact.manifest import Manifest
 from service.artifact.verify import Bundle
 from service.engines.base import Form
 from service.inference_runner import InferenceRunner
-from service.runner.counters import Counters
-from service.web.responses import Model
+from service.runner.jobs import Counters
+from service.runner.plan import Plan
+
+log = logging.getLogger("service")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a start that is done. The log line is rendered from it."""
+
+    name: str
+    """"verify", "match", "load", "warm-up", "replay" or "ready"."""
+    text: str
+    """What was done, for the operator."""
+    ms: float
+    """How long it took; for "ready", the time since the process started."""
+    url: str | None = None
+    """Where the service listens, once it is ready."""
+
+    def log(self) -> None:
+        """Write the step's line; the record carries this step as its attribute `step`."""
+        took = f"{self.ms:.0f} ms"
+        if self.url is not None:
+            took = f"{self.ms / 1000:.2f} s after the process started"
+        log.info("%-8s %s · %s", self.name, self.text, took, extra={"step": self})
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +40,7 @@ class Shared:
     """What a front end knows of the whole service."""
 
     counters: Callable[[], Counters]
-    """Of all front ends."""
+    """Sums the counters of all front ends."""
     owner: int
     """Process id of the device's owner."""
 
@@ -29,32 +51,23 @@ class LoadedModel:
 
     bundle: Bundle
     form: Form
+    plan: Plan
     runner: InferenceRunner
-    threads: int
-    """Of one forward pass; how many run at once is the runner's layout."""
     environment_differences: list[str]
-    startup_ms: dict[str, float]
-    """Of each step of the start."""
-    gpu_metrics: Collector | None = None
-    """Of an engine that has some."""
+    steps: list[Step]
     shared: Shared | None = None
-    """Where several processes serve it together."""
+    """Set where several processes serve the model together."""
 
     @property
     def manifest(self) -> Manifest:
-        """The bundle's."""
+        """The bundle's manifest."""
         return self.bundle.manifest
 
     @property
     def counters(self) -> Counters:
-        """What became of the requests, to all processes together."""
+        """What became of the requests to all processes together."""
         return self.runner.counters if self.shared is None else self.shared.counters()
 
-    @property
-    def name(self) -> Model:
-        """Name and version, as they stand in every answer."""
-        return Model(name=self.manifest.name, version=self.manifest.version)
-
     def close(self) -> None:
-        """Finish what is under way and let go of threads and device."""
+        """Finish what is under way, then release threads and device."""
         self.runner.close()

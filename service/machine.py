@@ -158,6 +158,15 @@ def use_huge_pages() -> None:
         return
 
 
+def resident_bytes() -> int:
+    """Return the physical memory of this process; 0 on systems without /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 _IMPORTED = time.monotonic()
 
 

@@ -9,24 +9,27 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.errors import StartupError
-from service.front_ends.remote_engine import RemoteEngine
-from service.front_ends.supervisor import supervise
-from service.front_ends.worker_config import inherited
-from service.gpu.watch import EXIT_STATUS, DeviceWatch, Watched
 from service.listener import bind, listen, url_of
+from service.loaded_model import LoadedModel, Step
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from
-from service.startup import load_model
+
+if TYPE_CHECKING:
+    from service.gpu.watch import DeviceWatch
 
 log = logging.getLogger("service")
 
 
-def serve(create_app: Callable[[Settings], FastAPI]) -> None:
+CreateApp = Callable[[Settings], FastAPI]
+
+
+def serve(create_app: CreateApp) -> None:
     """Run the service until SIGTERM or Ctrl-C. Exits with 0, or with 1 and one line of reason.
 
     The port is taken first, so that a port in use is found before a model is loaded, and listened
@@ -36,31 +39,52 @@ def serve(create_app: Callable[[Settings], FastAPI]) -> None:
     # pid_namespaces(7)).
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupted_before_ready)
-    _configure_log()
+    configure_log()
     let_waiting_threads_sleep()
     try:
         settings = settings_from()
-        if (seat := inherited()) is not None:
-            _serve(create_app, settings, socket.socket(fileno=seat.listener))
-        elif settings.front_ends > 1:
-            with bind(settings) as listener:
-                sys.exit(supervise(settings, listener, load_model))
-        else:
-            _serve(create_app, settings, bind(settings))
+        if settings.front_ends > 1:
+            from service.front_ends.supervisor import supervise
+
+            sys.exit(supervise(create_app, settings))
+        with bind(settings) as listener:
+            if settings.console:
+                from service.console.routes import add_console
+
+                app = add_console(create_app, settings)
+            else:
+                app = create_app(settings)
+            sys.exit(run(app, settings, listener, _log_ready))
     except StartupError as error:
         sys.exit(f"error: {error}")
 
 
-def _serve(
-    create_app: Callable[[Settings], FastAPI], settings: Settings, listener: socket.socket
-) -> None:
-    with listener:
-        app = create_app(settings)
-        listen(listener, settings)
-        server = _Server(app, settings, listener)
-        server.run([listener])
-        if server.device_lost:
-            sys.exit(EXIT_STATUS)
+def run(
+    app: FastAPI,
+    settings: Settings,
+    listener: socket.socket,
+    announce: Callable[[socket.socket], object],
+) -> int:
+    """Listen, serve and drain; returns the exit status.
+
+    Args:
+        app: with its model loaded.
+        settings: the times of drain and shutdown.
+        listener: bound, not listening yet.
+        announce: called once, when the first request can be answered.
+
+    Raises:
+        StartupError: another process came first since the port was taken.
+    """
+    listen(listener, settings)
+    server = _Server(app, settings, listener, announce)
+    server.run([listener])
+    return server.exit_status
+
+
+def _log_ready(listener: socket.socket) -> None:
+    url = url_of(listener)
+    Step("ready", url, seconds_since_process_start() * 1000, url).log()
 
 
 def _interrupted_before_ready(signal_number: int, _: object) -> None:
@@ -74,7 +98,13 @@ def _interrupted_before_ready(signal_number: int, _: object) -> None:
 class _Server(uvicorn.Server):
     """uvicorn's server, with a drain before the shutdown."""
 
-    def __init__(self, app: FastAPI, settings: Settings, listener: socket.socket) -> None:
+    def __init__(
+        self,
+        app: FastAPI,
+        settings: Settings,
+        listener: socket.socket,
+        announce: Callable[[socket.socket], object],
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -86,6 +116,7 @@ class _Server(uvicorn.Server):
         self._app = app
         self._settings = settings
         self._listener = listener
+        self._announce = announce
         self._end_of_drain: asyncio.TimerHandle | None = None
         self._watch: DeviceWatch | None = None
 
@@ -97,22 +128,17 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        engine = self._app.state.model.runner.engine
-        if isinstance(engine, Watched):
+        model: LoadedModel = self._app.state.model
+        if model.plan.check_health is not None:
+            from service.gpu.watch import DeviceWatch
+
             loop = asyncio.get_running_loop()
             self._watch = DeviceWatch(
-                engine,
+                model.plan.check_health,
                 lambda: loop.call_soon_threadsafe(self._abandon),
                 self._settings.shutdown_seconds,
             )
-        if isinstance(engine, RemoteEngine):
-            engine.say_ready()
-            return
-        log.info(
-            "ready    %s · %.2f s after the process started",
-            url_of(self._listener),
-            seconds_since_process_start(),
-        )
+        self._announce(self._listener)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -124,9 +150,9 @@ class _Server(uvicorn.Server):
         yield
 
     @property
-    def device_lost(self) -> bool:
-        """Whether that ended it."""
-        return self._watch is not None and self._watch.reason is not None
+    def exit_status(self) -> int:
+        """0, unless the device was lost."""
+        return 0 if self._watch is None else self._watch.exit_status
 
     def _abandon(self) -> None:
         """The device is lost: not ready any more, every request is answered 503; then stop."""
@@ -152,15 +178,14 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _configure_log() -> None:
+def configure_log() -> None:
+    """Write log lines with a time to standard error, and silence what they repeat."""
     logging.basicConfig(
         level=logging.INFO,
         format="%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s",
         datefmt="%H:%M:%S",
         stream=sys.stderr,
     )
-    if inherited() is not None:  # what happens to all is said once, by the process above
-        log.setLevel(logging.WARNING)
     # uvicorn's own start and stop lines repeat ours.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     # What these say of a client's odd input, its answer says.

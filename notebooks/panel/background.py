@@ -11,7 +11,7 @@ from typing import Any
 
 from notebooks.panel.client import Answer, Client
 from notebooks.panel.others import Others
-from service.console.summary import artifact_summary, metrics_summary
+from service.console.summary import summarise_artifact, summarise_metrics
 
 POLL_S = 1.0
 PERIOD_S = 0.03
@@ -57,9 +57,9 @@ def send_photos(
 def watch(url: str, wanted: Wanted, tell: Callable[[str, dict[str, Any]], None]) -> None:
     """Ask the service what it has loaded; then, again and again, how it does."""
     with contextlib.closing(Client(url)) as client, contextlib.suppress(*FAILED):
-        tell("artifact", artifact_summary(client.get("/artifact").json()))
+        tell("artifact", summarise_artifact(client.get("/artifact").json()))
         while wanted():
-            tell("metrics", metrics_summary(client.get("/metrics").body.decode()))
+            tell("metrics", summarise_metrics(client.get("/metrics").body.decode()))
             time.sleep(POLL_S)
 
 

@@ -68,29 +68,37 @@ class Flow:
         self._step("start").state = "running"
 
     def line(self, at: float, text: str) -> None:
-        """The service wrote a line. A step is logged when it is done."""
+        """Read a line that a service in another process wrote. A step is logged when it is done."""
         if text.startswith("error: "):
             self.error = text.removeprefix("error: ")
             return
-        found = _LOGGED.search(text)
-        if self.phase not in ("starting", "recovering"):
-            return
-        if found:
-            name, amount, unit = found.groups()
+        logged = _LOGGED.search(text)
+        if logged:
+            name, amount, unit = logged.groups()
         elif _NAIVE_READY in text:
             name, amount, unit = "ready", None, None
         else:
             return
+        took = None if amount is None else float(amount) * (1000 if unit == "s" else 1)
+        url = _URL.search(text) if name == "ready" else None
+        if name != "ready" or url is not None:
+            self.step_done(at, name, took, None if url is None else url.group())
+
+    def step_done(self, at: float, name: str, took: float | None, url: str | None = None) -> None:
+        """Note that a step of the start is done.
+
+        Args:
+            at: when.
+            name: of `names`; others are ignored.
+            took: its milliseconds if known; for "ready", those since the process started.
+            url: where the service listens, for "ready".
+        """
+        if self.phase not in ("starting", "recovering"):
+            return
         if name not in self.names or self._step(name).state == "done":
             return
-        took = None
-        if amount is not None:
-            took = float(amount) * (1000 if unit == "s" else 1)
         if name == "ready":
-            url = _URL.search(text)
-            if url is None:
-                return
-            self.url = url.group()
+            self.url = url
             self.ready_s = took / 1000 if took is not None else at - self._begun
             took = None  # it is the sum of all steps, not the time of this one
         position = self.names.index(name)

@@ -6,7 +6,7 @@ from typing import Any
 from service.console.source import source_view
 
 FILE = Path(__file__).resolve().parent.parent / "inference_service.py"
-_LOAD = ("model = load_model(settings)",)
+_LOAD = ("model = load(settings)",)
 CODE = {
     "start": ("serve(create_app)",),
     "verify": _LOAD,
@@ -14,15 +14,15 @@ CODE = {
     "load": _LOAD,
     "warm-up": _LOAD,
     "replay": _LOAD,
-    "ready": ("app = FastAPI(", "app.include_router(health.router)", '@app.post("/predict"'),
+    "ready": ("app = FastAPI(", "app.router.routes.append(", "app.include_router(health.router)"),
     "photos": (
-        "image = await read_image(request)",
+        "image = await request.read_image()",
         "inference = await model.runner.classify(",
         "return predict_response(",
     ),
     "stop": ("model.close()",),
 }
-"""Step → pieces of code in that file; `load_model` takes all steps from verify to replay."""
+"""Step → pieces of code in that file; `load` takes all steps from verify to replay."""
 
 
 def reference_view() -> dict[str, Any]:

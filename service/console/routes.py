@@ -4,26 +4,30 @@ import logging
 import re
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.console.component import FRONT, plain, script, style
-from service.console.flow import STEPS, Flow, is_polling, kind_of
+from service.console.flow import STEPS, Flow
 from service.console.reference import reference_view
-from service.console.summary import artifact_summary, metrics_summary
+from service.console.summary import summarise_artifact, summarise_counters
 from service.console.texts import texts_in
 from service.errors import RequestError
-from service.loaded_model import LoadedModel
-from service.machine import seconds_since_process_start
+from service.loaded_model import LoadedModel, Step
+from service.machine import resident_bytes, seconds_since_process_start
 from service.settings import Settings
-from service.web import health, metrics
+from service.web.health import describe_artifact
 
 MOST_LINES = 400
 LANGUAGES = ("en", "ja", "id")
+_ACCESS_LOG = "uvicorn.access"
+_POLLED = ("/metrics", "/artifact", "/readyz", "/livez", "/console")
 # The page loads nothing from elsewhere, and runs no script but its own.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
@@ -32,16 +36,20 @@ _HEADERS = {
 }
 
 
-def open_console(settings: Settings) -> APIRouter:
-    """The console's routes; none, unless the setting is on.
+def add_console(create_app: Callable[[Settings], FastAPI], settings: Settings) -> FastAPI:
+    """Create the application with the console's routes.
 
-    Call it before the model is loaded: it shows the log from here on.
+    The log is followed from before the model is loaded, because the console shows the start.
     """
-    router = APIRouter(prefix="/console", include_in_schema=False)
-    if not settings.console:
-        return router
     log = _Log()
     logging.getLogger().addHandler(log)
+    app = create_app(settings)
+    app.include_router(_make_router(log))
+    return app
+
+
+def _make_router(log: "_Log") -> APIRouter:
+    router = APIRouter(prefix="/console", include_in_schema=False)
 
     @router.get("")
     async def page() -> Response:
@@ -59,24 +67,26 @@ def open_console(settings: Settings) -> APIRouter:
 
     @router.get("/page.json")
     async def everything(request: Request, lang: str = "") -> dict[str, Any]:
-        language = _language(lang, request.headers.get("accept-language", ""))
-        summary = artifact_summary(await health.artifact(request))
+        language = _choose_language(lang, request.headers.get("accept-language", ""))
+        state = request.app.state
+        described = describe_artifact(state.model, state.settings.front_ends)
+        summary = summarise_artifact(described)
         return {
             "texts": texts_in(language),
             "language": language,
             "sources": {"start-up": reference_view()},
-            "samples": _samples(request.app.state.model),
-            "start": start_events(list(log.start), summary),
-            "last_line": log.start[-1]["n"] if log.start else 0,
+            "samples": _list_samples(state.model),
+            "start": replay_start(log.start, summary),
+            "last_line": log.start[-1].shown["n"] if log.start else 0,
             "idle_steps": Flow().snapshot()["steps"],
         }
 
     @router.get("/state")
     async def state(request: Request, after: int = 0) -> dict[str, Any]:
-        answer = await metrics.metrics(request)
+        counters = request.app.state.model.counters
         return {
-            "metrics": metrics_summary(bytes(answer.body).decode()),
-            "lines": [line for line in log.lines if line["n"] > after],
+            "metrics": summarise_counters(counters, resident_bytes()),
+            "lines": [line.shown for line in log.lines if line.shown["n"] > after],
         }
 
     @router.get("/photos/{name}")
@@ -90,13 +100,22 @@ def open_console(settings: Settings) -> APIRouter:
     return router
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the log, and the step of the start that it reports, if it does."""
+
+    shown: dict[str, Any]
+    """"n": its number, "at": seconds since the process started, "kind": its colour, "text"."""
+    step: Step | None = None
+
+
 class _Log(logging.Handler):
     """Keeps the last lines that the process logs, and those of its start."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.lines: deque[dict[str, Any]] = deque(maxlen=MOST_LINES)
-        self.start: list[dict[str, Any]] = []
+        self.lines: deque[Line] = deque(maxlen=MOST_LINES)
+        self.start: list[Line] = []
         self._count = 0
         self._started = False
         self._begun = time.time() - seconds_since_process_start()
@@ -105,31 +124,52 @@ class _Log(logging.Handler):
             self.setFormatter(root[0].formatter)
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = self.format(record)
-        if is_polling(text):
+        if _is_polling(record):
             return
         self._count += 1
-        at = record.created - self._begun
-        line = {"n": self._count, "at": round(at, 3), "kind": kind_of(text), "text": text}
-        self.lines.append(line)
+        at = round(record.created - self._begun, 3)
+        step: Step | None = getattr(record, "step", None)
+        shown = {
+            "n": self._count, "at": at, "kind": _kind_of(record, step), "text": self.format(record)
+        }  # fmt: skip
+        self.lines.append(Line(shown, step))
         if not self._started:
-            self.start.append(line)
-            self._started = " ready " in text
+            self.start.append(self.lines[-1])
+            self._started = step is not None and step.name == "ready"
 
 
-def start_events(lines: list[dict[str, Any]], summary: dict[str, Any]) -> list[list[Any]]:
-    """The start of this process as a recording: [milliseconds, name, value], in order."""
+def _kind_of(record: logging.LogRecord, step: Step | None) -> str:
+    """Return how the terminal colours a record, as `flow.kind_of` does for text."""
+    if record.levelno >= logging.WARNING:
+        return "error" if record.levelno >= logging.ERROR else "warning"
+    if step is not None:
+        return "step"
+    return "request" if record.name == _ACCESS_LOG else "quiet"
+
+
+def _is_polling(record: logging.LogRecord) -> bool:
+    """Return whether a record is about a look at the service, which the terminal leaves out."""
+    if record.name != _ACCESS_LOG or not isinstance(record.args, tuple):
+        return False
+    _client, method, path, *_rest = record.args
+    return method in ("GET", "HEAD") and str(path).startswith(_POLLED)
+
+
+def replay_start(lines: Sequence[Line], summary: dict[str, Any]) -> list[list[Any]]:
+    """Return the start of this process as a recording: [milliseconds, name, value], in order."""
     flow = Flow(STEPS)
     flow.begin(0.0)
     events: list[list[Any]] = [[0, "flow", _shown(flow, "starting")]]
     for line in lines:
-        flow.line(line["at"], line["text"])
-        at = round(line["at"] * 1000)
-        events.append([at, "lines", [line]])
+        at, step = line.shown["at"], line.step
+        if step is not None:
+            flow.step_done(at, step.name, step.ms, step.url)
+        milliseconds = round(at * 1000)
+        events.append([milliseconds, "lines", [line.shown]])
         if flow.url and flow.phase == "serving":
-            flow.photos(line["at"])
-            events.append([at, "artifact", summary])
-        events.append([at, "flow", _shown(flow, "photos" if flow.url else "starting")])
+            flow.photos(at)
+            events.append([milliseconds, "artifact", summary])
+        events.append([milliseconds, "flow", _shown(flow, "photos" if flow.url else "starting")])
     return events
 
 
@@ -137,8 +177,8 @@ def _shown(flow: Flow, sentence: str) -> dict[str, Any]:
     return {**flow.snapshot(), "mode": "start-up", "sentence": {"key": sentence, "values": {}}}
 
 
-def _samples(model: LoadedModel) -> list[dict[str, str]]:
-    """The golden photos, with their credits where they are known."""
+def _list_samples(model: LoadedModel) -> list[dict[str, str]]:
+    """List the golden photos, with their credits where they are known."""
     known = {Path(photo.file).name: photo for photo in SAMPLE_PHOTOS}
     names = [Path(name).name for name in model.manifest.files if name.startswith("golden/")]
     return [
@@ -152,7 +192,7 @@ def _samples(model: LoadedModel) -> list[dict[str, str]]:
     ]
 
 
-def _language(asked: str, accepted: str) -> str:
-    """The language asked for in the address, or else the first of the browser's that is known."""
+def _choose_language(asked: str, accepted: str) -> str:
+    """Return the language in the address, or else the first of the browser's that is known."""
     wishes = [asked, *re.findall(r"[a-z]{2}(?=\b|-)", accepted.lower())]
     return next((code for code in wishes if code in LANGUAGES), "en")

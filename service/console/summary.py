@@ -1,14 +1,17 @@
-"""What the inspector shows, out of what the service answers on /artifact and /metrics."""
+"""What the inspector shows of an artifact and of the counters."""
 
-from collections.abc import Mapping
-from itertools import pairwise
+import math
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.runner.jobs import BUCKETS_S, Counters
 
-def artifact_summary(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer of GET /artifact, without what would fill pages (labels, golden answers)."""
+
+def summarise_artifact(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the answer of `GET /artifact` without labels and golden answers: those fill pages."""
     match, settings = answer["environment_match"], answer["preprocessing"]
     mean, std = answer["architecture"]["mean"], answer["architecture"]["std"]
     return {
@@ -49,31 +52,39 @@ def _same_or_all(values: list[float]) -> str:
     return f"{distinct[0]:g}" if len(distinct) == 1 else ", ".join(f"{one:g}" for one in values)
 
 
-def metrics_summary(text: str) -> dict[str, Any]:
-    """The answer of GET /metrics: requests by outcome, latency quantiles in ms, memory in MB."""
-    outcomes: dict[str, int] = {}
-    buckets: list[tuple[float, float]] = []
-    memory = 0.0
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == "inference_requests_total":
-                outcomes[sample.labels["outcome"]] = int(sample.value)
-            elif sample.name == "inference_latency_seconds_bucket":
-                buckets.append((float(sample.labels["le"]), sample.value))
-            elif sample.name == "process_resident_memory_bytes":
-                memory = sample.value
+def summarise_counters(counters: Counters, memory_bytes: int) -> dict[str, Any]:
+    """Return requests by outcome, latency quantiles in ms, and memory in MB."""
+    ends = [*BUCKETS_S, math.inf]
+    buckets = list(zip(ends, accumulate(counters.latency.counts), strict=True))
     return {
-        "answered": outcomes.get("answered", 0),
-        "failed": outcomes.get("failed", 0) + outcomes.get("left", 0),
-        "refused": outcomes.get("refused", 0) + outcomes.get("expired", 0),
+        "answered": counters.answered,
+        "failed": counters.failed + counters.left,
+        "refused": counters.refused + counters.expired,
         "p50_ms": bucket_quantile(buckets, 0.5),
         "p99_ms": bucket_quantile(buckets, 0.99),
-        "memory_mb": round(memory / 1e6),
+        "memory_mb": round(memory_bytes / 1e6),
     }
 
 
-def bucket_quantile(buckets: list[tuple[float, float]], share: float) -> float | None:
-    """The upper end, in ms, of the bucket in which that share of all requests is reached.
+def summarise_metrics(text: str) -> dict[str, Any]:
+    """Return the same from the answer of `GET /metrics` of another process."""
+    counters, memory = Counters(), 0
+    totals: list[int] = []
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == "inference_requests_total":
+                setattr(counters, sample.labels["outcome"], int(sample.value))
+            elif sample.name == "inference_latency_seconds_bucket":
+                totals.append(int(sample.value))
+            elif sample.name == "process_resident_memory_bytes":
+                memory = int(sample.value)
+    if totals:
+        counters.latency.counts = [totals[0], *(after - one for one, after in pairwise(totals))]
+    return summarise_counters(counters, memory)
+
+
+def bucket_quantile(buckets: Sequence[tuple[float, float]], share: float) -> float | None:
+    """Return the upper end, in ms, of the bucket in which that share of all requests is reached.
 
     A bucket says no more than that. `buckets` are (upper end in s, cumulative count), the last one
     infinite. None, if nothing was counted, or if it lies over the last finite end.

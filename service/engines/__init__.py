@@ -28,7 +28,7 @@ FORMS = {
         Form(SPARSE, "sparse/features.onnx", "int8", "service.engines.sparse_onnx",
              (*_SHARED, "onnxruntime")),
         Form(BF16, "model.bf16.pt2", "bf16", "service.gpu.engine",
-             (*_SHARED, "torch")),
+             (*_SHARED, "torch"), planner="service.gpu.plan"),
     )
 }  # fmt: skip
 """Every form by its name, the reference (eager fp32) first."""

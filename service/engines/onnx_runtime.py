@@ -4,7 +4,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Images, Probabilities, stack
 from service.machine import adds_int8_products_exactly
 
 
@@ -38,9 +38,9 @@ class OnnxRuntimeEngine:
         self.runtime = runtime()
         self.device = "cpu"
 
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
-        """Classify uint8 N × H × W × 3; float32 N × classes."""
-        (probabilities,) = self._session.run(None, {self._input: pixels})
+    def __call__(self, images: Images) -> Probabilities:
+        """Classify uint8 images; float32 N × classes."""
+        (probabilities,) = self._session.run(None, {self._input: stack(images)})
         return probabilities  # type: ignore[no-any-return]
 
 

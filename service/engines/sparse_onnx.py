@@ -14,9 +14,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Images, Probabilities, stack, top_k
 from service.engines.onnx_runtime import open_session, runtime
-from service.engines.top_k import top_k
 
 HIGH, LOW, CLASSES, KERNEL = "high.npy", "low.npy", "classes.npy", "sparse_linear.so"
 """Beside the graph of the features: the weights' high and low halves, as sparse_linear.c says;
@@ -102,9 +101,9 @@ class SparseOnnxEngine:
         self.runtime = runtime()
         self.device = "cpu"
 
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
-        """Classify uint8 N × H × W × 3; float32 N × classes."""
-        chosen, values = self._session.run(None, {self._input: pixels})
+    def __call__(self, images: Images) -> Probabilities:
+        """Classify uint8 images; float32 N × classes."""
+        chosen, values = self._session.run(None, {self._input: stack(images)})
         rows = [self._classifier(*image) for image in zip(chosen, values, strict=True)]
         for row in rows:  # in place: a row is large, and touched for each step
             row -= row.max()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Images, Probabilities, stack
 
 
 def configure_torch(threads: int) -> None:
@@ -27,9 +27,9 @@ class TorchEngine:
         self.runtime = f"torch {torch.__version__}"
         self.device = device
 
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
-        """Classify uint8 N × H × W × 3; float32 N × classes."""
+    def __call__(self, images: Images) -> Probabilities:
+        """Classify uint8 images; float32 N × classes."""
         with torch.inference_mode():
             # uint8 crosses the bus: a quarter of what normalised floats would be.
-            batch = torch.from_numpy(pixels).to(self.device)
+            batch = torch.from_numpy(stack(images)).to(self.device)
             return self._module(batch).cpu().numpy()

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Images, Probabilities
 from service.engines.torch_module import configure_torch
-from service.gpu.boxes import Box
 from service.gpu.compilation import Choice, Prepared, choice_for, prepare
 from service.gpu.faults import check_memory, too_little_memory
 from service.gpu.staging import SLOTS, DeviceTime, Pipeline
@@ -60,18 +59,14 @@ class DeviceEngine:
         """One a device."""
         return tuple(self._pipelines)
 
-    def __call__(self, pixels: PixelBatch | Box) -> Probabilities:
-        """Classify uint8 N × H × W × 3, or N boxes of H × W × 3; float32 N × classes.
+    def __call__(self, images: Images) -> Probabilities:
+        """Classify any number of images, cut into buckets; float32 N × classes.
 
-        Any N: it is cut into buckets.
+        The images need not lie side by side: each is copied once, to where the device takes it.
 
         Raises:
             DeviceLostError: the device is gone.
         """
-        return self.run_images(list(pixels) if pixels.dtype == object else pixels)
-
-    def run_images(self, images: Sequence[PixelBatch] | PixelBatch) -> Probabilities:
-        """As a call, for images that need not lie side by side: saves the copy that stacks them."""
         most = self.buckets[-1]
         parts = []
         for start in range(0, len(images), most):

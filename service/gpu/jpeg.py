@@ -16,8 +16,7 @@ import torchvision.io  # registers torch.ops.image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from service.engines.base import PixelBatch, Probabilities
-from service.gpu.boxes import Box, boxed
+from service.engines.base import Images, PixelBatch, Probabilities
 from service.gpu.engine import DeviceEngine
 from service.preprocessing import MAX_PIXELS, MIN_SIDE, Pixels, PreprocessingSettings, preprocess
 
@@ -148,28 +147,22 @@ class BatchDecoding:
         self.runtime = f"{engine.runtime}, JPEG decoded on {self._decoder}"
         self.device = engine.device
 
-    def check(self, data: bytes) -> Box:
-        """In place of `preprocess`: the file if the device decodes it, else its pixels, in a box.
+    def check(self, data: bytes) -> JpegFile | Pixels:
+        """Return the file if the device decodes it, else its pixels. Takes `preprocess`'s place.
 
         Raises:
             ImageError: as `preprocess`; of a file for the device, when it is decoded.
         """
-        return boxed(
-            as_device_jpeg(data, self._max_pixels)
-            or preprocess(data, self._settings, max_pixels=self._max_pixels)
-        )
+        file = as_device_jpeg(data, self._max_pixels)
+        if file is not None:
+            return file
+        return preprocess(data, self._settings, max_pixels=self._max_pixels)
 
-    def __call__(self, pixels: PixelBatch | Box) -> Probabilities:
-        """Classify N boxes, stacked; or pixels, uint8 N × H × W × 3. float32 N × classes."""
-        if pixels.dtype != object:
-            return self._engine(pixels)
-        return self._engine.run_images(self._pixels(list(pixels)))
+    def __call__(self, images: Images) -> Probabilities:
+        """Classify JPEG files and pixels, in any mixture; float32 N × classes."""
+        return self._engine(self._decode(images))
 
-    def check_health(self) -> str | None:
-        """The engine's."""
-        return self._engine.check_health()
-
-    def _pixels(self, images: list[JpegFile | Pixels]) -> list[Pixels]:
+    def _decode(self, images: Images) -> list[Pixels]:
         files = [image for image in images if isinstance(image, JpegFile)]
         decoded = iter(
             preprocess_batch([file.data for file in files], self._settings, self._decoder)

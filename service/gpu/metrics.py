@@ -14,9 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from service.front_ends.shared_counters import Time
     from service.gpu.engine import DeviceEngine
-    from service.gpu.staging import DeviceTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +90,37 @@ def nvml_of(uuids: Mapping[str, str]) -> UsageSource | None:
         return None
 
 
-class DeviceEngineLike(Protocol):
-    """What is read of an engine."""
+class BucketTime(Protocol):
+    """What the batches of one bucket took on a device."""
 
-    def times(self) -> "Mapping[tuple[str, int], DeviceTime | Time]":
-        """By device and batch bucket."""
+    @property
+    def batches(self) -> int:
+        """Number of batches."""
+        ...
+
+    @property
+    def images(self) -> int:
+        """Number of images in them."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """Time on the device."""
+        ...
+
+
+class TimedEngine(Protocol):
+    """An engine that keeps its times."""
+
+    def times(self) -> Mapping[tuple[str, int], BucketTime]:
+        """Return the times by device and batch bucket."""
         ...
 
 
 class GpuCollector(Collector):
     """Reads when asked; costs a request nothing."""
 
-    def __init__(self, engine: DeviceEngineLike, usage: UsageSource | None) -> None:
+    def __init__(self, engine: TimedEngine, usage: UsageSource | None) -> None:
         self._engine = engine
         self._usage = usage
 
@@ -142,7 +159,7 @@ class GpuCollector(Collector):
         yield from (used, total, busy)
 
 
-def gpu_metrics_of(engine: "DeviceEngine") -> GpuCollector:
-    """All that there is of an engine and the GPUs that it runs on."""
+def collect_gpu_metrics(engine: "DeviceEngine") -> GpuCollector:
+    """Return the collector for an engine and the GPUs that it runs on."""
     names = (pipeline.device.torch_name for pipeline in engine.pipelines)
     return GpuCollector(engine, nvml_of(uuids_of(names)))

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Images, PixelBatch, Probabilities
 from service.gpu.faults import DeviceHealth
 from service.gpu.streams import Device, Work
 
@@ -105,7 +105,7 @@ class Pipeline:
                     raise
         return recorded
 
-    def run(self, images: Sequence[PixelBatch] | PixelBatch) -> Probabilities:
+    def run(self, images: Images) -> Probabilities:
         """Classify images, uint8 H × W × 3 each, at most the largest bucket's; float32 N × classes.
 
         Waits for a free slot. From any thread.

@@ -8,7 +8,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 log = logging.getLogger("service")
 
@@ -17,21 +16,12 @@ EXIT_STATUS = 70
 _EVERY_S = 1.0
 
 
-@runtime_checkable
-class Watched(Protocol):
-    """An engine that can be asked whether its device still works."""
-
-    def check_health(self) -> str | None:
-        """Why it does not, or None."""
-        ...
-
-
 class DeviceWatch:
     """Asks each second. The first bad answer stops the service."""
 
     def __init__(
         self,
-        engine: Watched,
+        check_health: Callable[[], str | None],
         stop: Callable[[], object],
         grace_s: float,
         exit_now: Callable[[int], object] = os._exit,
@@ -40,14 +30,14 @@ class DeviceWatch:
         """Start the thread.
 
         Args:
-            engine: what is asked.
+            check_health: says why the device does not work any more, or None.
             stop: begins an orderly stop; from any thread.
             grace_s: after that the process is ended at once: a thread that waits for a hanging
                 device would keep it for ever.
             exit_now: ends the process without clean-up.
             every_s: seconds between two questions.
         """
-        self._engine = engine
+        self._check_health = check_health
         self._stop = stop
         self._grace_s = grace_s
         self._exit_now = exit_now
@@ -58,6 +48,11 @@ class DeviceWatch:
         self._thread = threading.Thread(target=self._watch, name="device-watch", daemon=True)
         self._thread.start()
 
+    @property
+    def exit_status(self) -> int:
+        """What the process should end with: 0 while the device works."""
+        return 0 if self.reason is None else EXIT_STATUS
+
     def close(self) -> None:
         """Watch no more."""
         self._closed.set()
@@ -65,7 +60,7 @@ class DeviceWatch:
 
     def _watch(self) -> None:
         while not self._closed.wait(self._every_s):
-            self.reason = self._engine.check_health()
+            self.reason = self._check_health()
             if self.reason is None:
                 continue
             log.error("device   %s; answering 503 and ending with %d", self.reason, EXIT_STATUS)

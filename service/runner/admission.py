@@ -1,4 +1,4 @@
-"""Admission: refuse at the door what could not be answered in time.
+"""Admission: refuse before the body is read what could not be answered in time.
 
 A queue in front of a busy device only grows: requests that wait in it come too late for their
 callers and make all others late. So the wait is computed before a request is let in, from the
@@ -8,22 +8,22 @@ rate at which requests really leave, and a refusal says when to try again.
 import math
 
 STRICT, LENIENT = 0.6, 2.0
-"""Shares of the target latency that a request may be expected to take: under lasting overload (the
-rest is room for what cannot be foreseen), and in a burst."""
+"""Multiples of the target latency that a request may be expected to take: under lasting overload
+(the rest is a reserve), and in a burst."""
 PATIENCE_S, PATIENCE_SERVICES = 0.1, 12
-"""A burst is over by then: so many seconds, or so many times as long as a request is worked on,
-where that is longer. What lasts longer is overload."""
+"""A burst counts as overload after PATIENCE_S seconds or PATIENCE_SERVICES service times,
+whichever is longer."""
 CALM_S = 1.0
-"""Overload is over when nothing had to be refused for so long."""
+"""Overload ends when nothing had to be refused for this many seconds."""
 PROBE_S = 1.0
-"""So often a deadline that looks too short is tried on an idle machine, or a wrong estimate, which
-lets nobody in, could never be corrected."""
+"""Probe interval in seconds: an idle server admits one request per interval whose deadline looks
+too short, so that a wrong estimate can recover."""
 _WEIGHT = 0.05
-"""Of the newest request in the moving averages."""
+"""Weight of the newest request in the moving averages."""
 
 
 class Admission:
-    """Decides who may enter. Not thread-safe: its owner holds a lock. Times in seconds."""
+    """Decide who may enter. Not thread-safe: its owner holds a lock. Times in seconds."""
 
     def __init__(self, target_s: float, service_s: float, interval_s: float, lanes: int) -> None:
         """Start from what the warm-up measured.
@@ -36,9 +36,9 @@ class Admission:
         """
         self.target_s = target_s
         self.service_s = service_s
-        """Of a request, once work on it begins (moving average)."""
+        """Time of a request, once work on it begins (moving average)."""
         self.interval_s = interval_s
-        """Between two answers while requests wait (moving average): 1 / drain rate."""
+        """Time between two answers while requests wait (moving average): 1 / drain rate."""
         self._lanes = lanes
         self._last_answer: float | None = None
         self._above_since: float | None = None
@@ -59,11 +59,11 @@ class Admission:
             self.interval_s = min(self.interval_s, self.service_s / self._lanes)
 
     def expected_s(self, ahead: int) -> float:
-        """How long a request will take that finds so many before it."""
+        """Return how long a request will take that finds `ahead` others before it."""
         return max(self.service_s, (ahead + 1) * self.interval_s)
 
     def retry_after(self, ahead: int, now: float, deadline_s: float | None) -> int | None:
-        """Whether to let a request in.
+        """Decide whether to let a request in.
 
         Args:
             ahead: requests inside that will be answered before it.

@@ -1,4 +1,4 @@
-"""Questions about the service itself. Alive and ready are different questions."""
+"""The health routes, and what is loaded. Alive and ready are different questions."""
 
 from typing import Any
 
@@ -33,27 +33,30 @@ async def readyz(request: Request) -> Status:
 @router.get("/artifact")
 async def artifact(request: Request) -> dict[str, Any]:
     """What is loaded: the fields of the manifest, what was verified, and what runs it."""
-    model: LoadedModel = request.app.state.model
-    classes = len(model.manifest.labels)
+    return describe_artifact(request.app.state.model, request.app.state.settings.front_ends)
+
+
+def describe_artifact(model: LoadedModel, front_ends: int) -> dict[str, Any]:
+    """Return the answer of `GET /artifact`."""
+    manifest, plan = model.manifest, model.plan
+    too_many = len(manifest.labels) > MOST_LABELS
     return {
-        **model.manifest.model_dump(
-            mode="json", exclude={"labels"} if classes > MOST_LABELS else None
-        ),
-        "classes": classes,
+        **manifest.model_dump(mode="json", exclude={"labels"} if too_many else None),
+        "classes": len(manifest.labels),
         "path": str(model.bundle.path),
         "digest": model.bundle.digest,
-        "verified": {name: file.sha256 for name, file in model.manifest.files.items()},
+        "verified": {name: file.sha256 for name, file in manifest.files.items()},
         "form": model.form.name,
-        "engine": model.runner.engine.runtime,
+        "engine": plan.engine.runtime,
         "precision": model.form.precision,
-        "device": model.runner.engine.device,
-        "threads": model.threads,
-        "lanes": model.runner.layout.lanes,
-        "max_batch": model.runner.layout.max_batch,
-        "front_ends": request.app.state.settings.front_ends,
+        "device": plan.engine.device,
+        "threads": plan.threads,
+        "lanes": plan.layout.lanes,
+        "max_batch": plan.layout.max_batch,
+        "front_ends": front_ends,
         "environment_match": {
             "matches": not model.environment_differences,
             "differences": model.environment_differences,
         },
-        "startup_ms": model.startup_ms,
+        "startup_ms": {step.name: step.ms for step in model.steps},
     }

@@ -1,4 +1,4 @@
-"""GET /metrics: what became of the requests, for Prometheus. Costs a request nothing."""
+"""`GET /metrics` for Prometheus: what became of the requests. Costs a request nothing."""
 
 import os
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from service.loaded_model import LoadedModel
-from service.runner.counters import BUCKETS_S, Counters
+from service.runner.jobs import BUCKETS_S, Counters
 
 router = APIRouter(tags=["service"])
 
 Metric = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
 
-class _FromCounters(Collector):
-    """Reads the runner's counters when asked."""
+class _RequestCollector(Collector):
+    """Reads the counters when Prometheus asks."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
@@ -55,9 +55,9 @@ async def metrics(request: Request) -> Response:
     """Counters, latency histogram, memory and CPU time, in Prometheus' text format."""
     registry = CollectorRegistry()
     model: LoadedModel = request.app.state.model
-    registry.register(_FromCounters(model.counters))
-    if model.gpu_metrics is not None:
-        registry.register(model.gpu_metrics)
+    registry.register(_RequestCollector(model.counters))
+    if model.plan.metrics is not None:
+        registry.register(model.plan.metrics)
     owner = model.shared.owner if model.shared is not None else os.getpid()
     ProcessCollector(pid=lambda: owner, registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,10 +1,14 @@
-"""What the OpenAPI page says of `POST /predict` beside its name: it reads its request itself."""
+"""The OpenAPI description of `POST /predict`, whose request FastAPI does not parse."""
 
 from typing import Any
 
-from service.web.request_image import FIELD
-from service.web.request_parameters import DEADLINE_HEADER, DEFAULT_K, MOST_DEADLINE_MS
 from service.web.responses import ErrorResponse, PredictResponse
+
+FIELD = "file"
+"""The field of a form that holds the image."""
+DEFAULT_K = 5
+DEADLINE_HEADER = "X-Deadline-Ms"
+MOST_DEADLINE_MS = 600_000
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {
@@ -26,7 +30,7 @@ _ERRORS = {
 
 
 def predict_documentation(classes: int) -> dict[str, Any]:
-    """Arguments of the route that only describe it; `classes` is how many the model has."""
+    """Return the arguments of the route that describe it, for a model with N `classes`."""
     return {
         "response_model": PredictResponse,
         "responses": {

@@ -1,74 +1,195 @@
-"""The door: the short way of a request for a prediction.
+"""`POST /predict`: what a request says, who is let in before its body is read, what is answered.
 
-Plain ASGI, before FastAPI: what cannot be answered in time is refused before its body is read;
-what is let in goes to its endpoint straight, not through FastAPI's layers, whose Python would take
-time from the forward passes under full load; and when its client leaves, the work for it stops.
+The route is an ASGI function of its own, because FastAPI's layers around an endpoint would take
+time from the forward passes under full load. Nothing of an image is decoded here.
 """
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Annotated, TypeVar
 
 from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic import Field, TypeAdapter, ValidationError
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from service.errors import OverloadedError, RequestError
+from service.errors import RequestError, shorten
 from service.inference_runner import InferenceRunner
-from service.preprocessing import ImageError
-from service.web.error_responses import error_response
-from service.web.request_parameters import read_deadline
+from service.preprocessing import ACCEPTED
+from service.settings import Settings
+from service.web.openapi import (
+    DEADLINE_HEADER,
+    DEFAULT_K,
+    FIELD,
+    MOST_DEADLINE_MS,
+    predict_documentation,
+)
+
+_FORM = "multipart/form-data"
+# What a client says when it does not say what it sends: curl's --data-binary, or nothing at all.
+_UNSPECIFIC = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
+_DEADLINE_NAME = DEADLINE_HEADER.lower().encode()
+_Number = TypeVar("_Number", int, float)
+_DEADLINE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, le=MOST_DEADLINE_MS)])
+_COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1)])
 
 
-class Door:
-    """Middleware that serves `POST path` by `endpoint`, and passes on all else."""
+class PredictRequest:
+    """One request for a prediction. Parameters are read at once, the image when it is asked for."""
+
+    def __init__(self, request: Request, classes: int, settings: Settings) -> None:
+        """Read the parameters.
+
+        Raises:
+            RequestError: 422, one of them is not valid.
+        """
+        arrived = time.perf_counter()
+        self._request = request
+        self._settings = settings
+        self.k = _read_k(request.query_params.get("k"), classes)
+        """How many classes are asked for."""
+        deadline_s = _read_deadline(request.scope)
+        self._deadline = None if deadline_s is None else arrived + deadline_s
+
+    @property
+    def remaining_s(self) -> float | None:
+        """Seconds that the answer may still take, or None if the client sets no deadline."""
+        return None if self._deadline is None else self._deadline - time.perf_counter()
+
+    async def read_image(self) -> bytes:
+        """Read the image file: the raw body, or the part `file` of a form.
+
+        The type that counts is the one that the bytes show (`service.preprocessing`). The header
+        only says whether this is a form; it is refused if it names something that is no image.
+
+        Raises:
+            RequestError: 400 for an empty body, 408 for one that does not come, 413 for one over
+                the limit, 415 for a type that is no image, 422 for a form without the one file.
+        """
+        media_type = self._request.headers.get("content-type", "").split(";")[0].strip().lower()
+        if media_type == _FORM:
+            data = await self._read_form()
+        elif media_type in _UNSPECIFIC or media_type.startswith("image/"):
+            data = await self._read_body()
+        else:
+            raise RequestError(
+                415,
+                f"the content type {media_type!r} is not accepted; send the image itself as the "
+                f"body (image/jpeg, image/png or image/webp), or a form ({_FORM}) with the file "
+                f"in the field {FIELD!r}",
+            )
+        if not data:
+            raise RequestError(400, f"the image is empty; send a {ACCEPTED} file")
+        return data
+
+    async def _read_body(self) -> bytes:
+        """Read the whole body; stop as soon as it is known to be over the limit.
+
+        Not by `request.stream()`, because this is the hot path: no generators, one coroutine.
+        """
+        limit, seconds = self._settings.max_body_bytes, self._settings.body_seconds
+        too_large = RequestError(
+            413, f"the body is larger than {limit:,} bytes; send a smaller image"
+        )
+        declared = self._request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > limit:
+            raise too_large
+        chunks: list[bytes] = []
+        received = 0
+        try:
+            async with asyncio.timeout(seconds):
+                more = True
+                while more:
+                    message = await self._request.receive()
+                    if message["type"] == "http.disconnect":
+                        raise ClientDisconnect
+                    chunk = message.get("body", b"")
+                    received += len(chunk)
+                    if received > limit:
+                        raise too_large
+                    chunks.append(chunk)
+                    more = message.get("more_body", False)
+        except TimeoutError:
+            raise RequestError(
+                408,
+                f"the body was not complete after {seconds:g} s ({received:,} bytes); "
+                "send it again",
+            ) from None
+        return b"".join(chunks)
+
+    async def _read_form(self) -> bytes:
+        headers, limit = self._request.headers, self._settings.max_body_bytes
+        if b"boundary" not in parse_options_header(headers["content-type"])[1]:
+            raise RequestError(
+                422,
+                f"the form cannot be read: its content type names no boundary; see RFC 7578. "
+                f"Send one image in the field {FIELD!r}",
+            )
+        body = _yield_once(await self._read_body())
+        parser = MultiPartParser(headers, body, max_files=1, max_fields=8, max_part_size=limit)
+        # Below the limit the file stays in memory; otherwise a request would touch the disk.
+        parser.spool_max_size = limit
+        try:
+            form = await parser.parse()
+        except (MultiPartException, UnicodeError) as error:
+            raise RequestError(
+                422, f"the form cannot be read: {error}; send one image in the field {FIELD!r}"
+            ) from None
+        try:
+            return await _read_file(form)
+        finally:
+            await form.close()
+
+
+Endpoint = Callable[[PredictRequest], Awaitable[Response]]
+
+
+class PredictRoute(APIRoute):
+    """The route of an endpoint that takes a `PredictRequest`. To OpenAPI it is like any other."""
 
     def __init__(
         self,
-        app: ASGIApp,
         path: str,
-        endpoint: Callable[[Request], Awaitable[Response]],
+        endpoint: Endpoint,
         runner: InferenceRunner,
-        max_requests: int,
+        classes: int,
+        settings: Settings,
     ) -> None:
-        self._app = app
-        self._path = path
-        self._endpoint = endpoint
-        self._runner = runner
-        self._max_requests = max_requests
-        self._inside = 0
-        """Requests past the door, those included whose bodies are still on their way."""
+        async def described() -> None:
+            """Stand for the endpoint, whose parameters FastAPI does not read."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        scope["arrived"] = time.perf_counter()
-        visitor = _Visitor(receive)
-        self._inside += 1
+        described.__name__, described.__doc__ = endpoint.__name__, endpoint.__doc__
+        super().__init__(path, described, methods=["POST"], **predict_documentation(classes))
+        self.app = self._answer
+        self._serve = endpoint
+        self._runner = runner
+        self._classes = classes
+        self._settings = settings
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = _Client(receive)
         try:
-            if self._inside > self._max_requests:
-                self._runner.counters.refused += 1
-                raise OverloadedError(f"{self._max_requests} requests are inside, the most", 1)
-            self._runner.check_admission(read_deadline(scope))
-            response = await self._endpoint(Request(scope, visitor.receive))
-        except (RequestError, ImageError) as error:
-            response = error_response(error)
+            request = PredictRequest(Request(scope, client.receive), self._classes, self._settings)
+            with self._runner.admit(request.remaining_s):
+                response = await self._serve(request)
         except ClientDisconnect:
             return  # in the middle of its body
         except asyncio.CancelledError:
-            if visitor.left:
+            if client.left:
                 return
             raise
         finally:
-            self._inside -= 1
-            visitor.watch_no_more()
+            client.stop_watching()
         await response(scope, receive, send)
 
 
-class _Visitor:
-    """A client: cancels the request's task if it leaves after its body, before its answer."""
+class _Client:
+    """Cancels the request's task if the client leaves after its body, before its answer."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -89,6 +210,52 @@ class _Visitor:
         if self._request is not None:
             self._request.cancel()
 
-    def watch_no_more(self) -> None:
+    def stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
+
+
+def _read_k(text: str | None, classes: int) -> int:
+    if text is None:
+        return min(DEFAULT_K, classes)
+    k = _parse(_COUNT, "k", text)
+    if k > classes:
+        raise RequestError(
+            422, f"k={text!r} is not valid: Input should be at most {classes}, the model's classes"
+        )
+    return k
+
+
+def _read_deadline(scope: Scope) -> float | None:
+    for name, value in scope["headers"]:
+        if name == _DEADLINE_NAME:
+            return _parse(_DEADLINE, DEADLINE_HEADER, value.decode("latin-1")) / 1000
+    return None
+
+
+def _parse(adapter: TypeAdapter[_Number], name: str, text: str) -> _Number:
+    try:
+        return adapter.validate_python(text)
+    except ValidationError as error:
+        fault = error.errors()[0]["msg"]
+        raise RequestError(422, f"{name}={shorten(repr(text))} is not valid: {fault}") from None
+
+
+async def _yield_once(body: bytes) -> AsyncGenerator[bytes, None]:
+    yield body
+
+
+async def _read_file(form: FormData) -> bytes:
+    part = form.get(FIELD)
+    if part is None:
+        fields = ", ".join(repr(name) for name in form) or "none"
+        raise RequestError(
+            422,
+            f"the form has no field {FIELD!r} (found: {fields}); send the image in it, "
+            "and the form to its end",
+        )
+    if isinstance(part, str):
+        raise RequestError(
+            422, f"the field {FIELD!r} holds text; send it as a file, with a file name"
+        )
+    return await part.read()

@@ -1,15 +1,19 @@
-"""What the service answers, as types: they make the JSON, the OpenAPI page and its examples."""
+"""Every answer of the service: predictions as types, which also describe them, and all errors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
-from fastapi import Response
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
-from service.engines.base import Probabilities
-from service.engines.top_k import top_k
-from service.runner.job import Inference
+from service.artifact.manifest import Manifest
+from service.engines.base import Probabilities, top_k
+from service.errors import OverloadedError, RequestError, shorten
+from service.preprocessing import ImageError, ImageTooLargeError, UnsupportedImageError
+from service.runner.jobs import Inference
 
 
 class Model(BaseModel):
@@ -70,14 +74,14 @@ class Status(BaseModel):
     status: str
 
 
-def predict_response(model: Model, inference: Inference, k: int, labels: Sequence[str]) -> Response:
-    """The answer to a prediction: the `k` most probable classes, as JSON.
+def predict_response(manifest: Manifest, inference: Inference, k: int) -> Response:
+    """Return the `k` most probable classes as JSON.
 
     Made here, not by FastAPI, which would validate what was just made.
     """
     answer = PredictResponse(
-        model=model,
-        predictions=top_predictions(inference.probabilities, k, labels),
+        model=Model(name=manifest.name, version=manifest.version),
+        predictions=top_predictions(inference.probabilities, k, manifest.labels),
         timing_ms=inference.timing_ms,
     )
     return Response(answer.model_dump_json(), media_type="application/json")
@@ -86,7 +90,7 @@ def predict_response(model: Model, inference: Inference, k: int, labels: Sequenc
 def top_predictions(
     probabilities: Probabilities, k: int, labels: Sequence[str]
 ) -> list[Prediction]:
-    """The `k` most probable classes of one image's float32 probabilities, the first one first."""
+    """Return the `k` most probable classes of one image's probabilities, best first."""
     best = top_k(probabilities, k)
     best = best[np.lexsort((best, -probabilities[best]))]
     return [
@@ -97,3 +101,41 @@ def top_predictions(
         )
         for class_id in best
     ]
+
+
+def answer_errors_as_json(app: FastAPI) -> None:
+    """Answer every error as `{"error": "…"}` with the status that fits."""
+
+    @app.exception_handler(RequestError)
+    @app.exception_handler(ImageError)
+    async def request_error(_: Request, error: RequestError | ImageError) -> JSONResponse:
+        return _answer_request_error(error)
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        route = f"{request.method} {shorten(request.url.path)}"
+        message = f"{route}: {error.detail}; see /openapi.json for what there is"
+        return _json(error.status_code, message, error.headers)
+
+    @app.exception_handler(Exception)
+    async def our_fault(_: Request, error: Exception) -> JSONResponse:
+        # Starlette raises the exception again behind this answer, and uvicorn logs it.
+        return _json(500, "the service failed on this request; its log says why")
+
+
+def _answer_request_error(error: RequestError | ImageError) -> JSONResponse:
+    match error:
+        case OverloadedError():
+            return _json(503, error.message, {"retry-after": str(error.retry_after)})
+        case RequestError():
+            return _json(error.status, error.message)
+        case ImageTooLargeError():
+            return _json(413, str(error))
+        case UnsupportedImageError():
+            return _json(415, str(error))
+        case _:
+            return _json(422, str(error))
+
+
+def _json(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    return JSONResponse({"error": message}, status, headers)

@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Images, PixelBatch, Probabilities, stack
 
 
 class CountingEngine:
@@ -22,7 +22,8 @@ class CountingEngine:
         self._running = 0
         self._lock = threading.Lock()
 
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
+    def __call__(self, images: Images) -> Probabilities:
+        pixels = stack(images)
         with self._lock:
             self._running += 1
             self.most_at_once = max(self.most_at_once, self._running)
@@ -51,9 +52,9 @@ class GatedEngine(CountingEngine):
 class PoisonedEngine(CountingEngine):
     """Fails on any batch with a 13 in it, and answers NaN for a 14."""
 
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
-        probabilities = super().__call__(pixels)
-        if 13 in pixels[:, 0, 0, 0]:
+    def __call__(self, images: Images) -> Probabilities:
+        probabilities = super().__call__(images)
+        if 13 in stack(images)[:, 0, 0, 0]:
             raise RuntimeError("out of memory")
         probabilities[probabilities == 14] = np.nan
         return probabilities

@@ -14,12 +14,12 @@ from service import inference_runner
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.engines import FORMS, load_engine
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Images, PixelBatch, Probabilities, stack
 from service.errors import OverloadedError
 from service.inference_runner import InferenceRunner
 from service.preprocessing import preprocess
 from service.runner.admission import Admission
-from service.runner.job import Inference
+from service.runner.jobs import Inference
 from service.runner.plan import Layout
 from tests.service.engines_for_tests import CountingEngine, GatedEngine, PoisonedEngine, one_byte
 
@@ -239,7 +239,8 @@ class RealEngineWithPoison:
         self.gate = threading.Event()
         self.batches: list[int] = []
 
-    def __call__(self, pixels: PixelBatch) -> Probabilities:
+    def __call__(self, images: Images) -> Probabilities:
+        pixels = stack(images)
         assert self.gate.wait(timeout=30)
         self.batches.append(len(pixels))
         if not pixels.reshape(len(pixels), -1).any(axis=1).all():

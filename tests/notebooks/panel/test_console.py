@@ -7,8 +7,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.artifact.verify import Bundle
-from service.console.routes import start_events
+from service.console.routes import Line, add_console, replay_start
 from service.inference_service import create_app
+from service.loaded_model import Step
 from service.settings import Settings
 
 
@@ -17,7 +18,7 @@ def console(bundle: Bundle) -> Iterator[TestClient]:
     handlers = list(logging.getLogger().handlers)
     level = logging.getLogger("service").level
     logging.getLogger("service").setLevel(logging.INFO)
-    app = create_app(Settings(artifact=bundle.path, device="cpu", console=True))
+    app = add_console(create_app, Settings(artifact=bundle.path, device="cpu", console=True))
     with TestClient(app) as client:
         yield client
     logging.getLogger().handlers[:] = handlers
@@ -80,11 +81,12 @@ def test_console_is_off_by_default(client: TestClient) -> None:
 
 
 def test_start_is_told_in_order() -> None:
+    steps = [Step("verify", "artifact", 100), Step("ready", "", 900, "http://127.0.0.1:1")]
     lines = [
-        {"n": 1, "at": 0.5, "kind": "step", "text": "INFO verify   artifact · 100 ms"},
-        {"n": 2, "at": 0.9, "kind": "step", "text": "INFO ready    http://127.0.0.1:1 · 0.90 s"},
+        Line({"n": number, "at": number / 2, "kind": "step", "text": "any words"}, step)
+        for number, step in enumerate(steps, 1)
     ]
-    events = start_events(lines, {"name": "m"})
+    events = replay_start(lines, {"name": "m"})
     assert [at for at, *_ in events] == sorted(at for at, *_ in events)
     assert events[-1][2]["phase"] == "serving"
     assert ["artifact", {"name": "m"}] in [event[1:] for event in events]

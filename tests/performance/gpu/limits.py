@@ -13,7 +13,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from service.engines.base import PixelBatch
-from service.gpu.boxes import boxed
 from service.gpu.engine import DeviceEngine
 from service.gpu.jpeg import pixel_difference, preprocess_batch
 from service.gpu.plan import measure_buckets
@@ -129,7 +128,7 @@ def together_per_s(
                 images.append(ready.get_nowait())
             except queue.Empty:
                 break
-        return len(engine(np.stack([boxed(image) for image in images])))
+        return len(engine(images))
 
     decoders = [threading.Thread(target=decode) for _ in range(available_cores())]
     for decoder in decoders:

@@ -15,7 +15,7 @@ from service.errors import DeviceLostError
 from service.front_ends.channel import Channel, Shape, new_memory, pair_of_ends
 from service.front_ends.device_server import DeviceOwner
 from service.front_ends.shared_counters import Board
-from service.runner.counters import Counters
+from service.runner.jobs import Counters
 from tests.conftest import wait_until
 
 SHAPE = Shape(images=4, height=2, width=3, classes=5)

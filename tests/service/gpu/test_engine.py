@@ -15,7 +15,6 @@ from service.artifact.compiled import choose
 from service.artifact.parity import logit_difference
 from service.gpu import compilation
 from service.gpu import engine as device_program
-from service.gpu.boxes import boxed
 from service.gpu.compilation import COMPILED_FOLDER, Choice, choice_for, device_key, prepare
 from service.gpu.engine import DeviceEngine
 from service.gpu.plan import (
@@ -27,7 +26,7 @@ from service.gpu.plan import (
 from service.gpu.streams import HostDevice
 from service.inference_runner import InferenceRunner
 from service.runner.admission import Admission
-from service.runner.job import Inference
+from service.runner.jobs import Inference
 from service.runner.plan import Layout
 from tests.service.small_vit import CLASSES, SIDE, small_vit, some_pixels, write_program
 
@@ -77,7 +76,7 @@ def test_the_runner_serves_it(engine: DeviceEngine) -> None:
     pixels = some_pixels(12)
     runner = InferenceRunner(
         engine,
-        lambda data: boxed(pixels[data[0]]),
+        lambda data: pixels[data[0]],
         Layout(3, engine.lanes, 8),
         Admission(60, 0.01, 0.01, engine.lanes),
     )

@@ -12,6 +12,7 @@ from service.gpu import engine as device_program
 from service.gpu.jpeg import (
     MOST_MEAN_DIFFERENCE,
     BatchDecoding,
+    JpegFile,
     as_device_jpeg,
     decode_batch,
     pixel_difference,
@@ -92,8 +93,8 @@ def test_in_the_runners_place_it_takes_files_and_pixels(tmp_path: Path) -> None:
     settings = PreprocessingSettings(resize=SIDE, crop=SIDE)
     decoding = BatchDecoding(engine, settings)
     files = [encoded(), encoded(format="PNG"), encoded("L")]
-    batch = np.stack([decoding.check(file) for file in files])
-    assert batch.shape == (3,)
+    batch = [decoding.check(file) for file in files]
+    assert [type(one) for one in batch] == [JpegFile, np.ndarray, JpegFile]
     expected = engine(np.stack([preprocess(file, settings) for file in files]))
     np.testing.assert_allclose(decoding(batch), expected, atol=0.05)
     np.testing.assert_array_equal(decoding(np.zeros((1, SIDE, SIDE, 3), np.uint8)),

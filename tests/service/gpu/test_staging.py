@@ -11,7 +11,6 @@ from torch import Tensor
 from service.engines.base import PixelBatch
 from service.errors import DeviceLostError
 from service.gpu import faults as device_faults
-from service.gpu.boxes import boxed
 from service.gpu.engine import DeviceEngine
 from service.gpu.staging import SLOTS, Pipeline
 from tests.service.simulated_device import SimulatedDevice
@@ -89,11 +88,10 @@ def test_a_batch_takes_the_next_larger_bucket_and_its_time_is_noted() -> None:
     assert times[8].seconds == pytest.approx(0.002)
 
 
-def test_boxes_are_images_that_need_no_stacking() -> None:
+def test_images_need_not_lie_side_by_side() -> None:
     engine = DeviceEngine([pipeline()], "program")
     pixels = batches(1, 8)[0]
-    stacked = np.stack([boxed(image) for image in pixels])
-    np.testing.assert_array_equal(engine(stacked), expected(pixels))
+    np.testing.assert_array_equal(engine(list(pixels)), expected(pixels))
 
 
 def test_an_image_of_another_size_or_type_is_refused() -> None:
