@@ -15,7 +15,7 @@ from service.settings import DEFAULT_ARTIFACT
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit status: 0, or 1 with one line that says why."""
-    options = _parser().parse_args(arguments)
+    options = _make_parser().parse_args(arguments)
     let_waiting_threads_sleep()
     try:
         options.run(options)
@@ -97,7 +97,7 @@ def _inspect(options: argparse.Namespace) -> None:
     print(json.dumps(bundle.manifest.model_dump(mode="json"), indent=2, ensure_ascii=False))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.artifact", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="build | compile | verify | inspect")
 
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--output", type=Path, default=DEFAULT_ARTIFACT, help="the bundle's folder")
     build.add_argument(
         "--forms",
-        type=_forms,
+        type=_parse_forms,
         default=STANDARD_FORMS,
         help=f"some of {','.join(FORMS)} (default: all but {SPARSE}, which pays for very many "
         f"classes, and {BF16}, which is for a GPU)",
@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _forms(text: str) -> tuple[str, ...]:
+def _parse_forms(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
         if name not in FORMS:

@@ -1,4 +1,4 @@
-"""Build an artifact bundle: every form exported, measured, bounded, recorded; then put in place."""
+"""Build an artifact bundle: export every form, compare it with eager fp32, record it all."""
 
 import json
 import platform
@@ -28,11 +28,11 @@ from service.artifact.manifest import (
 from service.artifact.parity import random_crops
 from service.artifact.placement import (
     DISK_FAULTS,
-    as_disk_fault,
     check_destination,
-    folder_beside,
+    explain_disk_fault,
     put_in_place,
     sync,
+    temporary_sibling,
 )
 from service.artifact.recipe import Recipe
 from service.artifact.verify import installed_version, running_python, sha256, verify
@@ -55,20 +55,20 @@ def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
     Args:
         recipe: what to build.
         destination: the bundle's folder.
-        say: is told of each step, a line at a time.
+        say: called with a line of text for each step.
 
     Raises:
         StartupError: a form falls under its bound, the folder cannot be written, the disk is full.
     """
     check_destination(destination)
-    with folder_beside(destination) as folder:
+    with temporary_sibling(destination) as folder:
         try:
             manifest = _fill(folder, recipe, say)
             sync(folder)
         except OSError as error:
             if error.errno not in DISK_FAULTS:
                 raise
-            raise as_disk_fault(error, destination) from error
+            raise explain_disk_fault(error, destination) from error
         verify(folder)
         put_in_place(folder, destination)
     say(f"artifact {manifest.name} {manifest.version} built: {destination}")
@@ -88,7 +88,7 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
             f"({measured.top1_agreement_sure:.2%} of the sure ones) "
             f"· {time.perf_counter() - started:.0f} s"
         )
-    records = builder.records()
+    records = builder.make_records()
     for name, path in code_files().items():
         target = folder / name
         target.parent.mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
         ),
         preprocessing=recipe.preprocessing,
         labels=tuple(recipe.labels),
-        environment=_environment(),
+        environment=_describe_environment(),
         default_form=default,
         default_form_reason=reason,
         forms=records,
@@ -129,7 +129,7 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
 
 
 class _FormBuilder:
-    """Adds forms to a bundle, one after another; eager fp32 is what each is compared with."""
+    """Adds forms to a bundle, and compares each with eager fp32."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self._folder = folder
@@ -149,16 +149,16 @@ class _FormBuilder:
         self._golden = self._copy_golden_photos()
         self._engines: dict[str, Engine] = {}
         self._parities: dict[str, Parity] = {}
-        self._eager = self._reference_engine()
+        self._eager = self._load_reference()
         self._reference = parity.probabilities_of(self._eager, self._crops)
 
     def add(self, form: Form) -> Parity:
-        """Write a form, load it as the service will, compare it.
+        """Write a form, load it as the service does, and compare it.
 
         Raises:
-            StartupError: it falls under its bound.
+            StartupError: the form falls under its bound.
         """
-        if form.name == "eager":  # the reference is what it is compared with
+        if form.name == "eager":  # the reference itself
             engine, found = self._eager, self._reference
         else:
             engine = self._write_and_load(form)
@@ -170,8 +170,8 @@ class _FormBuilder:
         self._parities[form.name] = measured
         return measured
 
-    def records(self) -> dict[str, FormRecord]:
-        """What the manifest says of the forms that were added."""
+    def make_records(self) -> dict[str, FormRecord]:
+        """Return the manifest's record of each form that was added."""
         times = parity.milliseconds_per_image(self._engines, self._crops)
         return {
             name: FormRecord(
@@ -185,7 +185,7 @@ class _FormBuilder:
             for name, engine in self._engines.items()
         }
 
-    def _reference_engine(self) -> Engine:
+    def _load_reference(self) -> Engine:
         if self._recipe.keeps_weights:
             return self._write_and_load(FORMS["eager"])
         configure_torch(available_cores())
@@ -214,9 +214,9 @@ class _FormBuilder:
 
 
 def _choose_default(records: dict[str, FormRecord]) -> tuple[str, str]:
-    """The fastest form on this machine's CPU that keeps the accuracy floor and needs no torch.
+    """Return the fastest form that keeps the accuracy floor and needs no torch, and the reason.
 
-    Where there is none, torch is put up with, and where there is still none, any form.
+    If there is none, torch forms are candidates too; if there is still none, all forms.
     """
     worthy = [name for name, record in records.items() if parity.may_be_default(record.parity)]
     without_torch = [name for name in worthy if not FORMS[name].needs_torch]
@@ -235,7 +235,7 @@ def _choose_default(records: dict[str, FormRecord]) -> tuple[str, str]:
     )
 
 
-def _environment() -> Environment:
+def _describe_environment() -> Environment:
     packages = sorted({package for form in FORMS.values() for package in form.packages})
     versions = {package: installed_version(package) for package in packages}
     return Environment(

@@ -73,15 +73,16 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def served(command: list[str | Path], folder: Path, bundle: Bundle) -> Iterator[ServiceProcess]:
+def served(command: list[str], folder: Path, bundle: Bundle) -> Iterator[ServiceProcess]:
     """A service that is started in `folder`, outside this environment."""
     environment = {name: value for name, value in os.environ.items() if "PYTHON" not in name}
     log = folder / "service.log"
-    options = ["--port", "0", "--artifact", bundle.path, "--device", "cpu", "--drain-seconds", "0"]
+    options = ["--port", "0", "--artifact", str(bundle.path), "--device", "cpu"]
     with log.open("w") as file:
         process = subprocess.Popen(
-            [*command, *options], stdout=file, stderr=file, text=True, cwd=folder, env=environment
-        )
+            [*command, *options, "--drain-seconds", "0"],
+            stdout=file, stderr=file, text=True, cwd=folder, env=environment,
+        )  # fmt: skip
     try:
         yield ServiceProcess(process, log)
     finally:
@@ -116,7 +117,7 @@ def test_installed_wheel_serves_without_torch(
     pip("--python", str(python), "install", "--no-deps", str(wheel))
     gone = subprocess.run([python, "-c", "import torch"], capture_output=True, text=True)
     assert "No module named 'torch'" in gone.stderr
-    with served([python.with_name("model-service")], tmp_path, bundle) as service:
+    with served([str(python.with_name("model-service"))], tmp_path, bundle) as service:
         check_service(service)
 
 
@@ -125,5 +126,5 @@ def test_service_alone_serves(python: Path, bundle: Bundle, tmp_path: Path) -> N
     shutil.copytree(ROOT / "service", tmp_path / "service")
     for name in ("gpu", "front_ends", "console"):
         shutil.rmtree(tmp_path / "service" / name)
-    with served([python, "-m", "service.inference_service"], tmp_path, bundle) as service:
+    with served([str(python), "-m", "service.inference_service"], tmp_path, bundle) as service:
         check_service(service)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from service.artifact.placement import check_destination, folder_beside, put_in_place
+from service.artifact.placement import check_destination, put_in_place, temporary_sibling
 from service.artifact.verify import verify
 from service.errors import StartupError
 
@@ -14,7 +14,7 @@ def test_a_killed_build_leaves_no_artifact(tmp_path: Path) -> None:
     left_over.mkdir()
     with pytest.raises(StartupError, match="no complete artifact"):
         verify(left_over)
-    with folder_beside(tmp_path / "artifact") as folder:
+    with temporary_sibling(tmp_path / "artifact") as folder:
         assert [path for path in tmp_path.iterdir() if path.is_dir()] == [folder]
 
 
@@ -32,7 +32,7 @@ def test_an_older_bundle_is_replaced_as_a_whole(tmp_path: Path) -> None:
     destination = tmp_path / "artifact"
     destination.mkdir()
     (destination / "old").touch()
-    with folder_beside(destination) as folder:
+    with temporary_sibling(destination) as folder:
         (folder / "new").touch()
         put_in_place(folder, destination)
     assert [path.name for path in destination.iterdir()] == ["new"]
@@ -43,6 +43,6 @@ def test_a_folder_that_cannot_be_created_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(StartupError, match=r"cannot write the artifact .*: Not a directory"),
-        folder_beside(tmp_path / "file" / "deeper" / "artifact"),
+        temporary_sibling(tmp_path / "file" / "deeper" / "artifact"),
     ):
         pass

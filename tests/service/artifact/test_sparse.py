@@ -27,7 +27,7 @@ from service.engines.sparse_onnx import (
     MOST,
     REFINED,
     SparseLinear,
-    screened_of,
+    count_screened,
 )
 from service.errors import StartupError
 from service.model_definition import ServingModel
@@ -75,7 +75,7 @@ def test_the_kernel_adds_up_what_numpy_does(
     values = in_order(values)
     logits = layer(tmp_path, kernel, whole, bias)(chosen, values)
     assert logits.dtype == np.float32
-    some = screened_of(kept)
+    some = count_screened(kept)
     halves = (whole[:, chosen[:some]] + 128) // 16 * 16 + 7.5 - 128  # the low half is not read
     expected = halves @ values[:some] + bias
     best = np.argsort(-expected)[:REFINED]
@@ -91,7 +91,7 @@ def test_the_largest_sums_do_not_overflow(tmp_path: Path, kernel: Path, sign: in
     logits = linear(np.arange(24), np.full(24, -MOST, np.float32))
     half = (sign * MOST + 128) // 16 * 16 + 7.5 - 128
     # All classes are alike: what was computed again is shifted to where the others are.
-    np.testing.assert_allclose(logits, -MOST * screened_of(24) * half, rtol=1e-5)
+    np.testing.assert_allclose(logits, -MOST * count_screened(24) * half, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("some", "others"), [(MOST, 0), (0, -MOST)])
@@ -182,7 +182,7 @@ def test_less_than_an_eighth_of_the_weights_is_read(sparse_file: Path, photos: P
     chosen, values = session.run(None, {session.get_inputs()[0].name: photos})
     high = np.load(sparse_file.with_name(HIGH), mmap_mode="r")
     assert chosen.shape == values.shape
-    screened = screened_of(chosen.shape[1])
+    screened = count_screened(chosen.shape[1])
     assert 0 < screened / 2 < high.shape[1] / 8  # of each of them half is read
     assert chosen.shape[1] % 4 == screened % 4 == 0
     assert all(len(set(row)) == len(row) for row in chosen.tolist())
@@ -192,9 +192,9 @@ def test_less_than_an_eighth_of_the_weights_is_read(sparse_file: Path, photos: P
 def test_so_many_features_are_kept_as_hold_the_energy() -> None:
     features = np.zeros((3, 40), np.float32)
     features[:, 10:16] = 1
-    assert sparse._enough(features) == 8  # 6, and the kernel takes 4 at a time
+    assert sparse._count_features(features) == 8  # 6, and the kernel takes 4 at a time
     features[:2] = 1
-    assert sparse._enough(features) == 40
+    assert sparse._count_features(features) == 40
 
 
 def test_a_model_without_a_wide_last_layer_is_refused(tmp_path: Path) -> None:
