@@ -9,7 +9,7 @@ artifact := artifacts/default/manifest.json
 catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab serve quiz challenge grade grade-selftest test bench bench-gpu load site slides timetable lessons translations \
+.PHONY: help setup lab serve quiz challenge grade grade-selftest check test bench bench-gpu load site slides timetable lessons translations \
 	recording format lock picture clean
 
 help: ## list the targets
@@ -38,6 +38,9 @@ grade: $(artifact) $(if $(filter reference,$(path)),$(catalogue)) ## load your s
 grade-selftest: $(artifact) $(catalogue) ## for developers, hours: plant faults; does the grader find each? (quick=1 only=NAME times=3)
 	@$(python) -m tests.selftest $(if $(quick),--quick) $(if $(only),--only $(only)) \
 		$(if $(times),--times $(times))
+
+check: $(artifact) ## check format, lint, types and the fast tests of what changed, within two minutes
+	@$(python) authoring/run_checks.py --changed
 
 test: $(artifact) ## check format, lint and types, and run all tests
 	@$(python) authoring/run_checks.py

@@ -1,13 +1,13 @@
-"""What can go wrong, named once. Who raises says what was wrong, what was expected, what to do."""
+"""The errors of the service. Each message says what was wrong, what was expected, what to do."""
 
 
 def shorten(text: str) -> str:
-    """What a client sent, for repeating it to them."""
+    """Return at most 100 characters of what a client sent, to repeat it in an error."""
     return text if len(text) <= 100 else f"{text[:100]}…"
 
 
 class StartupError(Exception):
-    """The service (or a build) must not go on: one line for the operator, exit code not 0."""
+    """The service, or a build, must not go on: one line for the operator, exit status not 0."""
 
 
 class RequestError(Exception):
@@ -25,11 +25,11 @@ class OverloadedError(RequestError):
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(503, message)
         self.retry_after = retry_after
-        """Whole seconds."""
+        """When the client may try again, in whole seconds."""
 
 
 _RESTART_S = 10
-"""About what a supervisor's restart takes."""
+"""About the seconds that a supervisor's restart takes."""
 
 
 class DeviceLostError(OverloadedError):

@@ -21,11 +21,17 @@ from service.engines.base import Engine, Image, Probabilities
 from service.errors import OverloadedError
 from service.machine import let_others_go_first
 from service.runner.admission import LENIENT, Admission
-from service.runner.jobs import Counters, Inference, Job, settle, sort_key
+from service.runner.jobs import Counters, Inference, Job, Outcome, settle, sort_key
 from service.runner.plan import Layout
 
 DEADLINE_S = 1.0
 """Default deadline in seconds. Requests with a later one may use at most half of the queue."""
+WORK_S = 10.0
+"""Longest time after the default deadline, in seconds, if work on the request has begun by then."""
+STUCK_S = 30.0
+"""A worker that is busy with one step for this many seconds is stuck, and the service must end."""
+CLOSE_S = 10.0
+"""Longest time, in seconds, that `close` waits for the workers."""
 
 
 class InferenceRunner:
@@ -65,9 +71,10 @@ class InferenceRunner:
         self._forwards = 0
         """Forward passes under way."""
         self._closed = False
+        self._busy_since: list[float | None] = [None] * layout.workers
         self._workers = [
             threading.Thread(
-                target=self._work, args=(dedicated,), name=f"worker-{number}", daemon=True
+                target=self._work, args=(number, dedicated), name=f"worker-{number}", daemon=True
             )
             for number in range(layout.workers)
         ]
@@ -112,31 +119,44 @@ class InferenceRunner:
         Args:
             data: an image file.
             deadline_s: seconds that the answer may take; if it cannot be met the request is
-                refused at once, and if it passes before the forward pass there will be none.
+                refused at once, and if it passes the request ends, whatever the workers do.
 
         Raises:
-            OverloadedError: refused, or expired while waiting.
+            OverloadedError: refused, or expired.
             ImageError: as `preprocessing.preprocess`.
         """
         now = time.perf_counter()
         order = self._order(now, deadline_s)
         deadline = now + (DEADLINE_S if deadline_s is None else deadline_s)
-        future: asyncio.Future[Inference] = asyncio.get_running_loop().create_future()
-        job = Job(data, future, now, order, deadline, deadline_s is not None)
+        loop = asyncio.get_running_loop()
+        job = Job(data, loop.create_future(), now, order, deadline, deadline_s is not None)
         with self._condition:
             self._check(now, order, deadline_s)
             self.counters.admitted += 1
             insort(self._waiting, job, key=sort_key)
             self._condition.notify()
-        return await future
+        job.timer = loop.call_later(deadline - now, self._expire, job)
+        try:
+            return await job.future
+        finally:
+            job.timer.cancel()
+
+    def check_health(self) -> str | None:
+        """Return why answers may never come, or None: a worker is stuck in one step. Cheap."""
+        now = time.perf_counter()
+        longest = max(now - (since or now) for since in self._busy_since)
+        if longest <= STUCK_S:
+            return None
+        return f"a worker has been busy with one step for {longest:.0f} s"
 
     def close(self) -> None:
-        """Finish what is inside, then release the threads."""
+        """Finish what is inside, then release the threads. A stuck one is left behind."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()
+        until = time.perf_counter() + CLOSE_S
         for worker in self._workers:
-            worker.join()
+            worker.join(max(0.0, until - time.perf_counter()))
 
     def _order(self, now: float, deadline_s: float | None) -> float:
         """Sort key: earliest deadline first. Without one we assume LENIENT times the target."""
@@ -158,7 +178,7 @@ class InferenceRunner:
                 seconds,
             )
 
-    def _work(self, dedicated: bool) -> None:
+    def _work(self, number: int, dedicated: bool) -> None:
         """Run one worker thread: take the most advanced step that there is, again and again."""
         let_others_go_first(dedicated)
         while True:
@@ -170,10 +190,12 @@ class InferenceRunner:
                         return
                     self._condition.wait()
                     continue
+            self._busy_since[number] = time.perf_counter()
             if job is not None:
                 self._prepare_one(job)
             else:
                 self._forward(batch)
+            self._busy_since[number] = None
 
     def _take_ready(self) -> list[Job]:
         """Take a batch for a free lane; empty if no lane is free or no image is ready."""
@@ -196,21 +218,36 @@ class InferenceRunner:
         while self._waiting and len(self._ready) < 2 * self.layout.max_batch:
             job = self._waiting.pop(0)
             if self._is_alive(job):
+                job.begun = True
                 return job
         return None
 
     def _is_alive(self, job: Job) -> bool:
-        """Return whether the answer is still wanted; if not, end the job without a forward pass."""
+        """Return whether the answer is still wanted; if not, the job ends here."""
         if job.future.cancelled():
-            self.counters.left += 1
-            return False
-        late = time.perf_counter() - job.deadline
-        if late > 0:
-            self.counters.expired += 1
-            waited = (job.deadline + late - job.arrived) * 1000
-            self._leave(job, OverloadedError(f"waited {waited:.0f} ms, over its deadline", 1))
-            return False
-        return True
+            self._end(job, "left")
+        elif time.perf_counter() > job.deadline:
+            self._end_late(job)
+        return not job.ended
+
+    def _expire(self, job: Job) -> None:
+        """End a job whose deadline has passed. Runs in the event loop, which no worker blocks."""
+        with self._condition:
+            # It bounds the waiting: a large image is no fault, unless the client cannot wait.
+            patience = WORK_S if job.begun and not job.strict else 0.0
+            left_s = job.deadline + patience - time.perf_counter()
+            if left_s > 0:
+                job.timer = job.future.get_loop().call_later(left_s, self._expire, job)
+            else:
+                self._end_late(job)
+
+    def _end_late(self, job: Job) -> None:
+        waited_ms = (time.perf_counter() - job.arrived) * 1000
+        late = OverloadedError(f"waited {waited_ms:.0f} ms, over its deadline", 1)
+        self._end(job, "expired", late)
+        if not job.begun:
+            with suppress(ValueError):  # a worker has just taken it
+                self._waiting.remove(job)
 
     def _prepare_one(self, job: Job) -> None:
         started = time.perf_counter()
@@ -218,8 +255,7 @@ class InferenceRunner:
             job.image = self._prepare(job.data)
         except Exception as error:
             with self._condition:
-                self.counters.failed += 1
-                self._leave(job, error)
+                self._end(job, "failed", error)
             return
         job.preprocess_s = time.perf_counter() - started
         job.data = b""  # it is not needed any more, and may be large
@@ -262,17 +298,21 @@ class InferenceRunner:
         self, job: Job, answer: Probabilities | Exception, ended: float, forward_s: float
     ) -> None:
         if isinstance(answer, Exception):
-            self.counters.failed += 1
-            self._leave(job, answer)
+            self._end(job, "failed", answer)
             return
-        self.counters.answered += 1
-        self.counters.latency.observe(ended - job.arrived)
+        if not job.ended:
+            self.counters.latency.observe(ended - job.arrived)
         queue_s = ended - job.arrived - job.preprocess_s - forward_s
         seconds = {"queue": queue_s, "preprocess": job.preprocess_s, "forward": forward_s}
         timing_ms = {name: value * 1000 for name, value in seconds.items()}
-        self._leave(job, Inference(answer, timing_ms))
+        self._end(job, "answered", Inference(answer, timing_ms))
 
-    def _leave(self, job: Job, result: Inference | Exception) -> None:
-        """Hand the result to the event loop."""
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
-            job.future.get_loop().call_soon_threadsafe(settle, job.future, result)
+    def _end(self, job: Job, outcome: Outcome, result: Inference | Exception | None = None) -> None:
+        """Count what became of a job, once, and hand its result to the event loop."""
+        if job.ended:
+            return
+        job.ended = True
+        setattr(self.counters, outcome, getattr(self.counters, outcome) + 1)
+        if result is not None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                job.future.get_loop().call_soon_threadsafe(settle, job.future, result)

@@ -24,13 +24,14 @@ def create_app(settings: Settings, load: Callable[[Settings], LoadedModel] = loa
     (Not in `lifespan`, where a refusal would be a traceback of the server's, not one line.)
     """
     model = load(settings)
+    manifest = model.manifest
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         model.close()
 
-    name, version = model.manifest.name, model.manifest.version
+    name, version, classes = manifest.name, manifest.version, len(manifest.labels)
     app = FastAPI(title=name, version=version, lifespan=lifespan, redirect_slashes=False)
     app.state.settings, app.state.model, app.state.draining = settings, model, False
 
@@ -38,9 +39,8 @@ def create_app(settings: Settings, load: Callable[[Settings], LoadedModel] = loa
         """Classify one image: a JPEG, PNG or WebP file as the body, or as the field of a form."""
         image = await request.read_image()
         inference = await model.runner.classify(image, request.remaining_s)  # preprocess, forward
-        return predict_response(model.manifest, inference, request.k)
+        return predict_response(manifest, inference, request.k)
 
-    classes = len(model.manifest.labels)
     app.router.routes.append(PredictRoute("/predict", predict, model.runner, classes, settings))
     app.include_router(health.router)
     app.include_router(metrics.router)

@@ -24,7 +24,7 @@ def bind(settings: Settings) -> socket.socket:
 
 
 def shared_by(count: int, settings: Settings, listener: socket.socket) -> list[socket.socket]:
-    """So many sockets in the place of `listener`, among which the system shares out connections.
+    """Replace `listener` by N sockets, among which the system shares out connections.
 
     (One socket that all accept from would give most to whoever wakes up first.)
 
@@ -51,7 +51,7 @@ def shared_by(count: int, settings: Settings, listener: socket.socket) -> list[s
 
 
 def listen(listener: socket.socket, settings: Settings) -> None:
-    """From here on connections are taken.
+    """Take connections from here on.
 
     Raises:
         StartupError: another process came first since `bind`.
@@ -62,8 +62,8 @@ def listen(listener: socket.socket, settings: Settings) -> None:
         raise _cannot_listen(settings, error) from None
 
 
-def url_of(listener: socket.socket) -> str:
-    """Where it listens."""
+def format_url(listener: socket.socket) -> str:
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -68,6 +68,11 @@ class LoadedModel:
         """What became of the requests to all processes together."""
         return self.runner.counters if self.shared is None else self.shared.counters()
 
+    def check_health(self) -> str | None:
+        """Return why this process cannot answer any more, or None. Cheap; asked each second."""
+        device = self.plan.check_health
+        return (device() if device is not None else None) or self.runner.check_health()
+
     def close(self) -> None:
         """Finish what is under way, then release threads and device."""
         self.runner.close()

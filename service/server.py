@@ -1,4 +1,4 @@
-"""The process around the application: socket, signals, drain, log. uvicorn does the serving."""
+"""The process around the application: socket, signals, drain, log. uvicorn serves HTTP."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.errors import StartupError
-from service.listener import bind, listen, url_of
+from service.listener import bind, format_url, listen
 from service.loaded_model import LoadedModel, Step
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from
@@ -83,13 +83,15 @@ def run(
 
 
 def _log_ready(listener: socket.socket) -> None:
-    url = url_of(listener)
+    url = format_url(listener)
     Step("ready", url, seconds_since_process_start() * 1000, url).log()
 
 
 def _interrupted_before_ready(signal_number: int, _: object) -> None:
-    """Ctrl-C or SIGTERM while loading. Nothing is to be cleaned up, and a KeyboardInterrupt would
-    turn into any other error where it hits the import of a C extension.
+    """End the process on Ctrl-C or SIGTERM while it loads.
+
+    Nothing is to be cleaned up, and a KeyboardInterrupt that hits the import of a C extension
+    would turn into some other error.
     """
     print("interrupted before the service was ready", file=sys.stderr)
     os._exit(128 + signal_number)
@@ -129,20 +131,19 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         model: LoadedModel = self._app.state.model
-        if model.plan.check_health is not None:
-            from service.gpu.watch import DeviceWatch
+        from service.gpu.watch import DeviceWatch
 
-            loop = asyncio.get_running_loop()
-            self._watch = DeviceWatch(
-                model.plan.check_health,
-                lambda: loop.call_soon_threadsafe(self._abandon),
-                self._settings.shutdown_seconds,
-            )
+        loop = asyncio.get_running_loop()
+        self._watch = DeviceWatch(
+            model.check_health,
+            lambda: loop.call_soon_threadsafe(self._abandon),
+            self._settings.shutdown_seconds,
+        )
         self._announce(self._listener)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Instead of uvicorn's own, which ends the process by the signal after a clean shutdown."""
+        """Drain on signals; uvicorn's own method would end the process by the signal."""
         loop = asyncio.get_running_loop()
         for ending in (signal.SIGTERM, signal.SIGHUP):  # told to end; the terminal was closed
             loop.add_signal_handler(ending, self._drain)
@@ -151,11 +152,11 @@ class _Server(uvicorn.Server):
 
     @property
     def exit_status(self) -> int:
-        """0, unless the device was lost."""
+        """0, unless the process could not answer any more."""
         return 0 if self._watch is None else self._watch.exit_status
 
     def _abandon(self) -> None:
-        """The device is lost: not ready any more, every request is answered 503; then stop."""
+        """Stop because no answer will come any more: the device is lost, or a worker is stuck."""
         self._app.state.draining = True
         self._stop()
 
@@ -170,7 +171,7 @@ class _Server(uvicorn.Server):
         self._end_of_drain = loop.call_later(self._settings.drain_seconds, self._stop)
 
     def _stop(self) -> None:
-        """Close the listener, finish the requests in flight; asked a second time, do not wait."""
+        """Close the listener and finish the requests in flight; the second call does not wait."""
         if self._end_of_drain is not None:
             self._end_of_drain.cancel()
         log.info("stop     finishing requests in flight")

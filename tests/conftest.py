@@ -1,5 +1,6 @@
 """What the tests share: the default artifact, the photos, a service in its own process."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -113,6 +114,21 @@ def start_service(tmp_path: Path) -> Iterator[Callable[..., ServiceProcess]]:
     for service in started:
         service.process.kill()
         service.process.wait()
+
+
+def refuse_start(*arguments: str, environment: dict[str, str] | None = None) -> str:
+    """Start the service, which must refuse; returns its one line of reason."""
+    command = [sys.executable, "-m", "service.inference_service", "--port", "0", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, timeout=60,
+        env={**os.environ, **(environment or {})},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    lines = [line for line in done.stderr.splitlines() if " INFO " not in line]
+    assert len(lines) == 1
+    return lines[0].removeprefix("error: ")
 
 
 @contextmanager

@@ -1,22 +1,147 @@
-"""Promises of the repository itself: its commands, its lock file, the direction of its imports."""
+"""Promises of the repository itself: commands, documents, lock file, sizes, imports."""
 
 import ast
 import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from learner import setup_environment
 from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
-from service.settings import ROOT
+from service.settings import ROOT, Settings
 
-SERVICE_MODULES = sorted(
-    path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".")
-    for path in (ROOT / "service").rglob("*.py")
-)
+LAYERS = ("tests", "authoring", "notebooks", "quizzes", "challenges", "learner", "service")
+"""The packages, from the top to the bottom. A package imports those after it only."""
+NO_NAMESAKE_NEEDED_BELOW = 61
+"""Lines from which on a module should have a test file of its own name."""
+STARTER = "challenges/minimal_service/starter/"
+"""What learners get to change: the modules in it belong to no package."""
+
+
+def find_modules(root: Path) -> dict[str, Path]:
+    """Return the path of each module by its dotted name; a package is "name.__init__"."""
+    return {
+        path.relative_to(root).with_suffix("").as_posix().replace("/", "."): path
+        for layer in LAYERS
+        for path in sorted((root / layer).rglob("*.py"))
+        if not path.relative_to(root).as_posix().startswith(STARTER)
+    }
+
+
+MODULES = find_modules(ROOT)
+
+
+def read_imports(root: Path) -> list[tuple[str, str]]:
+    """Return each import of one module of the repository by another: importer, imported."""
+    modules = find_modules(root)
+
+    def resolve(name: str) -> str | None:
+        return next((own for own in (name, f"{name}.__init__") if own in modules), None)
+
+    def read(module: str, path: Path) -> Iterator[str | None]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (resolve(alias.name) for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                parents = module.split(".")[: -node.level] if node.level else []
+                source = ".".join([*parents, *([node.module] if node.module else [])])
+                for alias in node.names:
+                    yield resolve(f"{source}.{alias.name}") or resolve(source)
+
+    pairs = {
+        (module, imported)
+        for module, path in modules.items()
+        for imported in read(module, path)
+        if imported and imported != module
+    }
+    return sorted(pairs)
+
+
+def find_upward_imports(imports: list[tuple[str, str]]) -> list[str]:
+    """Return the imports of a package further up in LAYERS."""
+
+    def floor(module: str) -> int:
+        return LAYERS.index(module.partition(".")[0])
+
+    return [
+        f"{importer} imports {imported}"
+        for importer, imported in imports
+        if floor(imported) < floor(importer)
+    ]
+
+
+def find_circles(imports: list[tuple[str, str]]) -> list[str]:
+    """Return the circles between folders of the packages, each as its members and imports.
+
+    A file in a folder that has sub-folders counts by itself; any other folder counts as one.
+    """
+    folders = {module.rpartition(".")[0] for pair in imports for module in pair}
+    parents = {folder.rpartition(".")[0] for folder in folders}
+
+    def place(module: str) -> str:
+        folder = module.rpartition(".")[0]
+        return module if folder in parents else folder
+
+    graph: dict[str, set[str]] = defaultdict(set)
+    for importer, imported in imports:
+        if not importer.startswith("tests.") and place(importer) != place(imported):
+            graph[place(importer)].add(place(imported))
+    reachable = {member: _reach(graph, member) for member in graph}
+    circles = {
+        frozenset(other for other in reached if member in reachable.get(other, ()))
+        for member, reached in reachable.items()
+        if member in reached
+    }
+    return [
+        "; ".join(
+            [", ".join(sorted(circle))]
+            + [
+                f"{a} imports {b}"
+                for a, b in imports
+                if place(a) != place(b) and {place(a), place(b)} <= circle
+            ]
+        )
+        for circle in sorted(circles, key=sorted)
+    ]
+
+
+def _reach(graph: dict[str, set[str]], start: str) -> set[str]:
+    reached: set[str] = set()
+    waiting = list(graph[start])
+    while waiting:
+        member = waiting.pop()
+        if member not in reached:
+            reached.add(member)
+            waiting += graph.get(member, ())
+    return reached
+
+
+def list_without_namesake() -> tuple[list[str], int]:
+    """Return the modules above 60 lines without a test of their name; how many modules there are.
+
+    service/gpu/staging.py has tests/service/gpu/test_staging.py, a package or a command
+    (`__init__`, `__main__`) either test_init.py and test_main.py, or a test of its folder's name.
+    """
+    large = [
+        path.relative_to(ROOT)
+        for module, path in MODULES.items()
+        if not module.startswith("tests.")
+        and len(path.read_text().splitlines()) >= NO_NAMESAKE_NEEDED_BELOW
+    ]
+    missing = []
+    for path in large:
+        folder = Path("tests") / path.parent
+        names = [folder / f"test_{path.stem.strip('_')}.py"]
+        if path.stem.startswith("__"):
+            names += [folder.with_name(f"test_{folder.name}.py"), folder / f"test_{folder.name}.py"]
+        if not any((ROOT / name).is_file() for name in names):
+            missing.append(path.as_posix())
+    return missing, len(large)
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -30,14 +155,57 @@ def test_make_alone_lists_the_targets_with_a_line_each() -> None:
     assert all(len(line.split(maxsplit=2)) == 3 for line in lines)
 
 
-def test_links_of_the_readme_lead_somewhere() -> None:
-    links = re.findall(r"\]\(([^)\s]+)\)", (ROOT / "README.md").read_text())
-    local = [link.partition("#")[0] for link in links if "://" not in link]
-    assert len(local) > 10
-    assert [link for link in local if not (ROOT / link).exists()] == []
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_of_documents_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.MULTILINE | re.DOTALL)
+    broken = []
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        address, _, heading = link.partition("#")
+        target = document.parent / address if address else document
+        if "://" in link:
+            continue
+        if not target.exists() or (heading and heading not in list_headings(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def list_headings(document: Path) -> list[str]:
+    """Return the anchors that GitHub gives the headings of a Markdown file."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_commands_in_documents_exist(document: Path) -> None:
+    text = document.read_text()
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
+    for module in re.findall(r"^\.venv/bin/python -m ([\w.]+)", text, re.MULTILINE):
+        assert {module, f"{module}.__main__"} & set(MODULES), module
+
+
+def test_settings_in_documents_exist() -> None:
+    text = (ROOT / "docs/service.md").read_text()
+    rows = re.findall(r"^\| (`--.*?) \|", text, re.MULTILINE)
+    options = {
+        option.replace("-", "_") for row in rows for option in re.findall(r"--([\w-]+)", row)
+    }
+    assert len(options) > 10
+    assert options <= set(Settings.model_fields)
+
+
+def test_readme_is_read_in_five_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 1000
 
 
 def test_set_up_is_done_once() -> None:
+    """Where the environment belongs to another work tree, `make setup` would change that one."""
+    if (ROOT / ".venv").is_symlink():
+        pytest.skip(".venv is a link to the environment of another work tree")
+    assert setup_environment.read(setup_environment.STAMP) == setup_environment.digest_of_inputs()
     done = run("make", "--no-print-directory", "setup")
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -96,19 +264,105 @@ def test_interrupted_set_up_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert steps.count("pip") == 3
 
 
-@pytest.mark.parametrize("module", SERVICE_MODULES)
-def test_service_imports_nothing_of_the_workshop(module: str) -> None:
-    tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        )
-    }  # fmt: skip
-    assert not imported & {"notebooks", "challenges", "quizzes", "tests", "IPython", "jupyterlab"}
+def test_imports_run_one_way() -> None:
+    """Authoring → notebooks → quizzes → challenges → learner → service, and tests above all."""
+    assert find_upward_imports(read_imports(ROOT)) == []
+
+
+def test_folders_do_not_import_each_other() -> None:
+    assert find_circles(read_imports(ROOT)) == []
+
+
+def plant(root: Path, files: dict[str, str]) -> list[tuple[str, str]]:
+    """Write files, with an `__init__.py` in each folder; return their imports."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        for folder in path.relative_to(root).parents[:-1]:
+            (root / folder / "__init__.py").touch()
+    return read_imports(root)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import quizzes.lint",
+        "from quizzes import lint",
+        "from quizzes.lint import check",
+        "def late():\n    from quizzes import lint",
+    ],
+)
+def test_planted_upward_import_is_found(line: str, tmp_path: Path) -> None:
+    imports = plant(tmp_path, {"learner/paths.py": line, "quizzes/lint.py": "import learner"})
+    assert find_upward_imports(imports) == ["learner.paths imports quizzes.lint"]
+
+
+def test_planted_circles_are_found(tmp_path: Path) -> None:
+    """Through a file between two folders, and far down; two files of one folder are no circle."""
+    imports = plant(
+        tmp_path,
+        {
+            "service/gpu/engine.py": "from service.web import health\nfrom . import plan",
+            "service/gpu/plan.py": "from .engine import x",
+            "service/web/health.py": "import service.server",
+            "service/server.py": "from service import gpu, settings",
+            "service/settings.py": "",
+            "challenges/game/grading/grade.py": "from challenges.game import report",
+            "challenges/game/report/page.py": "from challenges.game.grading.grade import x",
+            "challenges/game/commands.py": "from challenges.game.report.page import x",
+        },
+    )
+    circles = [circle.partition(";")[0] for circle in find_circles(imports)]
+    assert circles == [
+        "challenges.game.grading, challenges.game.report",
+        "service.gpu, service.server, service.web",
+    ]
+
+
+def test_service_needs_no_notebook() -> None:
+    for module, path in MODULES.items():
+        if module.startswith("service."):
+            text = path.read_text()
+            assert not re.search(r"^\s*(from|import) (IPython|jupyter\w*)\b", text, re.M), module
+
+
+def test_docstrings_can_be_read_alone() -> None:
+    """None begins with a word that needs the line above it."""
+    dependent = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and re.match(r"(Of|So (many|often)|Who(ever)?)\b", node.value.value.strip())
+    ]
+    assert dependent == []
+
+
+def test_large_modules_have_tests_of_their_name() -> None:
+    missing, large = list_without_namesake()
+    assert len(missing) <= 0.3 * large, "\n".join([f"{len(missing)} of {large}:", *missing])
+
+
+def test_few_tests_sleep() -> None:
+    """Tests wait for a condition; they sleep only to be slow on purpose."""
+    sleeps = [
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for _ in re.findall(r"time\.sleep\(", path.read_text())
+    ]
+    assert len(sleeps) <= 30, sleeps
+
+
+@pytest.mark.parametrize(
+    ("folder", "pattern", "most"),
+    [("service", "*.py", 12), ("challenges/minimal_service/grading", "*.*", 8)],
+)
+def test_tops_of_packages_are_small(folder: str, pattern: str, most: int) -> None:
+    files = sorted(path.name for path in (ROOT / folder).glob(pattern) if path.is_file())
+    assert len(files) <= most, files
 
 
 def test_modules_do_no_work_at_import() -> None:
@@ -128,15 +382,14 @@ def test_modules_do_no_work_at_import() -> None:
         "assert threading.active_count() == before\n"
         "print('quiet')"
     )
-    modules = [name for name in SERVICE_MODULES if not name.endswith("__main__")]
+    modules = [
+        name.removesuffix(".__init__")
+        for name in MODULES
+        if name.startswith("service.") and not name.endswith("__main__")
+    ]
     done = run(sys.executable, "-c", script, *modules)
     assert done.stdout == "quiet\n", done.stderr
     assert done.stderr == ""
-
-
-@pytest.mark.parametrize("path", sorted(ROOT.glob("service/**/*.py")), ids=lambda path: path.name)
-def test_a_file_fits_in_a_head(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 300
 
 
 def test_sample_photos_are_there_with_their_licence() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from learner.language import _, language
 from notebooks.panel.photos import samples
-from notebooks.panel.services import source_views
+from notebooks.panel.services import view_sources
 from service.console.component import script, style
 from service.console.texts import texts
 
@@ -38,7 +38,7 @@ def _page(code: str) -> str:
     values = {
         "texts": words,
         "language": code,
-        "sources": source_views(),
+        "sources": view_sources(),
         "samples": samples(),
         "recording": recording,
         "banner": banner,

@@ -9,8 +9,8 @@ from typing import Any
 import quizzes.evidence.naive_service as naive_service
 from quizzes.evidence.running import NAIVE, REFERENCE
 from service.console.flow import NAIVE_STEPS, STEPS
-from service.console.reference import reference_view
-from service.console.source import source_view
+from service.console.reference import view_reference
+from service.console.source import view_source
 from service.console.texts import english, texts
 
 START_UP, FIRST, EVERY = "start-up", "first-request", "every-request"
@@ -59,10 +59,10 @@ SERVICES = {
 }
 
 
-def source_views() -> dict[str, Any]:
+def view_sources() -> dict[str, Any]:
     """The code pane's view of each service's file, by mode."""
-    naive = source_view(Path(naive_service.__file__), _NAIVE_CODE)
-    return {EVERY: naive, FIRST: naive, START_UP: reference_view()}
+    naive = view_source(Path(naive_service.__file__), _NAIVE_CODE)
+    return {EVERY: naive, FIRST: naive, START_UP: view_reference()}
 
 
 def text_names() -> set[str]:

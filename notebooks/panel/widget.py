@@ -15,7 +15,7 @@ from learner.language import _, language
 from notebooks.panel.conductor import Conductor
 from notebooks.panel.fallback import fallback_page, plain_text
 from notebooks.panel.photos import samples
-from notebooks.panel.services import ALL, MODES, SERVICES, START_UP, source_views
+from notebooks.panel.services import ALL, MODES, SERVICES, START_UP, view_sources
 from service.console.component import script, style
 from service.console.flow import Flow
 from service.console.texts import texts
@@ -65,7 +65,7 @@ class Panel(anywidget.AnyWidget):
         super().__init__(
             texts=texts(_),
             language=language(),
-            sources=source_views(),
+            sources=view_sources(),
             samples=samples(),
             flow={**Flow(steps).snapshot(), "alive": False, "mode": mode, "chosen": loading},
         )

@@ -1,4 +1,4 @@
-"""The panel's front end as one script and one style sheet, put together without a build step.
+"""Puts the panel's front end together: one script and one style sheet, without a build step.
 
 Its modules (front/*.js) are plain ES modules. A notebook's widget takes a single text, so they are
 written one after another into one; each import names a module that stands before it.
@@ -19,21 +19,21 @@ COMPONENT = (
     "panel",
     "player",
 )
-"""Modules of front/, each after those that it imports."""
+"""The modules of front/; each stands after those that it imports."""
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./[\w.]+";\n', re.MULTILINE)
 
 
 def style() -> str:
-    """The style sheet."""
+    """Return the style sheet."""
     return (FRONT / "panel.css").read_text(encoding="utf-8")
 
 
 def script(*homes: str) -> str:
-    """The component, and after it the sources of `homes`: what mounts it somewhere."""
+    """Return the component's source, followed by `homes`, the sources that mount it on a page."""
     return "\n".join([*(plain(FRONT / f"{name}.js") for name in COMPONENT), *homes])
 
 
 def plain(path: Path) -> str:
-    """A module's source without its imports and exports: to stand in one text with the others."""
+    """Return a module's source without imports and exports, so that all fit into one text."""
     source = _IMPORT.sub("", path.read_text(encoding="utf-8"))
     return re.sub(r"^export ", "", source, flags=re.MULTILINE)

@@ -1,6 +1,6 @@
-"""The flow of a deployment as a state machine: lines of a service's log in, steps and times out.
+"""The flow of a deployment as a state machine: events in, steps and their times out.
 
-Nothing here starts, waits or sends: whoever drives it says what happened, and when.
+Nothing here starts, waits or sends. The caller says what happened, and when.
 """
 
 import re
@@ -11,9 +11,9 @@ Phase = Literal["idle", "starting", "serving", "recovering", "stopping", "stoppe
 State = Literal["waiting", "running", "done", "failed"]
 
 STEPS = ("start", "verify", "match", "load", "warm-up", "replay", "ready", "photos", "stop")
-"""Those of the reference service, in the order in which they happen."""
+"""The steps of the reference service, in their order."""
 NAIVE_STEPS = ("start", "ready", "photos", "stop")
-"""A service that checks nothing and loads its weights when a request comes."""
+"""The steps of a service that checks nothing and loads its weights when a request comes."""
 
 _LOGGED = re.compile(
     r"\b(verify|match|load|warm-up|replay|ready)\s.*?(?:· ([\d.]+) (ms|s)\b|$)", re.DOTALL
@@ -21,7 +21,7 @@ _LOGGED = re.compile(
 _NAIVE_READY = "Uvicorn running on "
 _URL = re.compile(r"https?://[^\s)]+")
 _BEFORE_VERIFY = ("cannot listen", "setting ")
-"""How a refusal begins that comes before the first step that is logged."""
+"""How the message of a refusal before the first logged step begins."""
 _POLLING = re.compile(r'"(GET|HEAD) /(metrics|artifact|readyz|livez|console\S*)\b')
 
 
@@ -54,13 +54,13 @@ class Flow:
     """Seconds from the start of the flow until the first prediction."""
     _begun: float = 0.0
     _mark: float = 0.0
-    """When the step that is under way began."""
+    """When the current step began."""
 
     def __post_init__(self) -> None:
         self.steps = [Step(name) for name in self.names]
 
     def begin(self, at: float, *, again: bool = False) -> None:
-        """The process is being started; `again`: by its supervisor, after it died."""
+        """Note that the process is being started; `again`: by its supervisor, after it died."""
         self.steps = [Step(name) for name in self.names]
         self.phase = "recovering" if again else "starting"
         self.url = self.error = self.ready_s = self.first_s = None
@@ -112,22 +112,22 @@ class Flow:
             self.steps[position + 1].state = "running"
 
     def photos(self, at: float) -> None:
-        """The first of the real photos is about to be sent."""
+        """Note that the first real photo is about to be sent."""
         self._mark = at
         step = self._step("photos")
         step.state, step.ms = "running", None
 
     def answered(self, at: float) -> None:
-        """A photo was answered."""
+        """Note that a photo was answered."""
         if self.first_s is None:
             self.first_s = at - self._begun
 
     def photos_done(self, at: float) -> None:
-        """All photos were answered."""
+        """Note that all photos were answered."""
         self._finish(self._step("photos"), at)
 
     def stop(self, at: float) -> None:
-        """The service was asked to stop."""
+        """Note that the service was asked to stop."""
         self.phase = "stopping"
         self._mark = at
         for step in self.steps:
@@ -136,7 +136,7 @@ class Flow:
         self._step("stop").state = "running"
 
     def ended(self, at: float) -> None:
-        """The process is gone, as asked or not."""
+        """Note that the process is gone, whether it was asked to stop or not."""
         if self.phase == "stopping":
             self._finish(self._step("stop"), at)
             self.phase = "stopped"
@@ -154,7 +154,7 @@ class Flow:
 
     @property
     def busy(self) -> bool:
-        """Whether a step is under way, so that the button must wait."""
+        """True while a step runs, so that the button must wait."""
         return any(step.state == "running" for step in self.steps)
 
     @property
@@ -163,7 +163,7 @@ class Flow:
         return next((step.id for step in self.steps if step.state == "running"), None)
 
     def snapshot(self) -> dict[str, Any]:
-        """What the front end shows, as JSON."""
+        """Return what the front end shows, as JSON."""
         return {
             "phase": self.phase,
             "busy": self.busy,
@@ -188,7 +188,7 @@ class Flow:
 
 
 def kind_of(text: str) -> str:
-    """How the terminal colours a line: "error", "warning", "step", "request", "quiet"."""
+    """Return how the terminal colours a line: "error", "warning", "step", "request" or "quiet"."""
     if text.startswith(("error: ", "Traceback")) or " ERROR " in text:
         return "error"
     if " WARNING " in text:
@@ -199,5 +199,5 @@ def kind_of(text: str) -> str:
 
 
 def is_polling(text: str) -> bool:
-    """Whether a log line is about a look at the service, which the terminal leaves out."""
+    """Return whether a log line only says that the panel asked for the state; it is not shown."""
     return bool(_POLLING.search(text))

@@ -1,9 +1,9 @@
-"""Which lines of inference_service.py do which step of the flow."""
+"""The lines of inference_service.py that do each step of the flow."""
 
 from pathlib import Path
 from typing import Any
 
-from service.console.source import source_view
+from service.console.source import view_source
 
 FILE = Path(__file__).resolve().parent.parent / "inference_service.py"
 _LOAD = ("model = load(settings)",)
@@ -25,6 +25,6 @@ CODE = {
 """Step → pieces of code in that file; `load` takes all steps from verify to replay."""
 
 
-def reference_view() -> dict[str, Any]:
-    """The code pane's view of the file that this process would run."""
-    return source_view(FILE, CODE)
+def view_reference() -> dict[str, Any]:
+    """Return what the code pane shows of the service's own file."""
+    return view_source(FILE, CODE)

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.console.component import FRONT, plain, script, style
 from service.console.flow import STEPS, Flow
-from service.console.reference import reference_view
+from service.console.reference import view_reference
 from service.console.summary import summarise_artifact, summarise_counters
 from service.console.texts import texts_in
 from service.errors import RequestError
@@ -74,7 +74,7 @@ def _make_router(log: "_Log") -> APIRouter:
         return {
             "texts": texts_in(language),
             "language": language,
-            "sources": {"start-up": reference_view()},
+            "sources": {"start-up": view_reference()},
             "samples": _list_samples(state.model),
             "start": replay_start(log.start, summary),
             "last_line": log.start[-1].shown["n"] if log.start else 0,
@@ -148,7 +148,7 @@ def _kind_of(record: logging.LogRecord, step: Step | None) -> str:
 
 
 def _is_polling(record: logging.LogRecord) -> bool:
-    """Return whether a record is about a look at the service, which the terminal leaves out."""
+    """Return whether a record only says that a page asked for the state; it is not shown."""
     if record.name != _ACCESS_LOG or not isinstance(record.args, tuple):
         return False
     _client, method, path, *_rest = record.args

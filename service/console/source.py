@@ -1,4 +1,4 @@
-"""The source that runs, for a code pane: highlighted, hashed, and which lines do which step."""
+"""Source files for a code pane: highlighted, hashed, with the lines that do each step."""
 
 import ast
 import hashlib
@@ -22,8 +22,8 @@ _CLASSES |= {
 }
 
 
-def source_view(path: Path, steps: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """What the code pane shows of a Python file.
+def view_source(path: Path, steps: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return what the code pane shows of a Python file.
 
     Args:
         path: the file.
@@ -49,10 +49,10 @@ def source_view(path: Path, steps: Mapping[str, Sequence[str]]) -> dict[str, Any
 
 
 def locate(text: str, piece: str) -> range:
-    """The numbers, from 1, of the lines of the statement that holds `piece`.
+    """Return the line numbers, from 1, of the statement that holds `piece`.
 
     Raises:
-        ValueError: none does.
+        ValueError: no line holds it.
     """
     for number, line in enumerate(text.splitlines(), 1):
         if piece in line:
@@ -70,7 +70,7 @@ def _is_block(node: ast.stmt) -> bool:
 
 
 def highlight(text: str) -> list[str]:
-    """Python code as HTML, line by line; colours come from the classes of its spans."""
+    """Return Python code as HTML, line by line; CSS classes of its spans give the colours."""
     lines = text.splitlines()
     marks: list[list[tuple[int, int, str]]] = [[] for _ in lines]
     before = ""

@@ -1,4 +1,4 @@
-"""Every text of the panel, once: `texts(_)` gives them in the language that `_` speaks.
+"""Every text of the panel: `texts(_)` returns them, each translated by `_`.
 
 The service hands them to its console in English, or as the generated files translations/ja.json
 and translations/id.json have them; the notebook hands them to its panel through its own catalogue,
@@ -16,19 +16,19 @@ TRANSLATIONS = Path(__file__).with_name("translations")
 
 
 def english(text: str) -> str:
-    """`text` itself: the translation that `texts` takes where there is none."""
+    """Return `text` unchanged: the translation into English."""
     return text
 
 
 def texts_in(language: str) -> dict[str, str]:
-    """The texts in a language of translations/, in English where they are not translated."""
+    """Return the texts in a language of translations/; untranslated ones are in English."""
     path = TRANSLATIONS / f"{language}.json"
     found = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return {name: found.get(name, text) for name, text in texts(english).items()}
 
 
 def texts(_: Callable[[str], str]) -> dict[str, str]:
-    """All texts of the panel by name, each passed through `_`."""
+    """Return all texts of the panel by name, each passed through `_`."""
     return {
         # Names of regions and controls
         "panel": _("Deployment panel"),

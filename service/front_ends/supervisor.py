@@ -19,7 +19,7 @@ from service.front_ends.shared_counters import Board, publish_regularly
 from service.front_ends.worker_config import Facts, Seat
 from service.gpu.metrics import uuids_of
 from service.gpu.watch import EXIT_STATUS, DeviceWatch
-from service.listener import shared_by, url_of
+from service.listener import format_url, shared_by
 from service.loaded_model import LoadedModel
 from service.machine import seconds_since_process_start
 from service.settings import Settings
@@ -91,7 +91,7 @@ class _Supervisor:
         self._stopping = False
         self._status = 0
         self._listeners = shared_by(settings.front_ends, settings, listener)
-        self._url = url_of(self._listeners[0])
+        self._url = format_url(self._listeners[0])
 
     def run(self) -> int:
         """Everything; returns the exit status."""

@@ -18,6 +18,10 @@ CALM_S = 1.0
 PROBE_S = 1.0
 """Probe interval in seconds: an idle server admits one request per interval whose deadline looks
 too short, so that a wrong estimate can recover."""
+FORGET_S = 10.0
+"""Half-life of the fastest time on an idle server: what is not measured again is not believed."""
+_GROWTH = 1.01
+"""The fastest time grows by this factor with each request, towards what requests really take."""
 _WEIGHT = 0.05
 """Weight of the newest request in the moving averages."""
 
@@ -37,6 +41,9 @@ class Admission:
         self.target_s = target_s
         self.service_s = service_s
         """Time of a request, once work on it begins (moving average)."""
+        self.fastest_s = service_s
+        """Time of the fastest requests of late. Images differ in cost by a factor of 100. On an
+        idle server only the image itself counts, so there the optimistic estimate decides."""
         self.interval_s = interval_s
         """Time between two answers while requests wait (moving average): 1 / drain rate."""
         self._lanes = lanes
@@ -44,11 +51,14 @@ class Admission:
         self._above_since: float | None = None
         self._overloaded_until = -math.inf
         self._next_probe = -math.inf
+        self._last_seen = math.inf
 
     def answered(self, now: float, service_s: float, count: int, requests_wait: bool) -> None:
         """Learn from a batch of `count` requests that is done, each of which took `service_s`."""
         weight = 1 - (1 - _WEIGHT) ** count
         self.service_s += weight * (service_s - self.service_s)
+        self.fastest_s = min(service_s, self.fastest_s * _GROWTH**count)
+        self._last_seen = now
         if self._last_answer is not None:
             self.interval_s += weight * ((now - self._last_answer) / count - self.interval_s)
         # The time between two answers is the drain rate's only if there was always work to do.
@@ -76,6 +86,8 @@ class Admission:
         """
         expected = self.expected_s(ahead)
         if deadline_s is not None:
+            if ahead < self._lanes:
+                expected = self.fastest_s
             if expected <= deadline_s or self._may_probe(ahead, now, deadline_s):
                 return None
             return max(1, math.ceil(expected - deadline_s))
@@ -97,7 +109,11 @@ class Admission:
         return max(1, math.ceil(expected - limit))
 
     def _may_probe(self, ahead: int, now: float, deadline_s: float) -> bool:
-        if ahead or deadline_s < self.service_s / 4 or now < self._next_probe:
+        if ahead or now < self._next_probe:
+            return False
+        silent_s = max(0.0, now - self._last_seen)
+        believed_s = self.fastest_s * 0.5 ** (silent_s / FORGET_S)
+        if deadline_s < believed_s / 4:
             return False
         self._next_probe = now + PROBE_S
         return True

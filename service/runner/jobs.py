@@ -3,12 +3,17 @@
 import asyncio
 from bisect import bisect_left
 from dataclasses import dataclass, field
+from typing import Literal
 
 from service.engines.base import Image, Probabilities
 
 BUCKETS_S = (0.005, 0.01, 0.015, 0.02, 0.025, 0.03, 0.035, 0.04, 0.045, 0.05,
              0.06, 0.08, 0.1, 0.15, 0.2, 0.5, 1.0, 2.5, 10.0)  # fmt: skip
 """Histogram bounds in seconds, dense around the 50 ms target."""
+
+
+Outcome = Literal["answered", "failed", "expired", "left"]
+"""What can become of a request that was let in; each has a counter of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,12 @@ class Job:
     image: Image = field(init=False)
     """The prepared image."""
     preprocess_s: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+    """Ends the job when its deadline passes."""
+    begun: bool = False
+    """Whether a worker has taken it."""
+    ended: bool = False
+    """Whether it was counted: answered, failed, expired or left."""
 
 
 def sort_key(job: Job) -> float:

@@ -11,7 +11,7 @@ from service.web.responses import ErrorResponse, Status
 router = APIRouter(tags=["service"])
 
 MOST_LABELS = 10_000
-"""More are left out of /artifact: megabytes of text, made by the thread that answers everyone."""
+"""With more labels /artifact leaves them out: megabytes of text would block the event loop."""
 
 
 @router.head("/livez", include_in_schema=False)

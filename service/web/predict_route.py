@@ -52,7 +52,7 @@ class PredictRequest:
         self._request = request
         self._settings = settings
         self.k = _read_k(request.query_params.get("k"), classes)
-        """How many classes are asked for."""
+        """Number of classes in the answer."""
         deadline_s = _read_deadline(request.scope)
         self._deadline = None if deadline_s is None else arrived + deadline_s
 
@@ -93,12 +93,9 @@ class PredictRequest:
         Not by `request.stream()`, because this is the hot path: no generators, one coroutine.
         """
         limit, seconds = self._settings.max_body_bytes, self._settings.body_seconds
-        too_large = RequestError(
-            413, f"the body is larger than {limit:,} bytes; send a smaller image"
-        )
         declared = self._request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            raise too_large
+            raise _explain_too_large(limit)
         chunks: list[bytes] = []
         received = 0
         try:
@@ -111,7 +108,7 @@ class PredictRequest:
                     chunk = message.get("body", b"")
                     received += len(chunk)
                     if received > limit:
-                        raise too_large
+                        raise _explain_too_large(limit)
                     chunks.append(chunk)
                     more = message.get("more_body", False)
         except TimeoutError:
@@ -239,6 +236,10 @@ def _parse(adapter: TypeAdapter[_Number], name: str, text: str) -> _Number:
     except ValidationError as error:
         fault = error.errors()[0]["msg"]
         raise RequestError(422, f"{name}={shorten(repr(text))} is not valid: {fault}") from None
+
+
+def _explain_too_large(limit: int) -> RequestError:
+    return RequestError(413, f"the body is larger than {limit:,} bytes; send a smaller image")
 
 
 async def _yield_once(body: bytes) -> AsyncGenerator[bytes, None]:

@@ -17,7 +17,7 @@ from service.runner.jobs import Inference
 
 
 class Model(BaseModel):
-    """Which model answered."""
+    """Name and version of the model."""
 
     name: str
     version: str
@@ -36,7 +36,7 @@ def _to_microseconds(milliseconds: float) -> float:
 
 
 Milliseconds = Annotated[float, AfterValidator(_to_microseconds)]
-"""A duration, shown to the microsecond."""
+"""A duration in milliseconds, shown to the microsecond."""
 
 
 class PredictResponse(BaseModel):
@@ -63,7 +63,7 @@ class PredictResponse(BaseModel):
 
 
 class ErrorResponse(BaseModel):
-    """What was wrong, what is accepted."""
+    """What was wrong, and what is accepted."""
 
     error: str
 

@@ -369,3 +369,51 @@ def test_on_a_dedicated_machine_workers_take_what_is_left(dedicated: bool) -> No
     asyncio.run(run())
     assert policies == {os.SCHED_IDLE if dedicated else os.SCHED_OTHER}
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+def test_deadlines_hold_while_every_worker_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop ends a request when its time is over, not the worker that is stuck."""
+    monkeypatch.setattr(inference_runner, "DEADLINE_S", 0.2)
+    monkeypatch.setattr(inference_runner, "WORK_S", 0.3)
+    engine = GatedEngine()
+    runner = InferenceRunner(engine, one_byte, ONE_LANE, patient())
+
+    async def ask() -> list[float]:
+        async def wait(deadline_s: float | None) -> float:
+            started = time.perf_counter()
+            with pytest.raises(OverloadedError, match="over its deadline"):
+                await runner.classify(b"1", deadline_s)
+            return time.perf_counter() - started
+
+        return await asyncio.gather(wait(None), wait(0.1), wait(None), wait(0.1))
+
+    begun, strict, waiting, _ = asyncio.run(ask())
+    assert 0.5 <= begun < 2  # work on it had begun: it gets WORK_S more
+    assert 0.1 <= strict < 0.5
+    assert 0.2 <= waiting < 0.6
+    assert runner.counters.expired == 4
+    assert runner.counters.inside == 0
+    engine.gate.set()
+    runner.close()
+    assert (runner.counters.expired, runner.counters.answered) == (4, 0)
+
+
+def test_a_stuck_worker_is_known_and_does_not_stop_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inference_runner, "STUCK_S", 0.1)
+    monkeypatch.setattr(inference_runner, "CLOSE_S", 0.2)
+    engine = GatedEngine()
+    runner = InferenceRunner(engine, one_byte, ONE_LANE, patient())
+    assert runner.check_health() is None
+
+    async def ask() -> None:
+        with pytest.raises(OverloadedError):
+            await runner.classify(b"1", 0.2)
+
+    asyncio.run(ask())
+    assert str(runner.check_health()).startswith("a worker has been busy with one step for 0 s")
+    started = time.perf_counter()
+    runner.close()
+    assert time.perf_counter() - started < 5
+    engine.gate.set()

@@ -1,6 +1,8 @@
 """The service over HTTP: right answers, and a clear error for every bad request."""
 
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,6 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from service.artifact.sample_photos import SAMPLE_PHOTOS, SamplePhoto
-from service.artifact.verify import Bundle
 from service.settings import ROOT
 from tests.service.test_preprocessing import bomb
 
@@ -125,32 +126,23 @@ def test_form_in_an_impossible_encoding(client: TestClient) -> None:
     assert "the form cannot be read" in answer.json()["error"]
 
 
-def test_health(client: TestClient) -> None:
-    assert client.head("/readyz").status_code == 200
-    assert client.get("/livez").json() == {"status": "live"}
-    assert client.get("/readyz").json() == {"status": "ready"}
-
-
-def test_artifact_tells_all(client: TestClient, bundle: Bundle) -> None:
-    answer = client.get("/artifact").json()
-    manifest = bundle.manifest.model_dump(mode="json")
-    assert {name: answer[name] for name in manifest} == manifest
-    assert answer["digest"] == bundle.digest
-    assert answer["verified"]["model.onnx"] == bundle.manifest.files["model.onnx"].sha256
-    assert (answer["form"], answer["precision"], answer["device"]) == ("onnx-fp32", "fp32", "cpu")
-    assert answer["engine"].startswith("ONNX Runtime ")
-    assert answer["environment_match"] == {"matches": True, "differences": []}
-    assert list(answer["startup_ms"]) == ["verify", "match", "load", "warm-up", "replay"]
-
-
-def test_openapi_describes_the_contract(client: TestClient) -> None:
-    predict = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
-    assert set(predict["requestBody"]["content"]) >= {"image/jpeg", "multipart/form-data"}
-    assert set(predict["responses"]) == {"200", "400", "408", "413", "415", "422", "503"}
-    assert {one["name"] for one in predict["parameters"]} == {"k", "X-Deadline-Ms"}
-
-
 def test_the_exhibit_is_readable_on_one_screen() -> None:
     lines = Path(ROOT / "service/inference_service.py").read_text().splitlines()
     assert len(lines) <= 60
     assert max(map(len, lines)) <= 100
+
+
+def test_the_core_stands_alone() -> None:
+    """A start on a CPU imports only what it uses."""
+    script = (
+        "import sys, service.inference_service\n"
+        "names = [name for name in sys.modules if name.split('.')[0] == 'service']\n"
+        "lines = sum(len(open(sys.modules[name].__file__).readlines()) for name in names)\n"
+        "print(lines, *names)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
+    lines, *modules = done.stdout.split()
+    assert len(modules) <= 32
+    assert int(lines) < 3000
+    rooms = {name.split(".")[1] for name in modules if "." in name}
+    assert not rooms & {"gpu", "front_ends", "console"}

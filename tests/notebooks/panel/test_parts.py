@@ -12,11 +12,11 @@ from learner.processes import Program
 from notebooks.panel import conductor, state, supervisor, widget
 from notebooks.panel.fallback import RECORDING, fallback_page
 from notebooks.panel.others import Others
-from notebooks.panel.services import EVERY, FIRST, SERVICES, START_UP, source_views
+from notebooks.panel.services import EVERY, FIRST, SERVICES, START_UP, view_sources
 from notebooks.panel.state import State, quantile
 from service.console import routes
 from service.console.component import COMPONENT, FRONT, script
-from service.console.reference import FILE, reference_view
+from service.console.reference import FILE, view_reference
 from service.console.source import highlight, locate
 from service.console.summary import bucket_quantile
 from service.console.texts import english, texts, texts_in
@@ -28,14 +28,14 @@ FRONT_ENDS = [*FRONT.glob("*.js"), *(ROOT / "notebooks/panel/front").glob("*.js"
 def test_code_pane_shows_the_file_that_runs_to_the_letter() -> None:
     import html
 
-    shown = [html.unescape(re.sub(r"<[^>]+>", "", line)) for line in reference_view()["lines"]]
+    shown = [html.unescape(re.sub(r"<[^>]+>", "", line)) for line in view_reference()["lines"]]
     assert "\n".join(shown) + "\n" == FILE.read_text()
 
 
 @pytest.mark.parametrize("mode", [EVERY, FIRST, START_UP])
 def test_each_step_of_a_flow_has_its_lines(mode: str) -> None:
     """Also after the service was edited: a piece of code that is not there any more fails here."""
-    view = source_views()[mode]
+    view = view_sources()[mode]
     for step in SERVICES[mode].steps:
         if mode == START_UP or step != "stop":
             assert view["steps"][step], step

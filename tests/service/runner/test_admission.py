@@ -2,7 +2,7 @@
 
 import math
 
-from service.runner.admission import CALM_S, LENIENT, PATIENCE_S, STRICT, Admission
+from service.runner.admission import CALM_S, FORGET_S, LENIENT, PATIENCE_S, STRICT, Admission
 
 TARGET, SERVICE = 0.050, 0.010
 
@@ -103,3 +103,22 @@ def test_a_deadline_that_looks_too_short_is_tried_now_and_then() -> None:
         gate.answered(10 + number, 0.010, 1, requests_wait=False)
     assert gate.retry_after(0, 200.0, deadline_s=0.015) is None
     assert gate.retry_after(0, 200.0, deadline_s=0.015) is None
+
+
+def test_expensive_images_do_not_lock_out_cheap_ones() -> None:
+    """After eight photos of 0.5 s each, an idle server still takes deadlines that it can keep."""
+    gate = admission(0.010)
+    for number in range(8):
+        gate.answered(float(number), 0.5, 1, requests_wait=False)
+    assert gate.service_s > 0.060  # the mean alone would refuse
+    assert gate.retry_after(0, 10.0, deadline_s=0.060) is None
+    assert gate.retry_after(0, 10.0, deadline_s=0.002) == 1
+
+
+def test_silence_makes_the_estimate_less_certain() -> None:
+    """Whatever was measured, some time later a request is tried again."""
+    gate = admission(0.010)
+    gate.answered(0.0, 5.0, 1, requests_wait=False)
+    gate.fastest_s = 5.0
+    assert gate.retry_after(0, 1.0, deadline_s=0.060) == 5
+    assert gate.retry_after(0, 1.0 + 10 * FORGET_S, deadline_s=0.060) is None

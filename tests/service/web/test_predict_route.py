@@ -1,15 +1,22 @@
-"""The door of a real service: refuses early, and works for nobody who has gone."""
+"""`POST /predict` of a real service: refuses early, and works for nobody who has gone."""
 
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
 
 import httpx2 as httpx
+from fastapi.testclient import TestClient
 
 from service.artifact.sample_photos import SAMPLE_PHOTOS
-from tests.conftest import ServiceProcess
+from service.artifact.verify import Bundle
+from service.inference_service import create_app
+from service.settings import ROOT, Settings
+from tests.conftest import ServiceProcess, wait_until
 
 PHOTO = SAMPLE_PHOTOS[0].read()
 
@@ -27,6 +34,17 @@ def request_bytes(body: bytes, declared: int | None = None) -> bytes:
 
 def connect(url: str) -> socket.socket:
     return socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=30)
+
+
+def is_full(url: str) -> bool:
+    """Whether the service refuses one more request before its body."""
+    with connect(url) as client:
+        client.sendall(request_bytes(b"", declared=len(PHOTO)))
+        client.settimeout(0.2)
+        try:
+            return client.recv(65536).startswith(b"HTTP/1.1 503 ")
+        except TimeoutError:
+            return False
 
 
 def test_deadline_counts_from_the_first_byte(start_service: Callable[..., ServiceProcess]) -> None:
@@ -58,7 +76,7 @@ def test_refused_before_the_body_is_sent(start_service: Callable[..., ServicePro
     url = start_service("--max-requests", "1").url
     with connect(url) as slow, connect(url) as refused:
         slow.sendall(request_bytes(PHOTO[:100], declared=len(PHOTO)))  # fills the only place
-        time.sleep(0.3)
+        wait_until(lambda: is_full(url))
         refused.sendall(request_bytes(b"", declared=len(PHOTO)))
         answer = refused.recv(65536).decode()
         assert answer.startswith("HTTP/1.1 503 ")
@@ -89,12 +107,62 @@ def test_no_forward_for_clients_that_left(start_service: Callable[..., ServicePr
         clients.append(client)
     for client in clients:
         client.close()
-    deadline = time.monotonic() + 60
-    while metric(url, "inference_requests_inside") and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: not metric(url, "inference_requests_inside"), seconds=60)
     answered = metric(url, 'inference_requests_total{outcome="answered"}')
     left = metric(url, 'inference_requests_total{outcome="left"}')
     assert metric(url, "inference_images_total") == answered
     assert left == 200 - answered  # and most were still waiting when they left:
     assert left > answered
     assert httpx.post(f"{url}/predict", content=PHOTO).status_code == 200
+
+
+def test_behind_a_path_prefix_admission_still_refuses(bundle: Bundle) -> None:
+    app = create_app(Settings(artifact=bundle.path, engine="onnx-fp32", device="cpu"))
+    with TestClient(app, root_path="/models") as client:
+        assert client.post("/models/predict", content=PHOTO).status_code == 200
+        deadline = {"X-Deadline-Ms": "0.01"}
+        answer = client.post("/models/predict", content=PHOTO, headers=deadline)
+        assert (answer.status_code, "retry-after" in answer.headers) == (503, True)
+        assert client.get("/models/predict").status_code == 405
+
+
+def test_parameters_are_refused_before_the_body_is_read(
+    start_service: Callable[..., ServiceProcess],
+) -> None:
+    with connect(start_service().url) as client:
+        head = request_bytes(b"", declared=len(PHOTO)).replace(b"/predict", b"/predict?k=0")
+        client.sendall(head)  # and never the body
+        assert client.recv(65536).startswith(b"HTTP/1.1 422 ")
+
+
+def test_one_image_visits_nine_files(bundle: Bundle) -> None:
+    """From bytes to answer. docs/service.md walks through them."""
+    visited: set[str] = set()
+    recording = threading.Event()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and recording.is_set() and ROOT / "service" in path.parents:
+            visited.add(path.relative_to(ROOT / "service").as_posix())
+
+    threading.setprofile(note)  # for the threads that are started from here on
+    try:
+        app = create_app(Settings(artifact=bundle.path, engine="onnx-fp32", device="cpu"))
+        with TestClient(app) as client:
+            client.post("/predict", content=PHOTO)  # what is done once is not of the walk
+            recording.set()
+            assert client.post("/predict?k=3", content=PHOTO).status_code == 200
+            recording.clear()
+    finally:
+        threading.setprofile(None)
+    assert visited == {
+        "web/predict_route.py",
+        "inference_runner.py",
+        "runner/admission.py",
+        "inference_service.py",
+        "runner/jobs.py",
+        "preprocessing.py",
+        "engines/onnx_runtime.py",
+        "engines/base.py",
+        "web/responses.py",
+    }

@@ -1,0 +1,43 @@
+"""Settings from the command line and the environment, and how a wrong one is refused."""
+
+import subprocess
+import sys
+
+import pytest
+
+from service.settings import ROOT, Settings
+from tests.conftest import refuse_start
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--artifact", "/no/such"], "no artifact at /no/such: there is no such folder. Build one"),
+        (["--engine", "tensorrt"], "setting --engine (SERVICE_ENGINE) is 'tensorrt': Input should"),
+        (
+            ["--device", "cuda"],
+            "device cuda: expected an NVIDIA GPU that torch can use, found",
+        ),
+        (["--port", "99999"], "setting --port (SERVICE_PORT) is '99999': Input should be less"),
+        (["--artifact-digest", "0" * 64], "is another artifact than the one asked for"),
+        (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1 port 0"),
+        (["--host", "exämple.."], "cannot listen on exämple.. port 0"),
+        (["--drain-seconds", "inf"], "setting --drain-seconds (SERVICE_DRAIN_SECONDS) is 'inf'"),
+    ],
+)
+def test_wrong_settings(arguments: list[str], words: str) -> None:
+    environment = {"CUDA_VISIBLE_DEVICES": ""}
+    assert words in refuse_start(*arguments, environment=environment)
+
+
+def test_settings_from_the_environment() -> None:
+    line = refuse_start(environment={"SERVICE_THREADS": "0"})
+    assert "setting --threads (SERVICE_THREADS) is '0'" in line
+
+
+def test_help_lists_every_setting() -> None:
+    command = [sys.executable, "-m", "service.inference_service", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0
+    for name in Settings.model_fields:
+        assert f"--{name.replace('_', '-')}" in done.stdout
