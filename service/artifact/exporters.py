@@ -73,7 +73,7 @@ class Exporter:
     """How one form is made."""
 
     write: Callable[[Source, Path], None]
-    """Writes the form's file, and what lies beside it in a folder of its own."""
+    """Writes the form's file, and other files in a folder of its own."""
     bound: Bound
     for_gpu: bool = False
     """Whether parity is measured on a GPU, where there is one."""

@@ -80,7 +80,7 @@ def test_own_photos_are_looked_at_first(
 def test_seeded_weights_repeat_and_tell_classes_apart(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Of a ViT, whose classifier torchvision initialises with zeros."""
+    """torchvision initialises the classifier of a ViT with zeros."""
 
     def create(_: str, classes: int) -> torch.nn.Module:
         model: torch.nn.Module = VisionTransformer(32, 16, 1, 2, 32, 64, num_classes=classes)
