@@ -2,7 +2,7 @@
 
 import socket
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.settings import Settings
 
 
@@ -10,7 +10,7 @@ def bind(settings: Settings) -> socket.socket:
     """Take the port, without listening yet.
 
     Raises:
-        StartupError: it is in use, or there is no such address.
+        OperatorError: it is in use, or there is no such address.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
@@ -29,7 +29,7 @@ def shared_by(count: int, settings: Settings, listener: socket.socket) -> list[s
     (One socket that all accept from would give most to whoever wakes up first.)
 
     Raises:
-        StartupError: another process was quicker.
+        OperatorError: another process was quicker.
     """
     address = listener.getsockname()
     listener.close()
@@ -54,7 +54,7 @@ def listen(listener: socket.socket, settings: Settings) -> None:
     """Take connections from here on.
 
     Raises:
-        StartupError: another process came first since `bind`.
+        OperatorError: another process came first since `bind`.
     """
     try:
         listener.listen()
@@ -68,8 +68,8 @@ def format_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _cannot_listen(settings: Settings, error: Exception) -> StartupError:
-    return StartupError(
+def _cannot_listen(settings: Settings, error: Exception) -> OperatorError:
+    return OperatorError(
         f"cannot listen on {settings.host} port {settings.port}: "
         f"{getattr(error, 'strerror', None) or error}. "
         "Stop what uses it, or choose another address (--host, --port; make serve port=8123)"

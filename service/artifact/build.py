@@ -58,7 +58,7 @@ def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
         say: called with a line of text for each step.
 
     Raises:
-        StartupError: a form falls under its bound, the folder cannot be written, the disk is full.
+        OperatorError: a form falls under its bound, the folder cannot be written, the disk is full.
     """
     check_destination(destination)
     with temporary_sibling(destination) as folder:
@@ -156,7 +156,7 @@ class _FormBuilder:
         """Write a form, load it as the service does, and compare it.
 
         Raises:
-            StartupError: the form falls under its bound.
+            OperatorError: the form falls under its bound.
         """
         if form.name == "eager":  # the reference itself
             engine, found = self._eager, self._reference

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from service.artifact.manifest import Parity
 from service.engines.base import Engine, PixelBatch, Probabilities
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.preprocessing import MIN_SIDE, PreprocessingSettings, preprocess
 
 SMALLEST_SHARE = 0.08
@@ -128,7 +128,7 @@ class Bound:
     """What a build demands of a form."""
 
     judge: Callable[[str, Comparison], str]
-    """Takes the form's name; returns the bound in words, or raises a StartupError."""
+    """Takes the form's name; returns the bound in words, or raises a OperatorError."""
     golden_tolerance: float
     """Largest difference of a probability in a golden replay, which may run on a processor that
     adds in another order. Ten times the bound for fp32; int8 rounds such a difference up to a whole
@@ -147,7 +147,7 @@ def _judge_fp32(form: str, found: Comparison) -> str:
 def _judge_int8(form: str, found: Comparison) -> str:
     bound = f"the same first class on {INT8_SURE_AGREEMENT:.1%} of the sure crops"
     if found.sure_crops < FEWEST_SURE_CROPS:
-        raise StartupError(
+        raise OperatorError(
             f"form {form} cannot be judged: eager fp32 is more than {SURE} sure of only "
             f"{found.sure_crops} of {found.crops} crops, expected {FEWEST_SURE_CROPS}. Measure "
             "with photos like those that the model is for (--photos), or build without this form "
@@ -172,7 +172,7 @@ def _judge_bf16(form: str, found: Comparison) -> str:
 
 def _demand(form: str, bound: str, holds: bool, found: Comparison | str) -> None:
     if not holds:
-        raise StartupError(
+        raise OperatorError(
             f"form {form} is not the validated model: expected {bound}; found {found}. "
             "Build without it: --forms with the others"
         )
@@ -196,7 +196,7 @@ def measure_parity(
         device: where the form computed them.
 
     Raises:
-        StartupError: the form falls under its bound.
+        OperatorError: the form falls under its bound.
     """
     sure = reference.max(axis=1) > SURE
     agrees = reference.argmax(axis=1) == found.argmax(axis=1)

@@ -14,7 +14,7 @@ from torchvision.models import EfficientNet_B0_Weights, get_model_weights
 from service.artifact.manifest import Architecture
 from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 from service.engines import STANDARD_FORMS
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.model_definition import (
     LITE0,
     create_model,
@@ -106,11 +106,11 @@ def own_recipe(
         forms: to build.
 
     Raises:
-        StartupError: a file is missing or does not fit; the message says which and what would.
+        OperatorError: a file is missing or does not fit; the message says which and what would.
     """
     seed = parse_seed(str(weights))
     if labels is None and seed is None:
-        raise StartupError("--weights needs --labels (text, a label a line)")
+        raise OperatorError("--weights needs --labels (text, a label a line)")
     names = seeded_labels() if labels is None else _read_labels(labels)
     preprocessing, mean, std = _published_preprocessing(architecture)
     return Recipe(
@@ -141,12 +141,12 @@ def parse_seed(weights: str) -> int | None:
     """Return the seed in "seeded:7", or None for anything else.
 
     Raises:
-        StartupError: "seeded:" is not followed by a number.
+        OperatorError: "seeded:" is not followed by a number.
     """
     if not weights.startswith(_SEEDED):
         return None
     if not re.fullmatch(r"seeded:\d{1,9}", weights):
-        raise StartupError(f"--weights {weights}: expected seeded:NUMBER, such as seeded:0")
+        raise OperatorError(f"--weights {weights}: expected seeded:NUMBER, such as seeded:0")
     return int(weights.removeprefix(_SEEDED))
 
 
@@ -157,14 +157,14 @@ def draw_weights(architecture: str, seed: int, classes: int = SEEDED_CLASSES) ->
     answer the same; here the last layer is drawn so that the classes differ.
 
     Raises:
-        StartupError: no such architecture.
+        OperatorError: no such architecture.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             model = create_model(architecture, classes)
         except ValueError as error:
-            raise StartupError(f"--architecture {architecture}: {error}") from None
+            raise OperatorError(f"--architecture {architecture}: {error}") from None
         last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1:]
         for layer in last:
             nn.init.normal_(layer.weight, std=LOGITS_SPREAD / layer.in_features**0.5)
@@ -192,19 +192,19 @@ def divide_photos(folder: Path) -> Photos:
     """Divide the photos of a folder: half for parity, half for calibration, the first eight golden.
 
     Raises:
-        StartupError: there are fewer than four photos, or one cannot be read.
+        OperatorError: there are fewer than four photos, or one cannot be read.
     """
     endings = {".jpg", ".jpeg", ".png", ".webp"}
     found = sorted(path for path in folder.glob("*") if path.suffix.lower() in endings)
     if len(found) < 4:
-        raise StartupError(
+        raise OperatorError(
             f"--photos {folder}: expected at least 4 JPEG, PNG or WebP files, found {len(found)}"
         )
     for path in found:
         try:
             preprocess(path.read_bytes())
         except (ImageError, OSError) as error:
-            raise StartupError(f"--photos {path}: {error}") from None
+            raise OperatorError(f"--photos {path}: {error}") from None
     return Photos(found[:8], found[::2], found[1::2])
 
 
@@ -222,7 +222,7 @@ def _published_preprocessing(
             interpolation=preset.interpolation.value,
         )
     except (ValueError, AttributeError):
-        raise StartupError(
+        raise OperatorError(
             f"--architecture {architecture}: expected {LITE0} or an image classifier of "
             "torchvision.models (resnet50, vit_b_16, convnext_tiny, …), found none of that name"
         ) from None
@@ -236,7 +236,9 @@ def _with_weights(architecture: str, weights: Mapping[str, Tensor], classes: int
         model = create_model(architecture, classes)
         load_weights(model, weights)
     except ValueError as error:
-        raise StartupError(f"{error} ({architecture}, {classes} classes from the labels)") from None
+        raise OperatorError(
+            f"{error} ({architecture}, {classes} classes from the labels)"
+        ) from None
     return model.to(torch.float32)
 
 
@@ -244,11 +246,11 @@ def _read_labels(path: Path) -> list[str]:
     try:
         labels = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise StartupError(
+        raise OperatorError(
             f"--labels {path}: expected a UTF-8 text file, one label a line: {error}"
         ) from None
     if not labels or not all(label.strip() for label in labels):
-        raise StartupError(f"--labels {path}: expected one label a line, found an empty line")
+        raise OperatorError(f"--labels {path}: expected one label a line, found an empty line")
     return labels
 
 
@@ -256,7 +258,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise StartupError(
+        raise OperatorError(
             f"--weights {path}: expected a safetensors file of the model's state_dict "
             f"(safetensors.torch.save_file(model.state_dict(), path)): {error}"
         ) from None

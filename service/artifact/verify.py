@@ -1,7 +1,7 @@
 """Check that an artifact is the one that was validated, before anything in it is deserialised.
 
 A .pt2 archive holds native code and a pickle can run any code, so a file is hashed first and opened
-by its engine afterwards. Each check raises `StartupError` with one line: what, expected, found,
+by its engine afterwards. Each check raises `OperatorError` with one line: what, expected, found,
 and what to do.
 """
 
@@ -28,7 +28,7 @@ from service.artifact.manifest import (
 )
 from service.engines import RUN_MODEL_DEFINITION
 from service.engines.base import Form
-from service.errors import StartupError, shorten
+from service.errors import OperatorError, shorten
 
 _RESTORE = "Restore it from its source, or build it again: python -m service.artifact build"
 
@@ -60,7 +60,7 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
             protected against damage, but not against an attacker who replaces all of it.
 
     Raises:
-        StartupError: something is missing, added, or not as recorded.
+        OperatorError: something is missing, added, or not as recorded.
     """
     try:
         data, digest = _read_manifest(path, expected_digest)
@@ -72,7 +72,7 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
             for job in jobs:
                 job.result()
     except OSError as error:
-        raise StartupError(
+        raise OperatorError(
             f"{error.filename or path} cannot be read: {error.strerror}. "
             "Give this user the right to read the artifact, or restore it"
         ) from error
@@ -83,7 +83,7 @@ def read_bundle(path: Path, digest: str) -> Bundle:
     """Read a bundle that another process has verified; its manifest must be the same still.
 
     Raises:
-        StartupError: the manifest has another digest.
+        OperatorError: the manifest has another digest.
     """
     data, digest = _read_manifest(path, digest)
     return Bundle(path, _parse_manifest(path, data), digest)
@@ -91,25 +91,25 @@ def read_bundle(path: Path, digest: str) -> Bundle:
 
 def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]:
     if not path.is_dir():
-        raise StartupError(
+        raise OperatorError(
             f"no artifact at {path}: there is no such folder. "
             "Build one (python -m service.artifact build) or name another (--artifact)"
         )
     for name in (MANIFEST, MANIFEST_DIGEST):
         if not (path / name).is_file() or (path / name).is_symlink():
-            raise StartupError(
+            raise OperatorError(
                 f"{path} is no complete artifact: expected a file {name}, found none. {_RESTORE}"
             )
     data = (path / MANIFEST).read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     recorded = (path / MANIFEST_DIGEST).read_bytes()
     if recorded != digest_line(digest):
-        raise StartupError(
+        raise OperatorError(
             f"{path / MANIFEST} was changed: {MANIFEST_DIGEST} expects "
             f"{recorded[:64].decode(errors='replace')}, found {digest}. {_RESTORE}"
         )
     if expected_digest is not None and digest != expected_digest:
-        raise StartupError(
+        raise OperatorError(
             f"{path} is another artifact than the one asked for: expected the digest "
             f"{expected_digest}, found {digest}. Deploy the right one or change --artifact-digest"
         )
@@ -122,7 +122,7 @@ def _parse_manifest(path: Path, data: bytes) -> Manifest:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
-        raise StartupError(
+        raise OperatorError(
             f"{path / MANIFEST} does not fit this version of the service: {where}: {fault['msg']}. "
             "Build the artifact again: python -m service.artifact build"
         ) from None
@@ -137,18 +137,18 @@ def _verify_listing(path: Path, manifest: Manifest) -> None:
     }
     listed = {*manifest.files, MANIFEST, MANIFEST_DIGEST}
     for name in sorted(listed - present):
-        raise StartupError(f"{path / name} is missing: the manifest lists it. {_RESTORE}")
+        raise OperatorError(f"{path / name} is missing: the manifest lists it. {_RESTORE}")
     for name in sorted(present - listed):
-        raise StartupError(
+        raise OperatorError(
             f"{path / name} does not belong to the artifact: the manifest does not list it. "
             "Remove it"
         )
     for name, file in manifest.files.items():
         if (path / name).is_symlink():
-            raise StartupError(f"{path / name} is a link, expected a file. {_RESTORE}")
+            raise OperatorError(f"{path / name} is a link, expected a file. {_RESTORE}")
         size = (path / name).stat().st_size
         if size != file.bytes:
-            raise StartupError(
+            raise OperatorError(
                 f"{path / name} was changed: expected {file.bytes:,} bytes, found {size:,}. "
                 f"{_RESTORE}"
             )
@@ -157,7 +157,7 @@ def _verify_listing(path: Path, manifest: Manifest) -> None:
 def _verify_file(path: Path, name: str, file: File) -> None:
     digest = sha256(path / name)
     if digest != file.sha256:
-        raise StartupError(
+        raise OperatorError(
             f"{path / name} was changed: expected the SHA-256 {file.sha256}, found {digest}. "
             f"{_RESTORE}"
         )
@@ -180,7 +180,7 @@ def check_code(bundle: Bundle, form: Form | None = None) -> None:
         form: what is served; only some forms run the model definition. None: all in the bundle.
 
     Raises:
-        StartupError: a statement differs.
+        OperatorError: a statement differs.
     """
     forms = set(bundle.manifest.forms) if form is None else {form.name}
     for name, running in code_files().items():
@@ -192,7 +192,7 @@ def check_code(bundle: Bundle, form: Form | None = None) -> None:
         expected, found = _statements(shipped), _statements(running)
         if expected != found:
             one, other = _first_difference(expected, found)
-            raise StartupError(
+            raise OperatorError(
                 f"{running} is not the code that the artifact was validated with: expected "
                 f"{one} ({shipped}), found {other}. "
                 "Check out that version, or validate the new one: python -m service.artifact build"
@@ -207,7 +207,7 @@ def _statements(path: Path) -> list[str]:
     try:
         tree = _OnlyStatements().visit(ast.parse(path.read_bytes()))
     except (SyntaxError, ValueError) as error:
-        raise StartupError(
+        raise OperatorError(
             f"{path} is no code for Python {running_python()}: {error}. "
             "Build the artifact again: python -m service.artifact build"
         ) from None

@@ -7,7 +7,7 @@ from functools import partial
 from service.artifact.replay import replay
 from service.artifact.verify import read_bundle
 from service.engines import FORMS
-from service.errors import DeviceLostError, StartupError
+from service.errors import DeviceLostError, OperatorError
 from service.front_ends.remote_engine import RemoteEngine
 from service.front_ends.shared_counters import Board, publish_regularly
 from service.front_ends.worker_config import Seat
@@ -28,7 +28,7 @@ def attach(settings: Settings, seat: Seat) -> LoadedModel:
     Nothing is verified or measured again: the owner did both, moments ago.
 
     Raises:
-        StartupError: the bundle is another one now, or the answers are not right.
+        OperatorError: the bundle is another one now, or the answers are not right.
     """
     started = time.perf_counter()
     bundle = read_bundle(settings.artifact, seat.digest)
@@ -37,7 +37,7 @@ def attach(settings: Settings, seat: Seat) -> LoadedModel:
     try:
         replay(bundle, form, engine)
     except DeviceLostError as error:
-        raise StartupError(str(error)) from None
+        raise OperatorError(str(error)) from None
     prepare = partial(
         preprocess, settings=bundle.manifest.preprocessing, max_pixels=settings.max_pixels
     )

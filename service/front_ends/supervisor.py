@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.front_ends.channel import Channel, Shape, new_memory, pair_of_ends
 from service.front_ends.device_server import DeviceOwner
 from service.front_ends.shared_counters import Board, publish_regularly
@@ -40,14 +40,14 @@ def check_settings(settings: Settings) -> None:
     """Before anything is loaded.
 
     Raises:
-        StartupError: a setting that needs a single process.
+        OperatorError: a setting that needs a single process.
     """
     if not hasattr(os, "memfd_create"):
-        raise StartupError("--front-ends: more than 1 needs Linux. Leave it out")
+        raise OperatorError("--front-ends: more than 1 needs Linux. Leave it out")
     for option, is_set in (("--console", settings.console),
                            ("--decode gpu", settings.decode == "gpu")):  # fmt: skip
         if is_set:
-            raise StartupError(
+            raise OperatorError(
                 f"{option} needs the one process that does all, and --front-ends "
                 f"{settings.front_ends} starts several. Leave out one of the two"
             )
@@ -59,7 +59,7 @@ def supervise(
     """Load the model, start the front ends, and wait for their end; returns the exit status.
 
     Raises:
-        StartupError: what stands against it, before a front end was started.
+        OperatorError: what stands against it, before a front end was started.
     """
     check_settings(settings)
     model = load_model(settings)
@@ -67,7 +67,7 @@ def supervise(
 
     engine = model.runner.engine
     if not isinstance(engine, DeviceEngine):
-        raise StartupError(
+        raise OperatorError(
             f"--front-ends {settings.front_ends} is for a GPU that one process cannot feed (form "
             f"bf16), and this serves form {model.form.name}, which uses all cores in one process. "
             "Leave it out"

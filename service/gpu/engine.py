@@ -106,7 +106,7 @@ def load(path: Path, device: str, threads: int) -> DeviceEngine:
     """Load model.bf16.pt2, or what was compiled from it for this device.
 
     Raises:
-        StartupError: too little memory; says how much is needed and free.
+        OperatorError: too little memory; says how much is needed and free.
     """
     configure_torch(threads)
     # Sums of products stay in fp32 to their end; parity was measured so.

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service.errors import DeviceLostError, StartupError
+from service.errors import DeviceLostError, OperatorError
 from service.gpu.streams import Device
 
 HANG_S = 30.0
@@ -85,16 +85,16 @@ def check_memory(device: Device, needed: int, what: str) -> None:
         what: "form bf16".
 
     Raises:
-        StartupError: too little is free.
+        OperatorError: too little is free.
     """
     free = device.free_bytes()
     if free < needed:
         raise too_little_memory(device, needed, free, what)
 
 
-def too_little_memory(device: Device, needed: int, free: int, what: str) -> StartupError:
+def too_little_memory(device: Device, needed: int, free: int, what: str) -> OperatorError:
     """The one line: needed, free, what to do."""
-    return StartupError(
+    return OperatorError(
         f"{device.torch_name} has too little free memory: {what} needs about "
         f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Stop what else uses it (nvidia-smi "
         "lists it), choose another GPU (CUDA_VISIBLE_DEVICES), or serve on the CPU (--device cpu)"

@@ -17,7 +17,7 @@ from service.artifact.recipe import Recipe, default_recipe
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle, check_code, verify
 from service.engines import FORMS, STANDARD_FORMS, load_engine
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.preprocessing import preprocess
 from service.settings import DEFAULT_ARTIFACT
 
@@ -76,7 +76,7 @@ def test_disk_full_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(export, "export_weights", full)
-    with pytest.raises(StartupError, match=r"No space left on device\. Nothing was left behind"):
+    with pytest.raises(OperatorError, match=r"No space left on device\. Nothing was left behind"):
         build(recipe, tmp_path / "artifact", lambda _: None)
     assert [path.name for path in tmp_path.iterdir()] == [".artifact.lock"]
 

@@ -4,9 +4,9 @@ import pytest
 
 from service.artifact import compiled
 from service.artifact.verify import Bundle
-from service.errors import StartupError
+from service.errors import OperatorError
 
 
 def test_only_a_bundle_with_bf16_is_compiled(bundle: Bundle) -> None:
-    with pytest.raises(StartupError, match="--forms eager,bf16"):
+    with pytest.raises(OperatorError, match="--forms eager,bf16"):
         compiled.compile_bundle(bundle.path, "cpu")

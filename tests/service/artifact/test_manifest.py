@@ -8,13 +8,13 @@ import pytest
 
 from service.artifact.manifest import MANIFEST
 from service.artifact.verify import verify
-from service.errors import StartupError
+from service.errors import OperatorError
 from tests.service.artifact.test_verify import rewrite_manifest
 
 
 def test_manifest_of_another_version(bundle_copy: Path) -> None:
     rewrite_manifest(bundle_copy, schema_version=2)
-    with pytest.raises(StartupError, match="does not fit this version of the service: schema_ver"):
+    with pytest.raises(OperatorError, match="does not fit this version of the service: schema_ver"):
         verify(bundle_copy)
 
 
@@ -45,5 +45,5 @@ def test_manifest_that_contradicts_itself(
     if value is None:
         del place[path[-1]]
     rewrite_manifest(bundle_copy, **manifest)
-    with pytest.raises(StartupError, match=re.escape(words)):
+    with pytest.raises(OperatorError, match=re.escape(words)):
         verify(bundle_copy)

@@ -17,7 +17,7 @@ from service.artifact.parity import (
 )
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines.base import PixelBatch, Probabilities
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.preprocessing import PreprocessingSettings
 from tests.service.engines_for_tests import CountingEngine, one_byte
 
@@ -49,19 +49,19 @@ def test_a_form_under_its_bound_fails_the_build() -> None:
     found = reference.copy()
     found[:1] = (0, 0.9, 0)
     assert measure("onnx-int8", reference, found).top1_agreement_sure == 0.99
-    with pytest.raises(StartupError, match=r"onnx-fp32 is not the validated model: expected .*99"):
+    with pytest.raises(OperatorError, match=r"onnx-fp32 is not the validated model: expected .*99"):
         measure("onnx-fp32", reference, found)
     found[:2] = (0, 0.9, 0)
-    with pytest.raises(StartupError, match=r"98\.00% of the sure crops"):
+    with pytest.raises(OperatorError, match=r"98\.00% of the sure crops"):
         measure("onnx-int8", reference, found)
     close = reference + np.float32(2e-4)
-    with pytest.raises(StartupError, match=r"within 0\.0001"):
+    with pytest.raises(OperatorError, match=r"within 0\.0001"):
         measure("torchscript", reference, close)
 
 
 def test_few_sure_crops_cannot_judge_int8() -> None:
     reference = np.full((700, 10), 0.1, np.float32)
-    with pytest.raises(StartupError, match="sure of only 0 of 700 crops, expected 100"):
+    with pytest.raises(OperatorError, match="sure of only 0 of 700 crops, expected 100"):
         measure("onnx-int8", reference, reference)
 
 
@@ -102,7 +102,7 @@ def test_bf16_is_held_to_its_bound(
     if holds:
         assert "99%" in judge("bf16", found)
     else:
-        with pytest.raises(StartupError, match=r"bf16 is not the validated model.*--forms"):
+        with pytest.raises(OperatorError, match=r"bf16 is not the validated model.*--forms"):
             judge("bf16", found)
 
 

@@ -13,7 +13,7 @@ from service.artifact.__main__ import main
 from service.artifact.recipe import describe_seed, draw_weights, parse_seed, seeded_labels
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import verify
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.model_definition import ServingModel, create_model, load_weights
 from service.preprocessing import PreprocessingSettings
 
@@ -104,9 +104,9 @@ def test_seeded_weights_repeat_and_tell_classes_apart(
 def test_seeds_are_named_and_said() -> None:
     assert parse_seed("seeded:7") == 7
     assert parse_seed("weights.safetensors") is None
-    with pytest.raises(StartupError, match="seeded:NUMBER"):
+    with pytest.raises(OperatorError, match="seeded:NUMBER"):
         parse_seed("seeded:x")
-    with pytest.raises(StartupError, match="no architecture"):
+    with pytest.raises(OperatorError, match="no architecture"):
         draw_weights("vit_xxl", 0)
     assert "random weights of the seed 7" in describe_seed(7)
     assert "random" in seeded_labels(2)[1]

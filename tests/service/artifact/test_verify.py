@@ -27,7 +27,7 @@ from service.artifact.manifest import (
 )
 from service.artifact.verify import Bundle, check_code, environment_differences, verify
 from service.engines import FORMS, RUN_MODEL_DEFINITION
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.settings import Settings
 
 BIT_FLIPS, TRUNCATIONS = 1000, 100
@@ -69,7 +69,7 @@ def test_every_bit_counts(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) ->
             file.seek(position)
             file.write(bytes([byte ^ 1 << dice.randrange(8)]))
             file.flush()
-            with pytest.raises(StartupError):
+            with pytest.raises(OperatorError):
                 startup.load_model(settings)
             refused += 1
             file.seek(position)
@@ -79,7 +79,7 @@ def test_every_bit_counts(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) ->
         whole = path.read_bytes()
         with path.open("r+b") as file:
             file.truncate(length)
-        with pytest.raises(StartupError):
+        with pytest.raises(OperatorError):
             startup.load_model(settings)
         refused += 1
         path.write_bytes(whole)
@@ -97,7 +97,7 @@ def test_a_changed_manifest_is_not_even_parsed(
 
     monkeypatch.setattr(Manifest, "model_validate_json", parse)
     (bundle_copy / MANIFEST).write_bytes((bundle_copy / MANIFEST).read_bytes() + b" ")
-    with pytest.raises(StartupError, match=r"manifest\.json was changed"):
+    with pytest.raises(OperatorError, match=r"manifest\.json was changed"):
         verify(bundle_copy)
 
 
@@ -105,7 +105,7 @@ def test_refusals_say_what_expected_found_and_what_to_do(bundle_copy: Path) -> N
     model = bundle_copy / "model.onnx"
     data = model.read_bytes()
     model.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(StartupError) as fault:
+    with pytest.raises(OperatorError) as fault:
         verify(bundle_copy)
     expected, found = (hashlib.sha256(one).hexdigest() for one in (data, model.read_bytes()))
     for words in (str(model), f"expected the SHA-256 {expected}", f"found {found}", "Restore it"):
@@ -116,34 +116,34 @@ def test_missing_added_and_linked_files(bundle_copy: Path, tmp_path: Path) -> No
     model = bundle_copy / "model.onnx"
     elsewhere = tmp_path / "elsewhere.onnx"
     model.rename(elsewhere)
-    with pytest.raises(StartupError, match=r"model\.onnx is missing"):
+    with pytest.raises(OperatorError, match=r"model\.onnx is missing"):
         verify(bundle_copy)
     model.symlink_to(elsewhere)
-    with pytest.raises(StartupError, match=r"model\.onnx is a link, expected a file"):
+    with pytest.raises(OperatorError, match=r"model\.onnx is a link, expected a file"):
         verify(bundle_copy)
     model.unlink()
     shutil.copyfile(elsewhere, model)
     verify(bundle_copy)
     (bundle_copy / "code" / "extra.so").touch()
-    with pytest.raises(StartupError, match=r"extra\.so does not belong to the artifact"):
+    with pytest.raises(OperatorError, match=r"extra\.so does not belong to the artifact"):
         verify(bundle_copy)
 
 
 @pytest.mark.parametrize("name", [MANIFEST, MANIFEST_DIGEST])
 def test_incomplete_bundle(bundle_copy: Path, name: str) -> None:
     (bundle_copy / name).unlink()
-    with pytest.raises(StartupError, match=f"expected a file {name}, found none"):
+    with pytest.raises(OperatorError, match=f"expected a file {name}, found none"):
         verify(bundle_copy)
 
 
 def test_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match=r"no such folder.*python -m service\.artifact build"):
+    with pytest.raises(OperatorError, match=r"no such folder.*python -m service\.artifact build"):
         verify(tmp_path / "nothing")
 
 
 def test_pinned_digest(bundle: Bundle) -> None:
     assert verify(bundle.path, bundle.digest).digest == bundle.digest
-    with pytest.raises(StartupError, match=f"expected the digest {'0' * 64}, found"):
+    with pytest.raises(OperatorError, match=f"expected the digest {'0' * 64}, found"):
         verify(bundle.path, "0" * 64)
 
 
@@ -161,7 +161,7 @@ def test_file_that_cannot_be_read(bundle_copy: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(verification, "sha256", denied)
-    with pytest.raises(StartupError, match=r"cannot be read: Permission denied\. Give this user"):
+    with pytest.raises(OperatorError, match=r"cannot be read: Permission denied\. Give this user"):
         verify(bundle_copy)
 
 
@@ -221,16 +221,16 @@ def test_code_that_does_something_else_is_refused(
         rf"`.*{re.escape(expected)}.*` \({shipped}\), found `.*{re.escape(found)}.*`\. "
         r"Check out that version, or validate the new one: python -m service\.artifact build"
     )
-    with pytest.raises(StartupError, match=words):
+    with pytest.raises(OperatorError, match=words):
         check_code(bundle, EAGER)
-    with pytest.raises(StartupError, match=words):
+    with pytest.raises(OperatorError, match=words):
         check_code(bundle)
 
 
 def test_code_that_ends_early_is_refused(bundle: Bundle, run_code: Run) -> None:
     source = (bundle.path / PREPROCESSING).read_text("utf-8")
     run_code(PREPROCESSING, source.rsplit("\n", 2)[0])
-    with pytest.raises(StartupError, match=r"found the end of the file\. Check out"):
+    with pytest.raises(OperatorError, match=r"found the end of the file\. Check out"):
         check_code(bundle, ONNX)
 
 
@@ -239,7 +239,7 @@ def test_code_for_a_newer_python_is_refused(
 ) -> None:
     (bundle_copy / PREPROCESSING).write_text("match = lambda: !")
     run_code(PREPROCESSING, "MIN_SIDE = 16")
-    with pytest.raises(StartupError, match=r"preprocessing\.py is no code for Python 3\."):
+    with pytest.raises(OperatorError, match=r"preprocessing\.py is no code for Python 3\."):
         check_code(Bundle(bundle_copy, bundle.manifest, bundle.digest), ONNX)
 
 
@@ -248,7 +248,7 @@ def test_only_eager_needs_the_model_definition(bundle: Bundle, run_code: Run) ->
     for form in FORMS.values():
         if form.name not in RUN_MODEL_DEFINITION:
             check_code(bundle, form)
-    with pytest.raises(StartupError, match=r"model_definition\.py is not the code"):
+    with pytest.raises(OperatorError, match=r"model_definition\.py is not the code"):
         check_code(bundle, EAGER)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.errors import OverloadedError, StartupError
+from service.errors import OperatorError, OverloadedError
 from service.gpu import engine as device_program
 from service.gpu.diagnosis import GpuFacts, driver_cuda_version, obstacle_of
 from service.gpu.engine import DeviceEngine
@@ -68,7 +68,7 @@ def test_too_little_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     device = SimulatedDevice(name="cuda:0")
     device.free = 70_000_000
     monkeypatch.setattr(device_program, "open_devices", lambda _: [device])
-    with pytest.raises(StartupError) as caught:
+    with pytest.raises(OperatorError) as caught:
         device_program.load(program, "cuda", 1)
     line = str(caught.value)
     assert "cuda:0 has too little free memory" in line

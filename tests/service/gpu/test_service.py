@@ -17,7 +17,7 @@ from torch import Tensor
 from service.artifact import compiled
 from service.artifact.recipe import default_photos
 from service.artifact.verify import verify
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu import compilation
 from service.gpu import engine as device_program
 from service.settings import ROOT
@@ -110,5 +110,5 @@ def test_what_is_fastest_and_right_joins_the_bundle(
     compiled.compile_bundle(bundle, "cpu", lines.append)  # again: nothing is left of the first
     assert verify(bundle).manifest.files.keys() == after.manifest.files.keys()
     (bundle / packages[0]).write_text("{}")
-    with pytest.raises(StartupError, match="was changed"):
+    with pytest.raises(OperatorError, match="was changed"):
         verify(bundle)
