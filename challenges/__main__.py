@@ -1,4 +1,4 @@
-"""The challenge from the command line: `python -m challenges start`, `grade`, `hint` and others."""
+"""The command line of the challenge: `python -m challenges start`, `grade`, `hint` and others."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from learner.language import _
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what is asked. The exit status: 0, or what went wrong says another."""
+    """Run a command; return its exit status."""
     try:
         parser = _parser()
         options = parser.parse_args(arguments)
@@ -24,7 +24,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from challenges.minimal_service.commands import add_commands
-    from challenges.minimal_service.grading.command import add_command as add_grade
 
     parser = argparse.ArgumentParser(
         prog="python -m challenges",
@@ -32,7 +31,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar=_("COMMAND"))
     add_commands(commands)
-    add_grade(commands)
     return parser
 
 
