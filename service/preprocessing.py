@@ -1,10 +1,10 @@
-"""Preprocessing: the bytes of an image file in, the pixels that the model was validated with out.
+"""Preprocessing: from the bytes of an image file to the pixels that the model was validated with.
 
-The one definition of it. Lessons, validation, calibration and the service all call `preprocess`,
-so none of them can drift from another. Needs Pillow and NumPy only; torch is not imported.
+This is its only definition. Lessons, validation, calibration and the service all call `preprocess`,
+so they cannot drift apart. It needs Pillow and NumPy only; torch is not imported.
 
 Normalisation is not here: it is part of the model's graph (`model_definition.ServingModel`), where
-it cannot be forgotten. What leaves this module is plain 8-bit RGB.
+it cannot be forgotten. The output of this module is plain 8-bit RGB.
 """
 
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ FORMATS = (
 )
 ACCEPTED = "JPEG, PNG or WebP"
 MIN_SIDE = 16
-"""Shortest side in pixels that is still taken for a photo; below it nothing can be recognised."""
+"""Shortest side in pixels of an accepted image; in a smaller one nothing can be recognised."""
 MAX_PIXELS = 50_000_000
-"""Width × height above which an image is refused from its header, before it is decoded."""
+"""Largest width × height; a larger image is refused from its header, before it is decoded."""
 
-# First bytes of formats that people do send and that are not accepted, to name them in the error.
+# First bytes of formats that clients send and that are not accepted, to name them in the error.
 _OTHER_FORMATS = {
     b"GIF8": "GIF",
     b"BM": "BMP",
@@ -51,8 +51,8 @@ _OTHER_FORMATS = {
 _ISO_MEDIA_BRANDS = {b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIF", b"avif": "AVIF"}
 
 
-# EXIF orientation (Exif 2.32, tag 274): where the stored image's first column and first row belong
-# in the upright one, and how to turn it.
+# EXIF orientation (Exif 2.32, tag 274): the edges of the upright image where the first column and
+# the first row of the stored image belong, and how to turn it.
 _EDGES = {
     1: ("left", "top"),
     2: ("right", "top"),
@@ -75,15 +75,15 @@ _TURNS = {
 
 
 class ImageError(ValueError):
-    """The bytes are no image that can be classified; the message says what was wrong."""
+    """The bytes are not an image that can be classified; the message says why."""
 
 
 class UnsupportedImageError(ImageError):
-    """An image, but of a format that is not accepted."""
+    """The image has a format that is not accepted."""
 
 
 class ImageTooLargeError(ImageError):
-    """More pixels than the limit; refused from the header."""
+    """The image has more pixels than the limit; it was refused from its header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class PreprocessingSettings:
     The defaults are for EfficientNet-Lite0. Its weights were trained and evaluated on a centre crop
     of 224 / (224 + 32) of the shorter side (`CROP_PADDING` in github.com/tensorflow/tpu,
     models/official/efficientnet/preprocessing.py), resized by TensorFlow's bilinear filter, which
-    does not antialias (main.py there). Pillow's filters do. Of them bicubic comes closest to those
-    pixels' answers: the tests hold it against them, with the difference.
+    does not antialias (main.py there). Pillow's filters do. Among them, bicubic gives the answers
+    closest to those of TensorFlow's pixels: the tests compare the two and state the difference.
     """
 
     resize: int = 256
@@ -104,8 +104,9 @@ class PreprocessingSettings:
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     """Resampling filter, antialiased when an image shrinks."""
     reducing_gap: float = 2.0
-    """JPEG decoding may shrink an image by 2, 4 or 8 as long as the shorter side stays at least
-    `reducing_gap` × `resize`: the larger, the closer to a full decode, the smaller, the faster."""
+    """JPEG decoding may shrink an image by 2, 4 or 8, as long as the shorter side stays at least
+    `reducing_gap` × `resize` pixels. Larger values are closer to a full decode, smaller ones are
+    faster."""
 
 
 def preprocess(
@@ -116,22 +117,22 @@ def preprocess(
 ) -> Pixels:
     """Decode an image file and return its centre as the model expects it.
 
-    Equal to torchvision's `Resize(resize, interpolation)` and `CenterCrop(crop)` on the decoded
-    RGB image, but only the pixels of the crop are ever computed.
+    The result equals torchvision's `Resize(resize, interpolation)` and `CenterCrop(crop)` on the
+    decoded RGB image, but only the pixels of the crop are computed.
 
     Args:
         data: a JPEG, PNG or WebP file. EXIF orientation is applied; greyscale, palette, CMYK and
             16-bit images become 8-bit RGB; transparency is laid over white, as a browser shows it;
-            of an animation the first frame is taken. Colour profiles are not applied.
+            the first frame of an animation is taken. Colour profiles are not applied.
         settings: sizes and filter.
-        max_pixels: width × height above which the image is refused unread.
+        max_pixels: largest width × height; a larger image is refused before it is decoded.
 
     Returns:
         uint8, `crop` × `crop` × 3, RGB, C-contiguous.
 
     Raises:
-        UnsupportedImageError: another format than JPEG, PNG or WebP.
-        ImageTooLargeError: more than `max_pixels` pixels.
+        UnsupportedImageError: the format is not JPEG, PNG or WebP.
+        ImageTooLargeError: the image has more than `max_pixels` pixels.
         ImageError: not an image, truncated, damaged, or with a side under `MIN_SIDE` pixels.
     """
     try:
@@ -146,8 +147,8 @@ def preprocess(
     except ImageError:
         raise
     except Exception as error:
-        # Pillow's decoders meet hostile bytes here and raise whatever they trip over (OSError,
-        # SyntaxError, ValueError, struct.error, zlib.error …); all of it means the same.
+        # On damaged bytes Pillow's decoders raise many types of error (OSError, SyntaxError,
+        # ValueError, struct.error, zlib.error …), which all mean the same.
         fault = "truncated" if "truncated" in str(error).lower() else "damaged"
         raise ImageError(
             f"the image is {fault} and cannot be decoded ({len(data):,} bytes received); "
@@ -156,7 +157,7 @@ def preprocess(
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
-    """Read the header only, and refuse what must not be decoded."""
+    """Read the header only; refuse an image that must not be decoded."""
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
@@ -181,7 +182,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
 
 
 def _unidentified(data: bytes) -> ImageError:
-    """Say what was sent instead of an accepted image."""
+    """Return an error that names what was sent, where its first bytes tell."""
     other = _ISO_MEDIA_BRANDS.get(data[8:12]) if data[4:8] == b"ftyp" else None
     for signature, name in _OTHER_FORMATS.items():
         if data.startswith(signature):
@@ -192,16 +193,17 @@ def _unidentified(data: bytes) -> ImageError:
 
 
 def _decode(image: Image.Image, settings: PreprocessingSettings) -> tuple[float, float]:
-    """Decode in place. A large JPEG is shrunk while decoding, in the DCT, which is much cheaper.
+    """Decode in place; a large JPEG is shrunk while decoding, in the DCT, which is much cheaper.
 
-    Returns the width and height that the whole picture now has, to the fraction of a pixel: 1411
-    pixels halved are 705.5, in a bitmap of 706.
+    Returns:
+        Width and height of the whole picture, to the fraction of a pixel: 1411 pixels halved are
+        705.5, in a bitmap of 706.
     """
     share = settings.reducing_gap * settings.resize / min(image.size)
     width, height = float(image.width), float(image.height)
     if share < 1:
-        # Picks the smallest of 1/1, 1/2, 1/4 and 1/8 that is not below the size asked for;
-        # does nothing, and answers None, for other formats than JPEG.
+        # Picks the smallest of 1/1, 1/2, 1/4 and 1/8 that is not below the requested size. For
+        # other formats than JPEG it does nothing and returns None.
         drafted = image.draft(None, (int(width * share), int(height * share)))
         if drafted is not None:
             _, (_, _, width, height) = drafted
@@ -210,18 +212,18 @@ def _decode(image: Image.Image, settings: PreprocessingSettings) -> tuple[float,
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1–8; 1 where there is none or it cannot be read: the pixels are fine."""
+    """Return the EXIF orientation, 1–8; 1 if it is missing or damaged: the pixels are fine."""
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except Exception:  # whatever Pillow trips over in a damaged block
+    except Exception:  # Pillow raises many types of error for a damaged block
         return 1
     return orientation if orientation in _EDGES else 1
 
 
 def _in_full_colour(image: Image.Image) -> Image.Image:
-    """8-bit RGB, or RGBA where something is transparent."""
+    """Convert to 8-bit RGB, or to RGBA if there is transparency."""
     if image.mode.startswith("I;16") or image.mode == "I":
-        # Pillow would clip 16 bits to 8; keep the high byte instead, as libpng does for colour.
+        # Pillow would clip 16 bits to 8. Keep the high byte instead, as libpng does for colour.
         high_byte = np.asarray(image).astype(np.uint16) >> 8
         return Image.fromarray(high_byte.astype(np.uint8)).convert("RGB")
     mode = "RGBA" if image.has_transparency_data else "RGB"
@@ -235,11 +237,11 @@ def _resize_and_crop(
     orientation: int,
     settings: PreprocessingSettings,
 ) -> Image.Image:
-    """Resize the shorter side, crop the centre, turn upright: computing only what is kept.
+    """Resize the shorter side, crop the centre, turn it upright; compute only what is kept.
 
     The rounding is torchvision's, on the size of the upright image in the file, so that the crop is
-    the same to the pixel. `decoded_size` is what the picture measures in `image`. The crop is found
-    in the image as it is stored and turned last, when it is small.
+    the same to the pixel. `decoded_size` is the size of the whole picture in `image`. The crop is
+    located in the image as it is stored, and turned last, when it is small.
     """
     turned = orientation >= 5  # by a quarter
     width, height = full_size[::-1] if turned else full_size

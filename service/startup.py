@@ -45,7 +45,7 @@ def load_model(settings: Settings) -> LoadedModel:
     form, device = _choose(settings, manifest)
     record = manifest.forms[form.name]
     with _step(steps, "match") as say:
-        check_code(bundle)
+        check_code(bundle, form)
         differences = environment_differences(manifest, form.packages)
         _judge(differences, settings)
         say("code and environment " + ("differ" if differences else "are the validated ones"))

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from learner import setup_environment
-from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 from service.settings import ROOT, Settings
 
 LAYERS = ("tests", "authoring", "notebooks", "quizzes", "challenges", "learner", "service")
@@ -354,13 +353,3 @@ def test_modules_do_no_work_at_import() -> None:
     done = run(sys.executable, "-c", script, *modules)
     assert done.stdout == "quiet\n", done.stderr
     assert done.stderr == ""
-
-
-def test_sample_photos_are_there_with_their_licence() -> None:
-    assert len({photo.name for photo in SAMPLE_PHOTOS}) == len(SAMPLE_PHOTOS) >= 7
-    for photo in (*SAMPLE_PHOTOS, *OTHER_PICTURES):
-        assert photo.path.is_file()
-        assert photo.licence
-        assert photo.credit
-    with pytest.raises(FileNotFoundError, match="is not installed: make setup"):
-        type(SAMPLE_PHOTOS[0])("x", "no_such_package", "x.jpg", (), "", "").read()

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from learner.artifact import bundle
 from learner.language import _
 from quizzes.evidence import Evidence
-from service.artifact.crops import random_crops
-from service.artifact.parity import probabilities_of
+from service.artifact.parity import probabilities_of, random_crops
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines import FORMS, load_engine
 from service.engines.base import Engine, PixelBatch, Probabilities

@@ -7,8 +7,14 @@ from torchvision.models import VisionTransformer
 
 from service.artifact import build, compiled
 from service.artifact.manifest import Architecture
-from service.artifact.recipe import Recipe, default_photos, default_recipe, own_recipe
-from service.artifact.seeded import seeded_labels, source_of
+from service.artifact.recipe import (
+    Recipe,
+    default_photos,
+    default_recipe,
+    describe_seed,
+    own_recipe,
+    seeded_labels,
+)
 from service.preprocessing import PreprocessingSettings
 from service.settings import ROOT
 
@@ -53,7 +59,7 @@ def _small_recipe() -> Recipe:
         version="1.0.0",
         architecture=Architecture(
             name=SMALL,
-            source=source_of(0),
+            source=describe_seed(0),
             licence="none needed",
             mean=(123, 116, 103),
             std=(58, 57, 57),

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from service.artifact.bfloat16 import logit_difference
 from service.artifact.compiled import choose
+from service.artifact.parity import logit_difference
 from service.gpu import compilation
 from service.gpu import engine as device_program
 from service.gpu.compilation import COMPILED_FOLDER, Choice, choice_for, device_key, prepare

@@ -93,7 +93,7 @@ def test_what_is_fastest_and_right_joins_the_bundle(
 
     monkeypatch.setattr(compilation, "_compiled", no_compiler)
     monkeypatch.setattr(compiled, "_write_package", write_package)
-    monkeypatch.setattr(compiled, "_milliseconds", lambda engine, _: COSTS[engine.compiled_by])
+    monkeypatch.setattr(compiled, "_time_buckets", lambda engine, _: COSTS[engine.compiled_by])
     monkeypatch.setattr("torch._inductor.aoti_load_package", load_package)
     bundle = Path(shutil.copytree(small_bundle, tmp_path / "bundle"))
     before, lines = verify(bundle).digest, list[str]()
