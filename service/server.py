@@ -21,7 +21,7 @@ from service.machine import let_waiting_threads_sleep, seconds_since_process_sta
 from service.settings import Settings, settings_from
 
 if TYPE_CHECKING:
-    from service.gpu.watch import DeviceWatch
+    from service.runner.watch import HealthWatch
 
 log = logging.getLogger("service")
 
@@ -120,7 +120,7 @@ class _Server(uvicorn.Server):
         self._listener = listener
         self._announce = announce
         self._end_of_drain: asyncio.TimerHandle | None = None
-        self._watch: DeviceWatch | None = None
+        self._watch: HealthWatch | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped."""
@@ -131,10 +131,10 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         model: LoadedModel = self._app.state.model
-        from service.gpu.watch import DeviceWatch
+        from service.runner.watch import HealthWatch
 
         loop = asyncio.get_running_loop()
-        self._watch = DeviceWatch(
+        self._watch = HealthWatch(
             model.check_health,
             lambda: loop.call_soon_threadsafe(self._abandon),
             self._settings.shutdown_seconds,

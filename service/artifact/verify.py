@@ -26,7 +26,7 @@ from service.artifact.manifest import (
     code_files,
     digest_line,
 )
-from service.engines import RUN_MODEL_DEFINITION
+from service.engines import FORMS
 from service.engines.base import Form
 from service.errors import OperatorError, shorten
 
@@ -182,9 +182,10 @@ def check_code(bundle: Bundle, form: Form | None = None) -> None:
     Raises:
         OperatorError: a statement differs.
     """
-    forms = set(bundle.manifest.forms) if form is None else {form.name}
+    forms = [FORMS[name] for name in bundle.manifest.forms] if form is None else [form]
+    runs_definition = any(one.runs_model_definition for one in forms)
     for name, running in code_files().items():
-        if name == MODEL_DEFINITION and not forms & RUN_MODEL_DEFINITION:
+        if name == MODEL_DEFINITION and not runs_definition:
             continue
         shipped = bundle.path / name
         if sha256(running) == bundle.manifest.files[name].sha256:

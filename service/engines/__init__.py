@@ -19,7 +19,7 @@ FORMS = {
     form.name: form
     for form in (
         Form("eager", "weights.safetensors", "fp32", "service.engines.eager",
-             (*_SHARED, "torch", "torchvision", "safetensors")),
+             (*_SHARED, "torch", "torchvision", "safetensors"), runs_model_definition=True),
         Form("torchscript", "model.torchscript.pt", "fp32", "service.engines.torchscript",
              (*_SHARED, "torch")),
         Form("exported-program", "model.pt2", "fp32", "service.engines.exported_program",
@@ -36,9 +36,6 @@ FORMS = {
 STANDARD_FORMS = tuple(name for name in FORMS if name not in (SPARSE, BF16))
 """The default forms of a bundle. A sparse classifier pays where there are so many classes that
 reading its weights is most of the work; bf16 pays on a GPU."""
-
-RUN_MODEL_DEFINITION = frozenset({"eager"})
-"""Forms whose adapter imports model_definition.py; the others hold the network as a graph."""
 
 
 def load_engine(form: Form, path: Path, device: str, threads: int) -> Engine:

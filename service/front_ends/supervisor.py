@@ -18,10 +18,10 @@ from service.front_ends.device_server import DeviceOwner
 from service.front_ends.shared_counters import Board, publish_regularly
 from service.front_ends.worker_config import Facts, Seat
 from service.gpu.metrics import uuids_of
-from service.gpu.watch import EXIT_STATUS, DeviceWatch
 from service.listener import format_url, shared_by
 from service.loaded_model import LoadedModel
 from service.machine import seconds_since_process_start
+from service.runner.watch import EXIT_STATUS, HealthWatch
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class _Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda number, _frame: self._stop(number))
         owner = self._start()
-        watch = DeviceWatch(self._engine, self._abandon, self._settings.shutdown_seconds)
+        watch = HealthWatch(self._engine, self._abandon, self._settings.shutdown_seconds)
         self._wait()
         if watch.reason is not None:  # a thread may wait for the device for ever
             return EXIT_STATUS

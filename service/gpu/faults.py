@@ -2,7 +2,7 @@
 
 After an error inside a kernel, or when a GPU falls off the bus, every further call of the process
 to CUDA fails: its context cannot be mended. So from then on nothing is answered but 503, and the
-process ends for its supervisor (`service.gpu.watch`).
+process ends for its supervisor (`service.runner.watch`).
 """
 
 import threading

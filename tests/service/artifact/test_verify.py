@@ -26,7 +26,7 @@ from service.artifact.manifest import (
     digest_line,
 )
 from service.artifact.verify import Bundle, check_code, environment_differences, verify
-from service.engines import FORMS, RUN_MODEL_DEFINITION
+from service.engines import FORMS
 from service.errors import OperatorError
 from service.settings import Settings
 
@@ -246,7 +246,7 @@ def test_code_for_a_newer_python_is_refused(
 def test_only_eager_needs_the_model_definition(bundle: Bundle, run_code: Run) -> None:
     run_code(MODEL_DEFINITION, "# gone")
     for form in FORMS.values():
-        if form.name not in RUN_MODEL_DEFINITION:
+        if not form.runs_model_definition:
             check_code(bundle, form)
     with pytest.raises(OperatorError, match=r"model_definition\.py is not the code"):
         check_code(bundle, EAGER)
@@ -255,11 +255,11 @@ def test_only_eager_needs_the_model_definition(bundle: Bundle, run_code: Run) ->
 def test_adapters_import_the_model_definition_only_where_it_is_run() -> None:
     script = (
         "import importlib, sys\n"
-        "from service.engines import FORMS, RUN_MODEL_DEFINITION\n"
-        "for form in sorted(FORMS.values(), key=lambda form: form.name in RUN_MODEL_DEFINITION):\n"
+        "from service.engines import FORMS\n"
+        "for form in sorted(FORMS.values(), key=lambda form: form.runs_model_definition):\n"
         "    importlib.import_module(form.adapter)\n"
         "    imported = 'service.model_definition' in sys.modules\n"
-        "    assert imported == (form.name in RUN_MODEL_DEFINITION), form.name"
+        "    assert imported == form.runs_model_definition, form.name"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
 

@@ -12,12 +12,12 @@ from service.errors import OperatorError, OverloadedError
 from service.gpu import engine as device_program
 from service.gpu.diagnosis import GpuFacts, driver_cuda_version, obstacle_of
 from service.gpu.engine import DeviceEngine
-from service.gpu.watch import EXIT_STATUS, DeviceWatch
 from service.inference_runner import InferenceRunner
 from service.machine import gpu_count
 from service.runner.admission import Admission
 from service.runner.jobs import Inference
 from service.runner.plan import Layout
+from service.runner.watch import EXIT_STATUS, HealthWatch
 from tests.service.engines_for_tests import one_byte
 from tests.service.gpu.test_staging import pipeline
 from tests.service.simulated_device import SimulatedDevice
@@ -111,7 +111,7 @@ class Patient:
 
 def test_the_watch_stops_the_service_once_the_device_is_lost() -> None:
     engine, stopped, exits = Patient(), threading.Event(), list[int]()
-    watch = DeviceWatch(engine.check_health, stopped.set, 30, exits.append, every_s=0.001)
+    watch = HealthWatch(engine.check_health, stopped.set, 30, exits.append, every_s=0.001)
     assert not stopped.wait(0.05)
     engine.reason = "cuda:0 failed"
     assert stopped.wait(10)
@@ -128,7 +128,7 @@ def test_the_watch_ends_a_process_that_does_not_stop() -> None:
         exits.append(status)
         ended.set()
 
-    watch = DeviceWatch(engine.check_health, lambda: None, 0.01, end, every_s=0.001)
+    watch = HealthWatch(engine.check_health, lambda: None, 0.01, end, every_s=0.001)
     assert ended.wait(10)
     watch.close()
     assert exits == [EXIT_STATUS]
@@ -137,5 +137,5 @@ def test_the_watch_ends_a_process_that_does_not_stop() -> None:
 
 def test_a_watch_of_a_healthy_device_ends_with_the_service() -> None:
     stopped = threading.Event()
-    DeviceWatch(Patient().check_health, stopped.set, 30, lambda _: None, every_s=0.001).close()
+    HealthWatch(Patient().check_health, stopped.set, 30, lambda _: None, every_s=0.001).close()
     assert not stopped.is_set()

@@ -1,7 +1,7 @@
-"""A service whose device is lost ends, so that its supervisor starts another one.
+"""A process that cannot answer any more ends, so that its supervisor starts another one.
 
-CUDA cannot be restarted within a process. So: not ready any more, every request in flight or coming
-is answered 503 (the engine sees to that), then the process exits, and not with 0.
+Neither a stuck thread nor CUDA after a fault can be mended within a process. So it is not ready any
+more, answers 503 to what is in flight, and exits with a status that is not 0.
 """
 
 import logging
@@ -16,7 +16,7 @@ EXIT_STATUS = 70
 _EVERY_S = 1.0
 
 
-class DeviceWatch:
+class HealthWatch:
     """Asks each second. The first bad answer stops the service."""
 
     def __init__(
@@ -45,7 +45,7 @@ class DeviceWatch:
         self._closed = threading.Event()
         self.reason: str | None = None
         """Why the device is lost."""
-        self._thread = threading.Thread(target=self._watch, name="device-watch", daemon=True)
+        self._thread = threading.Thread(target=self._watch, name="health-watch", daemon=True)
         self._thread.start()
 
     @property
@@ -63,9 +63,9 @@ class DeviceWatch:
             self.reason = self._check_health()
             if self.reason is None:
                 continue
-            log.error("device   %s; answering 503 and ending with %d", self.reason, EXIT_STATUS)
+            log.error("health   %s; answering 503 and ending with %d", self.reason, EXIT_STATUS)
             self._stop()
             if not self._closed.wait(self._grace_s):
-                log.error("device   did not stop in %g s; ending now", self._grace_s)
+                log.error("health   did not stop in %g s; ending now", self._grace_s)
                 self._exit_now(EXIT_STATUS)
             return
