@@ -20,12 +20,12 @@ def small_vit() -> ServingModel:
     return ServingModel(model, (123, 116, 103), (58, 57, 57))
 
 
-def some_pixels(count: int) -> PixelBatch:
+def random_pixels(count: int) -> PixelBatch:
     random = np.random.default_rng(0)
     return random.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
 
 
 def write_program(folder: Path) -> Path:
     path = folder / "model.bf16.pt2"
-    path.write_bytes(export_bfloat16(small_vit(), some_pixels(2)))
+    path.write_bytes(export_bfloat16(small_vit(), random_pixels(2)))
     return path

@@ -51,9 +51,9 @@ def main() -> None:
     """Measure, print, judge: exit status 0 if every bound is kept."""
     options = _options()
     if options.device == "cuda":
-        from service.gpu.diagnosis import gpu_facts, obstacle_of
+        from service.gpu.diagnosis import find_obstacle, read_gpu_facts
 
-        if obstacle := obstacle_of(gpu_facts()):
+        if obstacle := find_obstacle(read_gpu_facts()):
             sys.exit(
                 f"error: no GPU to measure on: {obstacle}. The path without one: "
                 "python -m tests.performance.gpu --device cpu --architecture small-vit"
@@ -127,7 +127,7 @@ def _measure_limits(
     right = RightAnswers(engine(pixels))
     costs = limit.batch_costs(engine, pixels)
     best = min(costs, key=lambda size: costs[size] / size)
-    first = engine.pipelines[0].device.torch_name
+    first = engine.torch_names[0]
     decode_rate, difference = limit.device_decode_per_s(photos, settings, first, plan.limit_s)
     return (
         Limits(

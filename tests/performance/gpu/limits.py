@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from service.engines.base import PixelBatch
 from service.gpu.engine import DeviceEngine
-from service.gpu.jpeg import pixel_difference, preprocess_batch
+from service.gpu.jpeg import measure_pixel_difference, preprocess_batch
 from service.gpu.plan import measure_buckets
 from service.machine import available_cores
 from service.preprocessing import Pixels, PreprocessingSettings, preprocess
@@ -97,7 +97,7 @@ def device_decode_per_s(
     """Images a second in batches of 32 by two threads; and how far the pixels differ."""
     batch = [photos[number % len(photos)] for number in range(32)]
     rate = _rate(2, lambda: len(preprocess_batch(batch, settings, device)), seconds)
-    return rate, pixel_difference(photos[:64], settings, device)
+    return rate, measure_pixel_difference(photos[:64], settings, device)
 
 
 def together_per_s(
