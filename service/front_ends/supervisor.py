@@ -134,9 +134,9 @@ class _Supervisor:
         counters = SharedCounters(count, list(engine.times()))
         publish_regularly(lambda: counters.publish_times(engine.times()))
         uuids, channels = read_uuids(engine.torch_names), list[Channel]()
-        # A new process inherits that SIGINT is blocked, and unblocks it when it can handle it:
-        # Ctrl-C in a terminal would end it with a traceback. (The tracker unblocks it here when it
-        # is started, which the start of a process does otherwise.)
+        # Ctrl-C in a terminal would end a new process with a traceback. So SIGINT is blocked, which
+        # the process inherits, until it can handle the signal. (The start of multiprocessing's
+        # tracker unblocks SIGINT here, so the first process must not be what starts it.)
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         for number, listener in enumerate(listeners):

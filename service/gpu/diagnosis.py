@@ -66,9 +66,9 @@ def find_obstacle(facts: GpuFacts) -> str | None:
     if facts.driver_cuda[0] < int(facts.torch_cuda.partition(".")[0]):
         # Drivers and CUDA of one major version are compatible (docs.nvidia.com/deploy/
         # cuda-compatibility, "Minor Version Compatibility").
-        found = ".".join(map(str, facts.driver_cuda))
+        newest = ".".join(map(str, facts.driver_cuda))
         return (
-            f"the driver is too old: it supports CUDA {found}, torch {facts.torch} was built for "
+            f"the driver is too old: it supports CUDA {newest}, torch {facts.torch} was built for "
             f"CUDA {facts.torch_cuda}. Update the driver, or install a torch built for CUDA "
             f"{facts.driver_cuda[0]} (pytorch.org/get-started)"
         )
@@ -80,10 +80,10 @@ def find_obstacle(facts: GpuFacts) -> str | None:
             "`python -c 'import torch; torch.zeros(1).cuda()'` say why"
         )
     if facts.capability is not None and facts.built_for and not _has_kernels(facts):
-        found = ".".join(map(str, facts.capability))
+        capability = ".".join(map(str, facts.capability))
         return (
-            f"torch {facts.torch} holds no kernels for a GPU of compute capability {found}, only "
-            f"for {', '.join(facts.built_for)}: install a torch that does, or use another GPU"
+            f"torch {facts.torch} holds no kernels for a GPU of compute capability {capability}, "
+            f"only for {', '.join(facts.built_for)}: install a torch that does, or use another GPU"
         )
     return None
 

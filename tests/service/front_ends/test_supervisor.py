@@ -22,7 +22,8 @@ Start = Callable[..., ServiceProcess]
 
 def find_front_ends(service: ServiceProcess) -> list[psutil.Process]:
     children = psutil.Process(service.process.pid).children()
-    return [child for child in children if "spawn_main" in str(child.cmdline())]
+    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
+    return [child for child in alive if "spawn_main" in str(child.cmdline())]
 
 
 def wait_until_gone(processes: Sequence[psutil.Process]) -> None:
@@ -100,8 +101,9 @@ def test_an_accepted_request_is_answered_before_the_end(service: ServiceProcess)
 
 
 def test_ctrl_c_ends_it_in_order(service: ServiceProcess) -> None:
-    os.kill(service.process.pid, signal.SIGINT)
-    assert service.process.wait(20) == 0
+    group = os.getpgid(service.process.pid)  # a terminal signals all of it
+    assert group not in {os.getpgid(child.pid) for child in find_front_ends(service)}
+    assert service.stop(signal.SIGINT) == 0
     assert "Traceback" not in service.log.read_text()
 
 

@@ -36,13 +36,13 @@ def fp32(pixels: np.ndarray) -> np.ndarray:
 
 def test_it_answers_as_fp32_does_within_bf16s_precision(engine: DeviceEngine) -> None:
     pixels = random_pixels(21)
-    found = engine(pixels)
-    assert found.dtype == np.float32
-    assert found.shape == (21, CLASSES)
-    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
-    difference = logit_difference(fp32(pixels), found)
+    answers = engine(pixels)
+    assert answers.dtype == np.float32
+    assert answers.shape == (21, CLASSES)
+    np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
+    difference = logit_difference(fp32(pixels), answers)
     assert 1e-4 < difference.largest < 0.1 * difference.typical  # it is bf16, and it is close
-    assert (found.argmax(axis=1) == fp32(pixels).argmax(axis=1)).mean() >= 0.9
+    assert (answers.argmax(axis=1) == fp32(pixels).argmax(axis=1)).mean() >= 0.9
 
 
 def test_the_answer_does_not_depend_on_the_batch(engine: DeviceEngine) -> None:
@@ -71,9 +71,9 @@ def test_the_runner_serves_it(engine: DeviceEngine) -> None:
         jobs = (runner.classify(bytes([number])) for number in range(len(pixels)))
         return list(await asyncio.gather(*jobs))
 
-    found = np.stack([one.probabilities for one in asyncio.run(ask())])
+    answers = np.stack([one.probabilities for one in asyncio.run(ask())])
     runner.close()
-    np.testing.assert_allclose(found, engine(pixels), atol=2e-2)
+    np.testing.assert_allclose(answers, engine(pixels), atol=2e-2)
 
 
 def test_too_little_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,15 +65,15 @@ def test_only_plain_jpegs_go_to_the_device() -> None:
 
 def test_grey_and_any_aspect_come_out_in_colour_and_square() -> None:
     files = [encoded("L"), encoded(size=(700, 90)), encoded(size=(90, 700))]
-    jpegs = [found for file in files if (found := as_device_jpeg(file))]
+    jpegs = [jpeg for file in files if (jpeg := as_device_jpeg(file))]
     assert decode_batch(jpegs, SETTINGS, "cpu").shape == (3, 224, 224, 3)
 
 
 def test_others_in_a_batch_are_decoded_as_ever() -> None:
     files = [encoded(format="PNG"), encoded(), encoded("CMYK")]
-    found = preprocess_batch(files, SETTINGS, "cpu")
-    np.testing.assert_array_equal(found[0], preprocess(files[0]))
-    np.testing.assert_array_equal(found[2], preprocess(files[2]))
+    pixels = preprocess_batch(files, SETTINGS, "cpu")
+    np.testing.assert_array_equal(pixels[0], preprocess(files[0]))
+    np.testing.assert_array_equal(pixels[2], preprocess(files[2]))
 
 
 def damaged() -> bytes:

@@ -44,9 +44,9 @@ def count_wrong_answers(device: SimulatedDevice, seed: int) -> int:
     engine = make_pipeline(device)
     work = batches(40, 8, seed)
     with ThreadPoolExecutor(3) as pool:
-        found = list(pool.map(engine.run, work))
+        answers = list(pool.map(engine.run, work))
     return sum(
-        not np.array_equal(one, expected(pixels)) for one, pixels in zip(found, work, strict=True)
+        not np.array_equal(one, expected(pixels)) for one, pixels in zip(answers, work, strict=True)
     )
 
 
