@@ -5,7 +5,7 @@ import functools
 from learner.errors import LearnerError
 from learner.language import _
 from service.artifact.verify import Bundle, verify
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.settings import DEFAULT_ARTIFACT
 
 
@@ -26,7 +26,7 @@ def bundle() -> Bundle:
         )
     try:
         return verify(DEFAULT_ARTIFACT)
-    except StartupError as error:
+    except OperatorError as error:
         raise LearnerError(
             _(
                 "The model artifact cannot be used: {reason}. "

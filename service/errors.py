@@ -6,7 +6,7 @@ def shorten(text: str) -> str:
     return text if len(text) <= 100 else f"{text[:100]}…"
 
 
-class StartupError(Exception):
+class OperatorError(Exception):
     """The service (or a build) must not go on: one line for the operator, exit code not 0."""
 
 

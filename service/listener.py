@@ -2,7 +2,7 @@
 
 import socket
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.settings import Settings
 
 
@@ -10,7 +10,7 @@ def bind(settings: Settings) -> socket.socket:
     """Bind the port, without listening yet.
 
     Raises:
-        StartupError: the port is in use, or there is no such address.
+        OperatorError: the port is in use, or there is no such address.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family)
@@ -27,7 +27,7 @@ def listen(listener: socket.socket, settings: Settings) -> None:
     """Accept connections from now on.
 
     Raises:
-        StartupError: another process took the port since `bind`.
+        OperatorError: another process took the port since `bind`.
     """
     try:
         listener.listen()
@@ -41,9 +41,9 @@ def get_url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def explain_address(settings: Settings, error: Exception) -> StartupError:
+def explain_address(settings: Settings, error: Exception) -> OperatorError:
     """Return the error for an address that cannot be used; says what to do."""
-    return StartupError(
+    return OperatorError(
         f"cannot listen on {settings.host} port {settings.port}: "
         f"{getattr(error, 'strerror', None) or error}. "
         "Stop what uses it, or choose another address (--host, --port; make serve port=8123)"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.listener import bind, get_url, listen
 from service.loaded_model import LoadedModel, Step
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
@@ -52,7 +52,7 @@ def serve(create_app: CreateApp) -> None:
             else:
                 app = create_app(settings)
             sys.exit(run(app, settings, listener, _log_ready))
-    except StartupError as error:
+    except OperatorError as error:
         sys.exit(f"error: {error}")
 
 
@@ -67,7 +67,7 @@ def serve_front_end(
     _prepare_process()
     try:
         return run(create_app(settings, load), settings, listener, announce)
-    except StartupError as error:
+    except OperatorError as error:
         sys.exit(f"error: {error}")
 
 
@@ -95,7 +95,7 @@ def run(
         announce: called once, when the first request can be answered.
 
     Raises:
-        StartupError: another process came first since the port was taken.
+        OperatorError: another process came first since the port was taken.
     """
     listen(listener, settings)
     server = _Server(app, settings, listener, announce)

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from service.engines import FORMS
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.preprocessing import MAX_PIXELS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,12 +101,12 @@ def settings_from(arguments: list[str] | None = None) -> Settings:
     """Read the environment and the command line (`--help` prints all settings and exits).
 
     Raises:
-        StartupError: a value that cannot be used; names the setting, the value and what is valid.
+        OperatorError: a value that cannot be used; names the setting, the value and what is valid.
     """
     try:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:
-        raise StartupError("; ".join(_fault(dict(fault)) for fault in error.errors())) from None
+        raise OperatorError("; ".join(_fault(dict(fault)) for fault in error.errors())) from None
 
 
 def _fault(fault: dict[str, object]) -> str:

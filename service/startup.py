@@ -17,7 +17,7 @@ from service.artifact.replay import replay
 from service.artifact.verify import check_code, environment_differences, verify
 from service.engines import BF16, FORMS, load_engine
 from service.engines.base import Engine, Form
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.inference_runner import InferenceRunner
 from service.loaded_model import LoadedModel, Step
 from service.machine import gpu_count, return_freed_memory, use_huge_pages
@@ -32,7 +32,7 @@ def load_model(settings: Settings) -> LoadedModel:
     """Take the artifact that `settings` name through every check, and load it once.
 
     Raises:
-        StartupError: something does not match; says what, expected, found, what to do.
+        OperatorError: something does not match; says what, expected, found, what to do.
     """
     steps: list[Step] = []
     with _step(steps, "verify") as say:
@@ -97,7 +97,7 @@ def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
     else:
         obstacle = _obstacle_to_gpu()
     if settings.device == "cuda" and obstacle:
-        raise StartupError(
+        raise OperatorError(
             f"device cuda: expected an NVIDIA GPU that torch can use, found that {obstacle}. "
             "Serve on the CPU (--device cpu) or mend that"
         )
@@ -105,13 +105,13 @@ def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
         best_on_gpu = BF16 if BF16 in on_gpu else next(iter(on_gpu), None)
         name = best_on_gpu if best_on_gpu and not obstacle else manifest.default_form
     if name not in manifest.forms:
-        raise StartupError(
+        raise OperatorError(
             f"engine {name}: the artifact holds no such form, only {', '.join(manifest.forms)}. "
             f"Choose one of them, or build it: python -m service.artifact build --forms {name}"
         )
     form = FORMS[name]
     if settings.device == "cuda" and not form.needs_torch:
-        raise StartupError(
+        raise OperatorError(
             f"engine {name} runs on a CPU only: expected a form of torch for device cuda. "
             "Choose --engine eager or --device cpu"
         )
@@ -142,7 +142,7 @@ def _judge(differences: list[str], settings: Settings) -> None:
         return
     found = "; ".join(differences)
     if settings.environment == "strict":
-        raise StartupError(
+        raise OperatorError(
             f"this is not the environment that the artifact was validated in: {found}. "
             "Install the locked one (make setup), validate in this one "
             "(python -m service.artifact build), or accept it (--environment warn)"
@@ -163,11 +163,11 @@ def _explain_engine_faults(form: Form, device: str) -> Iterator[None]:
     """Make one line of any error of a runtime: memory, a driver, an unknown format."""
     try:
         yield
-    except StartupError:
+    except OperatorError:
         raise
     except Exception as error:
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise StartupError(
+        raise OperatorError(
             f"form {form.name} does not run on {device}: {reason[0]}. "
             "Choose another form (--engine) or device (--device), or build the artifact again"
         ) from error

@@ -2,7 +2,7 @@
 
 import sys
 
-from service.errors import StartupError
+from service.errors import OperatorError
 
 
 def main() -> int:
@@ -14,7 +14,7 @@ def main() -> int:
         from challenges.catalogue.bundle import build_bundle
 
         build_bundle(say=lambda line: print(line, flush=True))
-    except StartupError as error:
+    except OperatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

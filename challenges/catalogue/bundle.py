@@ -17,7 +17,7 @@ def build_bundle(
     """Make the research model at `model` if it is not there, and build its bundle.
 
     Raises:
-        StartupError: the disk is full, or the form falls under its bound.
+        OperatorError: the disk is full, or the form falls under its bound.
     """
     from dataclasses import replace
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from challenges.catalogue.rows import EDITIONS, catalogue_labels, catalogue_rows
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.settings import ROOT
 
 CATALOGUE_MODEL = ROOT / "artifacts" / "catalogue-model"
@@ -53,7 +53,7 @@ def make_model(
         say: is told of each step, a line at a time.
 
     Raises:
-        StartupError: the disk is full or cannot be written to.
+        OperatorError: the disk is full or cannot be written to.
     """
     folder = ModelFolder(path)
     if folder.complete:
@@ -88,7 +88,7 @@ def make_model(
         shutil.rmtree(path, ignore_errors=True)
         part.rename(path)
     except OSError as error:
-        raise StartupError(
+        raise OperatorError(
             f"cannot write the model {path}: {error.strerror or error}. It needs 1.1 GB of disk; "
             "make room and try again"
         ) from error

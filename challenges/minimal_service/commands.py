@@ -18,7 +18,7 @@ from challenges.minimal_service.learner_service import (
 from learner.errors import LearnerError
 from learner.folder import folder, set_aside, write_json
 from learner.language import CHOICE, LANGUAGES, _, language, speaking
-from service.errors import StartupError
+from service.errors import OperatorError
 
 BRIEF = Path(__file__).with_name("brief")
 
@@ -91,7 +91,7 @@ def _make_model() -> None:
 
     try:
         made = make_model(CATALOGUE_MODEL, say=say)
-    except StartupError as error:
+    except OperatorError as error:
         raise LearnerError(
             _("The model could not be made: {reason}").format(reason=error)
         ) from None

@@ -15,7 +15,7 @@ from learner.processes import Program
 from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, digest_line
 from service.artifact.verify import sha256, verify
 from service.engines import FORMS, load_engine
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.preprocessing import preprocess
 
 MODEL = FORMS["onnx-fp32"].file
@@ -71,7 +71,7 @@ def said_of(copy: Path, expected_digest: str | None = None) -> str | None:
     """
     try:
         verify(copy, expected_digest)
-    except StartupError as error:
+    except OperatorError as error:
         return shorten(str(error), copy)
     return None
 

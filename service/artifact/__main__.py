@@ -8,7 +8,7 @@ from pathlib import Path
 
 from service.artifact.verify import check_code, environment_differences, verify
 from service.engines import FORMS, SPARSE, STANDARD_FORMS
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.machine import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
 
@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     let_waiting_threads_sleep()
     try:
         options.run(options)
-    except StartupError as error:
+    except OperatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -40,13 +40,13 @@ def _build(options: argparse.Namespace) -> None:
     if options.architecture is None:
         own = ("weights", "labels", "photos", "name", "version")
         if given := [f"--{option}" for option in own if getattr(options, option)]:
-            raise StartupError(
+            raise OperatorError(
                 f"{', '.join(given)}: for a model of your own only; add --architecture"
             )
         recipe = default_recipe(options.forms)
     else:
         if not options.weights:
-            raise StartupError(
+            raise OperatorError(
                 "--architecture needs --weights (safetensors, or seeded:0) and --labels (text)"
             )
         recipe = own_recipe(
@@ -69,7 +69,7 @@ def _compile(options: argparse.Namespace) -> None:
         from service.gpu.diagnosis import find_obstacle, read_gpu_facts
 
         if obstacle := find_obstacle(read_gpu_facts()):
-            raise StartupError(f"--device cuda: {obstacle}")
+            raise OperatorError(f"--device cuda: {obstacle}")
     from service.artifact.compiled import compile_bundle
 
     compile_bundle(options.path, options.device, lambda line: print(line, flush=True))
@@ -81,7 +81,7 @@ def _verify(options: argparse.Namespace) -> None:
     for name in bundle.manifest.forms:
         differences = environment_differences(bundle.manifest, FORMS[name].packages)
         if differences:
-            raise StartupError(
+            raise OperatorError(
                 f"{name}: not the environment that it was validated in: {'; '.join(differences)}. "
                 "Install the locked one (make setup) or build the artifact again in this one"
             )

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from service.artifact.export import export_program
 from service.engines.base import Form, Probabilities
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.model_definition import ServingModel
 from service.preprocessing import Pixels
 
@@ -125,7 +125,7 @@ def judge_bfloat16(
         difference: over all crops.
 
     Raises:
-        StartupError: the form falls under it.
+        OperatorError: the form falls under it.
     """
     bound = (
         f"the same first class on {SURE_AGREEMENT:.0%} of the sure crops, no logit further off "
@@ -134,7 +134,7 @@ def judge_bfloat16(
     share = difference.largest / difference.typical if difference.typical else np.inf
     agrees = sure_crops == 0 or agreement_sure >= SURE_AGREEMENT
     if not (agrees and share <= LARGEST_LOGIT_DIFFERENCE):
-        raise StartupError(
+        raise OperatorError(
             f"form {form.name} is not the validated model: expected {bound}; found "
             f"{agreement_sure:.2%} of {sure_crops} crops, and a logit {share:.2f} of it off. "
             "Build without it: --forms with the others"

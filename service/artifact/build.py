@@ -64,7 +64,7 @@ def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
         say: is told of each step, a line at a time.
 
     Raises:
-        StartupError: a form falls under its bound, the folder cannot be written, the disk is full.
+        OperatorError: a form falls under its bound, the folder cannot be written, the disk is full.
     """
     check_destination(destination)
     with folder_beside(destination) as folder:
@@ -154,7 +154,7 @@ class _FormBuilder:
         """Write a form, load it as the service will, compare it.
 
         Raises:
-            StartupError: it falls under its bound.
+            OperatorError: it falls under its bound.
         """
         if form.name == "eager":  # the reference is what it is compared with
             engine, found = self._eager, self._reference

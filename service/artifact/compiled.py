@@ -22,7 +22,7 @@ from service.artifact.placement import folder_beside, put_in_place, sync
 from service.artifact.verify import sha256, verify
 from service.engines.base import PixelBatch, Probabilities
 from service.engines.exported_program import load_program
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu.compilation import COMPILED_FOLDER, METHODS, Choice, Method, device_key
 from service.gpu.engine import DeviceEngine, make_engine
 from service.gpu.streams import Device, open_devices
@@ -42,11 +42,11 @@ def compile_bundle(path: Path, device: str, say: Callable[[str], None] = print) 
     """Compare, choose, and add the outcome to the bundle at `path`.
 
     Raises:
-        StartupError: the bundle is damaged or has no bf16 form.
+        OperatorError: the bundle is damaged or has no bf16 form.
     """
     bundle = verify(path)
     if FORM not in bundle.manifest.forms:
-        raise StartupError(
+        raise OperatorError(
             f"{path} holds no form {FORM}, which is what is compiled for a device. Build it: "
             f"python -m service.artifact build --forms eager,{FORM}"
         )
@@ -106,7 +106,7 @@ def _compare(
                 _write_package(program, package, device, pixels.shape[1:])
             choice = Choice(method, "to compare", package if method == "AOTInductor" else None)
             engine = make_engine(program, [device], choice)
-        except StartupError:
+        except OperatorError:
             raise
         except Exception as error:  # no compiler, an operator that it does not know …
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]

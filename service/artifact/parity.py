@@ -8,7 +8,7 @@ import numpy as np
 from service.artifact.bfloat16 import judge_bfloat16, logit_difference
 from service.artifact.manifest import Parity
 from service.engines.base import Engine, Form, PixelBatch, Probabilities
-from service.errors import StartupError
+from service.errors import OperatorError
 
 SURE = 0.3
 """A crop is sure if eager fp32 gives its first class more than this."""
@@ -37,7 +37,7 @@ def measure_parity(
     `device` is where the form computed them.
 
     Raises:
-        StartupError: the form falls under its bound.
+        OperatorError: the form falls under its bound.
     """
     sure = reference.max(axis=1) > SURE
     agrees = reference.argmax(axis=1) == found.argmax(axis=1)
@@ -53,7 +53,7 @@ def measure_parity(
         bound = f"the same first class on {INT8_SURE_AGREEMENT:.1%} of the sure crops"
         holds = agreement_sure >= INT8_SURE_AGREEMENT
         if sure.sum() < FEWEST_SURE_CROPS:
-            raise StartupError(
+            raise OperatorError(
                 f"form {form.name} cannot be judged: eager fp32 is more than {SURE} sure of only "
                 f"{sure.sum()} of {len(sure)} crops, expected {FEWEST_SURE_CROPS}. Measure with "
                 "photos like those that the model is for (--photos), or build without this form "
@@ -63,7 +63,7 @@ def measure_parity(
         bound = f"the same first class on every crop, within {FP32_LARGEST_DIFFERENCE:g}"
         holds = agreement == 1 and difference <= FP32_LARGEST_DIFFERENCE
     if not holds:
-        raise StartupError(
+        raise OperatorError(
             f"form {form.name} is not the validated model: expected {bound}; found the same on "
             f"{agreement:.2%} of all and {agreement_sure:.2%} of the sure crops, largest "
             f"difference {difference:.1e}. Build without it: --forms with the others"

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.artifact.manifest import MANIFEST
-from service.errors import StartupError
+from service.errors import OperatorError
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 """Errors that say that the destination cannot take the bundle."""
@@ -25,12 +25,12 @@ def check_destination(destination: Path) -> None:
     """See that a bundle may be put there: nothing else lies there.
 
     Raises:
-        StartupError: something does.
+        OperatorError: something does.
     """
     if destination.exists() and not (destination / MANIFEST).exists():
         empty = destination.is_dir() and not any(destination.iterdir())
         if not empty:
-            raise StartupError(
+            raise OperatorError(
                 f"{destination} exists and is no artifact: expected a folder to create or an older "
                 "artifact to replace. Choose another --output"
             )
@@ -78,9 +78,9 @@ def put_in_place(folder: Path, destination: Path) -> None:
     shutil.rmtree(older, ignore_errors=True)
 
 
-def as_disk_fault(error: OSError, destination: Path) -> StartupError:
+def as_disk_fault(error: OSError, destination: Path) -> OperatorError:
     """What stopped a build, for the person who runs it."""
-    return StartupError(
+    return OperatorError(
         f"cannot write the artifact {destination}: {error.strerror or error}. Nothing was left "
         "behind; make room (five forms take about five times the size of the weights) or choose "
         "another --output, and build again"

@@ -14,7 +14,7 @@ from service.artifact.manifest import Architecture
 from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 from service.artifact.seeded import seed_of, seeded_labels, seeded_weights, source_of
 from service.engines import STANDARD_FORMS
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.model_definition import (
     LITE0,
     create_model,
@@ -94,11 +94,11 @@ def own_recipe(
     which are what a model fine-tuned from them was trained with.
 
     Raises:
-        StartupError: a file that is missing or does not fit; says which and what would.
+        OperatorError: a file that is missing or does not fit; says which and what would.
     """
     seed = seed_of(str(weights))
     if labels is None and seed is None:
-        raise StartupError("--weights needs --labels (text, a label a line)")
+        raise OperatorError("--weights needs --labels (text, a label a line)")
     names = seeded_labels() if labels is None else _read_labels(labels)
     preprocessing, mean, std = _published_preprocessing(architecture)
     return Recipe(
@@ -135,19 +135,19 @@ def photos_of_folder(folder: Path) -> Photos:
     """A folder of photos: half for parity, half for calibration, the first eight golden.
 
     Raises:
-        StartupError: fewer than four photos, or one that cannot be read.
+        OperatorError: fewer than four photos, or one that cannot be read.
     """
     endings = {".jpg", ".jpeg", ".png", ".webp"}
     found = sorted(path for path in folder.glob("*") if path.suffix.lower() in endings)
     if len(found) < 4:
-        raise StartupError(
+        raise OperatorError(
             f"--photos {folder}: expected at least 4 JPEG, PNG or WebP files, found {len(found)}"
         )
     for path in found:
         try:
             preprocess(path.read_bytes())
         except (ImageError, OSError) as error:
-            raise StartupError(f"--photos {path}: {error}") from None
+            raise OperatorError(f"--photos {path}: {error}") from None
     return Photos(found[:8], found[::2], found[1::2])
 
 
@@ -165,7 +165,7 @@ def _published_preprocessing(
             interpolation=preset.interpolation.value,
         )
     except (ValueError, AttributeError):
-        raise StartupError(
+        raise OperatorError(
             f"--architecture {architecture}: expected {LITE0} or an image classifier of "
             "torchvision.models (resnet50, vit_b_16, convnext_tiny, …), found none of that name"
         ) from None
@@ -179,7 +179,9 @@ def _with_weights(architecture: str, weights: Mapping[str, Tensor], classes: int
         model = create_model(architecture, classes)
         load_weights(model, weights)
     except ValueError as error:
-        raise StartupError(f"{error} ({architecture}, {classes} classes from the labels)") from None
+        raise OperatorError(
+            f"{error} ({architecture}, {classes} classes from the labels)"
+        ) from None
     return model.to(torch.float32)
 
 
@@ -187,11 +189,11 @@ def _read_labels(path: Path) -> list[str]:
     try:
         labels = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise StartupError(
+        raise OperatorError(
             f"--labels {path}: expected a UTF-8 text file, one label a line: {error}"
         ) from None
     if not labels or not all(label.strip() for label in labels):
-        raise StartupError(f"--labels {path}: expected one label a line, found an empty line")
+        raise OperatorError(f"--labels {path}: expected one label a line, found an empty line")
     return labels
 
 
@@ -199,7 +201,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise StartupError(
+        raise OperatorError(
             f"--weights {path}: expected a safetensors file of the model's state_dict "
             f"(safetensors.torch.save_file(model.state_dict(), path)): {error}"
         ) from None

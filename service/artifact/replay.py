@@ -2,7 +2,7 @@
 
 from service.artifact.verify import Bundle
 from service.engines.base import Engine, Form
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.preprocessing import preprocess
 
 
@@ -10,7 +10,7 @@ def replay(bundle: Bundle, form: Form, engine: Engine) -> float:
     """Send each golden photo the whole way; returns the largest difference of a probability.
 
     Raises:
-        StartupError: a probability differs by more than the manifest allows.
+        OperatorError: a probability differs by more than the manifest allows.
     """
     record = bundle.manifest.forms[form.name]
     largest = 0.0
@@ -21,7 +21,7 @@ def replay(bundle: Bundle, form: Form, engine: Engine) -> float:
         for class_id, probability in expected.items():
             difference = abs(float(probabilities[class_id]) - probability)
             if not difference <= record.golden_tolerance:  # "not <=": NaN must not pass
-                raise StartupError(
+                raise OperatorError(
                     f"golden photo {photo}: class {class_id} "
                     f"({bundle.manifest.labels[class_id]}) expected {probability:.6f}, found "
                     f"{probabilities[class_id]:.6f}, tolerance {record.golden_tolerance}. This "

@@ -9,7 +9,7 @@ import re
 import torch
 from torch import Tensor, nn
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.model_definition import create_model
 
 PREFIX = "seeded:"
@@ -22,12 +22,12 @@ def seed_of(weights: str) -> int | None:
     """The seed that "seeded:7" names; None for anything else.
 
     Raises:
-        StartupError: "seeded:" with something that is no number.
+        OperatorError: "seeded:" with something that is no number.
     """
     if not weights.startswith(PREFIX):
         return None
     if not re.fullmatch(r"seeded:\d{1,9}", weights):
-        raise StartupError(f"--weights {weights}: expected seeded:NUMBER, such as seeded:0")
+        raise OperatorError(f"--weights {weights}: expected seeded:NUMBER, such as seeded:0")
     return int(weights.removeprefix(PREFIX))
 
 
@@ -38,14 +38,14 @@ def seeded_weights(architecture: str, seed: int, classes: int = CLASSES) -> dict
     answer the same; here the last layer is drawn so that the classes differ.
 
     Raises:
-        StartupError: no such architecture.
+        OperatorError: no such architecture.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
             model = create_model(architecture, classes)
         except ValueError as error:
-            raise StartupError(f"--architecture {architecture}: {error}") from None
+            raise OperatorError(f"--architecture {architecture}: {error}") from None
         last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1:]
         for layer in last:
             nn.init.normal_(layer.weight, std=LOGITS_SPREAD / layer.in_features**0.5)

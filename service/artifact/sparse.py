@@ -24,7 +24,7 @@ from service.artifact.quantisation import BATCH, Images, quantise
 from service.engines import SPARSE, sparse_onnx
 from service.engines.onnx_runtime import open_session
 from service.engines.sparse_onnx import CLASSES, HIGH, KERNEL, LOW, MOST, ROWS
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.model_definition import ServingModel
 
 ENERGY = 0.998
@@ -46,7 +46,7 @@ def write_sparse(model: ServingModel, features_file: Path, calibration: Images) 
         calibration: uint8 N × height × width × 3, of other photos than parity is measured over.
 
     Raises:
-        StartupError: the last layer is none that could be cut off, or there is no C compiler.
+        OperatorError: the last layer is none that could be cut off, or there is no C compiler.
     """
     classifier = _last_layer(model)
     features_file.parent.mkdir(exist_ok=True)
@@ -70,7 +70,7 @@ def write_sparse(model: ServingModel, features_file: Path, calibration: Images) 
 def _compile(library: Path) -> None:
     compiler = shutil.which("cc")
     if compiler is None:
-        raise StartupError(
+        raise OperatorError(
             f"form {SPARSE} needs a C compiler where it is built, and there is no cc. Install one "
             "(apt-get install gcc libc6-dev; on a Mac: xcode-select --install), or build without "
             "this form: --forms with the others"
@@ -84,7 +84,7 @@ def _compile(library: Path) -> None:
     )
     if ran.returncode != 0:
         first = next(iter(ran.stderr.strip().splitlines()), f"exit status {ran.returncode}")
-        raise StartupError(
+        raise OperatorError(
             f"form {SPARSE}: {compiler} on {platform.machine()} cannot compile {_SOURCE.name}: "
             f"{first}. Install gcc or clang with the headers of the C library"
         )
@@ -95,7 +95,7 @@ def _last_layer(model: ServingModel) -> tuple[str, nn.Linear]:
     named = [(name, part) for name, part in model.named_modules() if [*part.parameters(False)]]
     name, last = named[-1]
     if not isinstance(last, nn.Linear) or last.bias is None:
-        raise StartupError(
+        raise OperatorError(
             f"form {SPARSE}: expected a model whose last layer is a Linear with a bias, "
             f"found {type(last).__name__} ({name}). Build without this form: --forms with others"
         )

@@ -1,7 +1,7 @@
 """Is this the artifact that was validated? Asked before anything in it is deserialised.
 
 A .pt2 archive holds native code and a pickle holds anything, so a file is hashed first and opened
-by its engine afterwards. Each check raises `StartupError` with one line: what, expected, found,
+by its engine afterwards. Each check raises `OperatorError` with one line: what, expected, found,
 and what to do.
 """
 
@@ -23,7 +23,7 @@ from service.artifact.manifest import (
     code_files,
     digest_line,
 )
-from service.errors import StartupError
+from service.errors import OperatorError
 
 _RESTORE = "Restore it from its source, or build it again: python -m service.artifact build"
 
@@ -55,7 +55,7 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
             bundle is protected against damage, but not against one who replaces all of it.
 
     Raises:
-        StartupError: anything is missing, added, or not as recorded.
+        OperatorError: anything is missing, added, or not as recorded.
     """
     try:
         data, digest = _read_manifest(path, expected_digest)
@@ -67,7 +67,7 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
             for job in jobs:
                 job.result()
     except OSError as error:
-        raise StartupError(
+        raise OperatorError(
             f"{error.filename or path} cannot be read: {error.strerror}. "
             "Give this user the right to read the artifact, or restore it"
         ) from error
@@ -78,7 +78,7 @@ def read_bundle(path: Path, digest: str) -> Bundle:
     """A bundle that another process has verified: its manifest must still be the same.
 
     Raises:
-        StartupError: it is another one.
+        OperatorError: it is another one.
     """
     data, found = _read_manifest(path, digest)
     return Bundle(path, _parse_manifest(path, data), found)
@@ -86,25 +86,25 @@ def read_bundle(path: Path, digest: str) -> Bundle:
 
 def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]:
     if not path.is_dir():
-        raise StartupError(
+        raise OperatorError(
             f"no artifact at {path}: there is no such folder. "
             "Build one (python -m service.artifact build) or name another (--artifact)"
         )
     for name in (MANIFEST, MANIFEST_DIGEST):
         if not (path / name).is_file() or (path / name).is_symlink():
-            raise StartupError(
+            raise OperatorError(
                 f"{path} is no complete artifact: expected a file {name}, found none. {_RESTORE}"
             )
     data = (path / MANIFEST).read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     recorded = (path / MANIFEST_DIGEST).read_bytes()
     if recorded != digest_line(digest):
-        raise StartupError(
+        raise OperatorError(
             f"{path / MANIFEST} was changed: {MANIFEST_DIGEST} expects "
             f"{recorded[:64].decode(errors='replace')}, found {digest}. {_RESTORE}"
         )
     if expected_digest is not None and digest != expected_digest:
-        raise StartupError(
+        raise OperatorError(
             f"{path} is another artifact than the one asked for: expected the digest "
             f"{expected_digest}, found {digest}. Deploy the right one or change --artifact-digest"
         )
@@ -117,7 +117,7 @@ def _parse_manifest(path: Path, data: bytes) -> Manifest:
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(str(part) for part in fault["loc"])
-        raise StartupError(
+        raise OperatorError(
             f"{path / MANIFEST} does not fit this version of the service: {where}: {fault['msg']}. "
             "Build the artifact again: python -m service.artifact build"
         ) from None
@@ -132,18 +132,18 @@ def _verify_listing(path: Path, manifest: Manifest) -> None:
     }
     listed = {*manifest.files, MANIFEST, MANIFEST_DIGEST}
     for name in sorted(listed - found):
-        raise StartupError(f"{path / name} is missing: the manifest lists it. {_RESTORE}")
+        raise OperatorError(f"{path / name} is missing: the manifest lists it. {_RESTORE}")
     for name in sorted(found - listed):
-        raise StartupError(
+        raise OperatorError(
             f"{path / name} does not belong to the artifact: the manifest does not list it. "
             "Remove it"
         )
     for name, file in manifest.files.items():
         if (path / name).is_symlink():
-            raise StartupError(f"{path / name} is a link, expected a file. {_RESTORE}")
+            raise OperatorError(f"{path / name} is a link, expected a file. {_RESTORE}")
         size = (path / name).stat().st_size
         if size != file.bytes:
-            raise StartupError(
+            raise OperatorError(
                 f"{path / name} was changed: expected {file.bytes:,} bytes, found {size:,}. "
                 f"{_RESTORE}"
             )
@@ -152,7 +152,7 @@ def _verify_listing(path: Path, manifest: Manifest) -> None:
 def _verify_file(path: Path, name: str, file: File) -> None:
     digest = sha256(path / name)
     if digest != file.sha256:
-        raise StartupError(
+        raise OperatorError(
             f"{path / name} was changed: expected the SHA-256 {file.sha256}, found {digest}. "
             f"{_RESTORE}"
         )
@@ -168,12 +168,12 @@ def check_code(bundle: Bundle) -> None:
     """The running preprocessing and model definition are those that the bundle was built with.
 
     Raises:
-        StartupError: one of the two files differs.
+        OperatorError: one of the two files differs.
     """
     for name, running in code_files().items():
         expected, found = bundle.manifest.files[name].sha256, sha256(running)
         if found != expected:
-            raise StartupError(
+            raise OperatorError(
                 f"{running} is not the code that the artifact was validated with: expected the "
                 f"SHA-256 {expected} ({bundle.path / name}), found {found}. "
                 "Check out that version, or validate the new one: python -m service.artifact build"

@@ -11,28 +11,28 @@ import re
 import sys
 from importlib import metadata
 
-from service.errors import StartupError
+from service.errors import OperatorError
 
 
 def check_torch_pair() -> str:
     """Return "torch X, torchvision Y" if the installed pair fits.
 
     Raises:
-        StartupError: one of the two is missing, or torchvision was built for another torch.
+        OperatorError: one of the two is missing, or torchvision was built for another torch.
     """
     versions = {}
     for package in ("torch", "torchvision"):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
-            raise StartupError(
+            raise OperatorError(
                 f"{package} is not installed, and this needs it. "
                 "Install the locked environment: make setup"
             ) from None
     wanted = _torch_wanted_by_torchvision()
     found = versions["torch"].split("+")[0]  # "2.13.0+cpu" is 2.13.0 built without CUDA
     if wanted is not None and wanted != found:
-        raise StartupError(
+        raise OperatorError(
             f"torchvision {versions['torchvision']} was built for torch {wanted}, "
             f"but torch {versions['torch']} is installed. Fix: pip install torch=={wanted}, "
             "or make setup for the locked pair"
@@ -53,7 +53,7 @@ def main() -> None:
     """Print the pair, or exit with what is wrong with it."""
     try:
         pair = check_torch_pair()
-    except StartupError as error:
+    except OperatorError as error:
         sys.exit(f"error: {error}")
     import torchvision  # noqa: F401  (the import is the check)
 

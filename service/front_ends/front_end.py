@@ -17,7 +17,7 @@ import numpy as np
 from service.artifact.replay import replay
 from service.artifact.verify import read_bundle
 from service.engines.base import Form, Images, Probabilities
-from service.errors import DeviceLostError, StartupError
+from service.errors import DeviceLostError, OperatorError
 from service.front_ends.channel import OWNER_GONE, Channel
 from service.front_ends.shared_counters import SharedCounters, publish_regularly
 from service.gpu.metrics import GpuCollector, open_nvml
@@ -119,14 +119,14 @@ def connect_model(config: Config, settings: Settings) -> LoadedModel:
     Nothing else is verified or measured again: the owner has done it just before.
 
     Raises:
-        StartupError: the bundle was replaced meanwhile, or the answers are not right.
+        OperatorError: the bundle was replaced meanwhile, or the answers are not right.
     """
     started = time.perf_counter()
     bundle, engine = read_bundle(settings.artifact, config.digest), RemoteEngine(config)
     try:
         replay(bundle, config.form, engine)
     except DeviceLostError as error:
-        raise StartupError(str(error)) from None
+        raise OperatorError(str(error)) from None
     prepare = partial(
         preprocess, settings=bundle.manifest.preprocessing, max_pixels=settings.max_pixels
     )

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING
 
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.front_ends.channel import Channel, make_channels
 from service.front_ends.device_server import DeviceServer
 from service.front_ends.front_end import Config, Serve, run_front_end
@@ -45,7 +45,7 @@ def supervise(serve: Serve, settings: Settings) -> int:
         settings: with more than one front end.
 
     Raises:
-        StartupError: the service cannot start; no front end has been started.
+        OperatorError: the service cannot start; no front end has been started.
     """
     check_settings(settings)
     listeners = bind_shared(settings)
@@ -53,7 +53,7 @@ def supervise(serve: Serve, settings: Settings) -> int:
     from service.gpu.engine import DeviceEngine
 
     if not isinstance(model.plan.engine, DeviceEngine):
-        raise StartupError(
+        raise OperatorError(
             f"--front-ends {settings.front_ends} is for a GPU that one process cannot feed (form "
             f"bf16), and this serves form {model.form.name}, which uses all cores in one process. "
             "Leave it out"
@@ -65,13 +65,13 @@ def check_settings(settings: Settings) -> None:
     """Refuse settings that need a single process.
 
     Raises:
-        StartupError: names the setting.
+        OperatorError: names the setting.
     """
     if not hasattr(os, "memfd_create"):
-        raise StartupError("--front-ends: more than 1 needs Linux. Leave it out")
+        raise OperatorError("--front-ends: more than 1 needs Linux. Leave it out")
     options = {"--console": settings.console, "--decode gpu": settings.decode == "gpu"}
     for option in (option for option, is_set in options.items() if is_set):
-        raise StartupError(
+        raise OperatorError(
             f"{option} needs the one process that does all, and --front-ends "
             f"{settings.front_ends} starts several. Leave out one of the two"
         )
@@ -83,7 +83,7 @@ def bind_shared(settings: Settings) -> list[socket.socket]:
     (If all accepted from one socket, the first process to wake up would get most connections.)
 
     Raises:
-        StartupError: the port is in use, or there is no such address.
+        OperatorError: the port is in use, or there is no such address.
     """
     with bind(settings) as alone:  # fails if another service's front ends share the port
         family, address = alone.family, alone.getsockname()

@@ -14,7 +14,7 @@ import torch
 
 from service.engines.base import Images, Probabilities
 from service.engines.torch_module import configure_torch
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu.compilation import Choice, PreparedProgram, prepare, read_choice
 from service.gpu.metrics import DeviceTime
 from service.gpu.staging import SLOTS, Pipeline
@@ -114,7 +114,7 @@ def load(path: Path, device: str, threads: int) -> DeviceEngine:
     """Load model.bf16.pt2, or the package that was compiled from it for this device.
 
     Raises:
-        StartupError: too little memory; says how much is needed and free.
+        OperatorError: too little memory; says how much is needed and free.
     """
     configure_torch(threads)
     # Accumulate in fp32: parity was measured this way.
@@ -154,9 +154,9 @@ def _load_on(device: Device, path: Path, choice: Choice) -> tuple[PreparedProgra
     return prepared, pipeline
 
 
-def _explain_memory(device: Device, needed: int, free: int, what: str) -> StartupError:
+def _explain_memory(device: Device, needed: int, free: int, what: str) -> OperatorError:
     """Say in one line how many bytes are needed and free, and what to do."""
-    return StartupError(
+    return OperatorError(
         f"{device.torch_name} has too little free memory: {what} needs about "
         f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Stop what else uses it (nvidia-smi "
         "lists it), choose another GPU (CUDA_VISIBLE_DEVICES), or serve on the CPU (--device cpu)"

@@ -17,7 +17,7 @@ from service import startup
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.engines import FORMS, STANDARD_FORMS
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu.diagnosis import GpuFacts
 from service.settings import ROOT, Settings
 from tests.conftest import ServiceProcess, post_in_background
@@ -112,7 +112,7 @@ def test_form_that_cannot_be_loaded(bundle: Bundle, monkeypatch: pytest.MonkeyPa
         raise RuntimeError("out of memory\nsecond line")
 
     monkeypatch.setattr(startup, "load_engine", out_of_memory)
-    with pytest.raises(StartupError, match=r"does not run on cpu: out of memory\. Choose an"):
+    with pytest.raises(OperatorError, match=r"does not run on cpu: out of memory\. Choose an"):
         startup.load_model(Settings(artifact=bundle.path, device="cpu"))
 
 
@@ -162,7 +162,7 @@ def test_form_that_the_artifact_does_not_hold(bundle_copy: Path, bundle: Bundle)
     forms = bundle.manifest.model_dump(mode="json")["forms"]
     del forms["torchscript"]
     rewrite_manifest(bundle_copy, forms=forms)
-    with pytest.raises(StartupError, match="engine torchscript: the artifact holds no such form"):
+    with pytest.raises(OperatorError, match="engine torchscript: the artifact holds no such form"):
         startup.load_model(Settings(artifact=bundle_copy, engine="torchscript", device="cpu"))
 
 
@@ -172,7 +172,7 @@ def test_other_environment_is_refused_or_said(
     environment = bundle.manifest.environment.model_dump()
     environment["packages"]["pillow"] = "1.0"
     rewrite_manifest(bundle_copy, environment=environment)
-    with pytest.raises(StartupError, match=r"pillow .* \(validated with 1\.0\).*make setup"):
+    with pytest.raises(OperatorError, match=r"pillow .* \(validated with 1\.0\).*make setup"):
         startup.load_model(Settings(artifact=bundle_copy, device="cpu"))
     model = startup.load_model(Settings(artifact=bundle_copy, device="cpu", environment="warn"))
     assert model.environment_differences[0].startswith("pillow ")
@@ -187,7 +187,7 @@ def test_golden_photo_that_is_answered_otherwise(bundle_copy: Path, bundle: Bund
     class_id = next(iter(expected))
     expected[class_id] += 0.05
     rewrite_manifest(bundle_copy, forms=forms)
-    with pytest.raises(StartupError, match=rf"golden photo {photo}: class {class_id} .*tolerance"):
+    with pytest.raises(OperatorError, match=rf"golden photo {photo}: class {class_id} .*tolerance"):
         startup.load_model(Settings(artifact=bundle_copy, device="cpu"))
 
 
@@ -205,7 +205,7 @@ def test_gpu_is_chosen_where_there_is_one(bundle: Bundle, monkeypatch: pytest.Mo
     facts = GpuFacts((13, 2), 1, "2.15.0", "13.2", torch_sees_gpus=False)
     monkeypatch.setattr("service.gpu.diagnosis.read_gpu_facts", lambda: facts)
     assert chosen() == (default, "cpu")
-    with pytest.raises(StartupError, match=r"found that there is one, but torch .* cannot use it"):
+    with pytest.raises(OperatorError, match=r"found that there is one, but torch .* cannot use it"):
         chosen(device="cuda")
     monkeypatch.setattr(
         "service.gpu.diagnosis.read_gpu_facts", lambda: replace(facts, torch_sees_gpus=True)
@@ -214,7 +214,7 @@ def test_gpu_is_chosen_where_there_is_one(bundle: Bundle, monkeypatch: pytest.Mo
     assert chosen(device="cpu") == (default, "cpu")
     assert chosen(engine="onnx-fp32") == ("onnx-fp32", "cpu")
     assert chosen(engine="exported-program", device="cuda") == ("exported-program", "cuda")
-    with pytest.raises(StartupError, match="engine onnx-fp32 runs on a CPU only"):
+    with pytest.raises(OperatorError, match="engine onnx-fp32 runs on a CPU only"):
         chosen(engine="onnx-fp32", device="cuda")
 
 

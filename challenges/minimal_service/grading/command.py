@@ -13,7 +13,7 @@ from challenges.catalogue.model import CATALOGUE_MODEL, make_model
 from challenges.minimal_service.grading.verdict import Verdict
 from learner.errors import LearnerError
 from learner.language import _
-from service.errors import StartupError
+from service.errors import OperatorError
 
 
 def add_command(subparsers: Any) -> None:
@@ -94,7 +94,7 @@ def _model(folder: Path | None) -> Path:
     if folder is None:
         try:
             return make_model(CATALOGUE_MODEL, say=lambda line: print(line, file=sys.stderr)).path
-        except StartupError as error:
+        except OperatorError as error:
             raise LearnerError(str(error)) from None
     for name in ("weights.safetensors", "labels.txt"):
         if not (folder / name).is_file():

@@ -97,10 +97,10 @@ def test_start_says_in_a_sentence_that_the_disk_is_full(
     run: Run, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import challenges.catalogue.model as catalogue
-    from service.errors import StartupError
+    from service.errors import OperatorError
 
     def full(*_: object, **__: object) -> None:
-        raise StartupError("No space left on device")
+        raise OperatorError("No space left on device")
 
     (model / catalogue.DIGESTS).unlink()
     monkeypatch.setattr(catalogue, "make_model", full)

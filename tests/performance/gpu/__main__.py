@@ -16,7 +16,7 @@ import numpy as np
 
 from challenges.load.images import distinct_images
 from service.artifact.manifest import Manifest
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu import engine as device_program
 from service.machine import available_cores
 from service.preprocessing import preprocess
@@ -61,7 +61,7 @@ def main() -> None:
     plan = SHORT if options.device == "cpu" else FULL
     try:
         bundle = build_bundle(options.architecture, options.device, options.weights, options.labels)
-    except StartupError as error:
+    except OperatorError as error:
         sys.exit(f"error: {error}")
     photos = distinct_images(IMAGES)
     limits, right = _measure_limits(bundle, options.device, photos, plan)

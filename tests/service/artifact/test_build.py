@@ -22,7 +22,7 @@ from service.artifact.recipe import Recipe, default_recipe
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle, check_code, verify
 from service.engines import FORMS, STANDARD_FORMS, load_engine
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.model_definition import create_model
 from service.preprocessing import PreprocessingSettings, preprocess
 from service.settings import DEFAULT_ARTIFACT
@@ -91,13 +91,13 @@ def test_a_form_under_its_bound_fails_the_build() -> None:
     found = reference.copy()
     found[:1] = (0, 0.9, 0)
     assert parity.measure_parity(FORMS["onnx-int8"], reference, found).top1_agreement_sure == 0.99
-    with pytest.raises(StartupError, match=r"onnx-fp32 is not the validated model: expected .*99"):
+    with pytest.raises(OperatorError, match=r"onnx-fp32 is not the validated model: expected .*99"):
         parity.measure_parity(FORMS["onnx-fp32"], reference, found)
     found[:2] = (0, 0.9, 0)
-    with pytest.raises(StartupError, match=r"98\.00% of the sure crops"):
+    with pytest.raises(OperatorError, match=r"98\.00% of the sure crops"):
         parity.measure_parity(FORMS["onnx-int8"], reference, found)
     close = reference + np.float32(2e-4)
-    with pytest.raises(StartupError, match=r"within 0\.0001"):
+    with pytest.raises(OperatorError, match=r"within 0\.0001"):
         parity.measure_parity(FORMS["torchscript"], reference, close)
 
 
@@ -108,7 +108,7 @@ def test_disk_full_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(export, "export_weights", full)
-    with pytest.raises(StartupError, match=r"No space left on device\. Nothing was left behind"):
+    with pytest.raises(OperatorError, match=r"No space left on device\. Nothing was left behind"):
         build(recipe, tmp_path / "artifact", lambda _: None)
     assert [path.name for path in tmp_path.iterdir()] == [".artifact.lock"]
 
@@ -129,7 +129,7 @@ def test_an_older_artifact_survives_a_failed_build(
 def test_what_a_killed_build_left_is_removed_and_no_artifact(tmp_path: Path) -> None:
     left_over = tmp_path / ".artifact.building-abc"
     left_over.mkdir()
-    with pytest.raises(StartupError, match="no complete artifact"):
+    with pytest.raises(OperatorError, match="no complete artifact"):
         verify(left_over)
     with folder_beside(tmp_path / "artifact") as folder:
         assert [path for path in tmp_path.iterdir() if path.is_dir()] == [folder]
@@ -137,7 +137,7 @@ def test_what_a_killed_build_left_is_removed_and_no_artifact(tmp_path: Path) -> 
 
 def test_other_folders_are_not_overwritten(recipe: Recipe, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(StartupError, match="exists and is no artifact"):
+    with pytest.raises(OperatorError, match="exists and is no artifact"):
         build(recipe, tmp_path, lambda _: None)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
@@ -221,7 +221,7 @@ def test_own_photos_are_looked_at_first(
 
 def test_few_sure_crops_cannot_judge_int8() -> None:
     reference = np.full((700, 10), 0.1, np.float32)
-    with pytest.raises(StartupError, match="sure of only 0 of 700 crops, expected 100"):
+    with pytest.raises(OperatorError, match="sure of only 0 of 700 crops, expected 100"):
         parity.measure_parity(FORMS["onnx-int8"], reference, reference)
 
 

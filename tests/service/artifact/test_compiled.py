@@ -19,7 +19,7 @@ from service.artifact.recipe import default_photos
 from service.artifact.seeded import seed_of, seeded_labels, seeded_weights, source_of
 from service.artifact.verify import Bundle
 from service.engines.base import Form
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu import engine as device_program
 from service.model_definition import (
     LITE0,
@@ -56,9 +56,9 @@ def test_bf16_is_held_to_its_bound() -> None:
     assert "99%" in judge_bfloat16(BF16, 0.995, 400, close)
     assert judge_bfloat16(BF16, 0.0, 0, close)  # nothing is sure of random weights
     for agreement, difference in ((0.98, close), (1.0, LogitDifference(2.1, 2.0))):
-        with pytest.raises(StartupError, match=r"bf16 is not the validated model.*--forms"):
+        with pytest.raises(OperatorError, match=r"bf16 is not the validated model.*--forms"):
             judge_bfloat16(BF16, agreement, 400, difference)
-    with pytest.raises(StartupError):
+    with pytest.raises(OperatorError):
         judge_bfloat16(BF16, 1.0, 400, LogitDifference(float("nan"), 2.0))
 
 
@@ -109,14 +109,14 @@ def test_seeded_weights_are_the_same_each_time_and_tell_classes_apart(
 def test_seeds_are_named_and_said() -> None:
     assert seed_of("seeded:7") == 7
     assert seed_of("weights.safetensors") is None
-    with pytest.raises(StartupError, match="seeded:NUMBER"):
+    with pytest.raises(OperatorError, match="seeded:NUMBER"):
         seed_of("seeded:x")
-    with pytest.raises(StartupError, match="no architecture"):
+    with pytest.raises(OperatorError, match="no architecture"):
         seeded_weights("vit_xxl", 0)
     assert "random weights of the seed 7" in source_of(7)
     assert "random" in seeded_labels(2)[1]
 
 
 def test_only_a_bundle_with_bf16_is_compiled(bundle: Bundle) -> None:
-    with pytest.raises(StartupError, match="--forms eager,bf16"):
+    with pytest.raises(OperatorError, match="--forms eager,bf16"):
         compiled.compile_bundle(bundle.path, "cpu")

@@ -29,7 +29,7 @@ from service.engines.sparse_onnx import (
     SparseLinear,
     screened_of,
 )
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.model_definition import ServingModel
 from service.preprocessing import PreprocessingSettings, preprocess
 
@@ -199,7 +199,7 @@ def test_so_many_features_are_kept_as_hold_the_energy() -> None:
 
 def test_a_model_without_a_wide_last_layer_is_refused(tmp_path: Path) -> None:
     model = ServingModel(nn.Sequential(nn.Conv2d(3, 8, 1), nn.Flatten()), (0, 0, 0), (1, 1, 1))
-    with pytest.raises(StartupError, match="expected a model whose last layer is a Linear"):
+    with pytest.raises(OperatorError, match="expected a model whose last layer is a Linear"):
         sparse.write_sparse(model, tmp_path / "sparse" / "f.onnx", np.zeros((2, 8, 8, 3), np.uint8))
 
 
@@ -207,12 +207,12 @@ def test_without_a_compiler_the_build_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(StartupError, match=r"there is no cc\. Install one"):
+    with pytest.raises(OperatorError, match=r"there is no cc\. Install one"):
         sparse._compile(tmp_path / KERNEL)
     compiler = tmp_path / "cc"
     compiler.write_text("#!/bin/sh\necho 'stdint.h: No such file' >&2\nexit 1\n")
     compiler.chmod(0o755)
-    with pytest.raises(StartupError, match=r"cannot compile sparse_linear.c: stdint.h: No such"):
+    with pytest.raises(OperatorError, match=r"cannot compile sparse_linear.c: stdint.h: No such"):
         sparse._compile(tmp_path / KERNEL)
 
 

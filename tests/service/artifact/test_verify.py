@@ -15,7 +15,7 @@ from service.artifact import verify as verification
 from service.artifact.__main__ import main
 from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, digest_line
 from service.artifact.verify import Bundle, check_code, environment_differences, verify
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.settings import Settings
 
 BIT_FLIPS, TRUNCATIONS = 1000, 100
@@ -57,7 +57,7 @@ def test_every_bit_counts(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) ->
             file.seek(position)
             file.write(bytes([byte ^ 1 << dice.randrange(8)]))
             file.flush()
-            with pytest.raises(StartupError):
+            with pytest.raises(OperatorError):
                 startup.load_model(settings)
             refused += 1
             file.seek(position)
@@ -67,7 +67,7 @@ def test_every_bit_counts(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) ->
         whole = path.read_bytes()
         with path.open("r+b") as file:
             file.truncate(length)
-        with pytest.raises(StartupError):
+        with pytest.raises(OperatorError):
             startup.load_model(settings)
         refused += 1
         path.write_bytes(whole)
@@ -85,7 +85,7 @@ def test_a_changed_manifest_is_not_even_parsed(
 
     monkeypatch.setattr(Manifest, "model_validate_json", parse)
     (bundle_copy / MANIFEST).write_bytes((bundle_copy / MANIFEST).read_bytes() + b" ")
-    with pytest.raises(StartupError, match=r"manifest\.json was changed"):
+    with pytest.raises(OperatorError, match=r"manifest\.json was changed"):
         verify(bundle_copy)
 
 
@@ -93,7 +93,7 @@ def test_refusals_say_what_expected_found_and_what_to_do(bundle_copy: Path) -> N
     model = bundle_copy / "model.onnx"
     data = model.read_bytes()
     model.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    with pytest.raises(StartupError) as fault:
+    with pytest.raises(OperatorError) as fault:
         verify(bundle_copy)
     expected, found = (hashlib.sha256(one).hexdigest() for one in (data, model.read_bytes()))
     for words in (str(model), f"expected the SHA-256 {expected}", f"found {found}", "Restore it"):
@@ -104,34 +104,34 @@ def test_missing_added_and_linked_files(bundle_copy: Path, tmp_path: Path) -> No
     model = bundle_copy / "model.onnx"
     elsewhere = tmp_path / "elsewhere.onnx"
     model.rename(elsewhere)
-    with pytest.raises(StartupError, match=r"model\.onnx is missing"):
+    with pytest.raises(OperatorError, match=r"model\.onnx is missing"):
         verify(bundle_copy)
     model.symlink_to(elsewhere)
-    with pytest.raises(StartupError, match=r"model\.onnx is a link, expected a file"):
+    with pytest.raises(OperatorError, match=r"model\.onnx is a link, expected a file"):
         verify(bundle_copy)
     model.unlink()
     shutil.copyfile(elsewhere, model)
     verify(bundle_copy)
     (bundle_copy / "code" / "extra.so").touch()
-    with pytest.raises(StartupError, match=r"extra\.so does not belong to the artifact"):
+    with pytest.raises(OperatorError, match=r"extra\.so does not belong to the artifact"):
         verify(bundle_copy)
 
 
 @pytest.mark.parametrize("name", [MANIFEST, MANIFEST_DIGEST])
 def test_incomplete_bundle(bundle_copy: Path, name: str) -> None:
     (bundle_copy / name).unlink()
-    with pytest.raises(StartupError, match=f"expected a file {name}, found none"):
+    with pytest.raises(OperatorError, match=f"expected a file {name}, found none"):
         verify(bundle_copy)
 
 
 def test_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(StartupError, match=r"no such folder.*python -m service\.artifact build"):
+    with pytest.raises(OperatorError, match=r"no such folder.*python -m service\.artifact build"):
         verify(tmp_path / "nothing")
 
 
 def test_pinned_digest(bundle: Bundle) -> None:
     assert verify(bundle.path, bundle.digest).digest == bundle.digest
-    with pytest.raises(StartupError, match=f"expected the digest {'0' * 64}, found"):
+    with pytest.raises(OperatorError, match=f"expected the digest {'0' * 64}, found"):
         verify(bundle.path, "0" * 64)
 
 
@@ -146,7 +146,7 @@ def rewrite_manifest(folder: Path, **changes: object) -> None:
 
 def test_manifest_of_another_version(bundle_copy: Path) -> None:
     rewrite_manifest(bundle_copy, schema_version=2)
-    with pytest.raises(StartupError, match="does not fit this version of the service: schema_ver"):
+    with pytest.raises(OperatorError, match="does not fit this version of the service: schema_ver"):
         verify(bundle_copy)
 
 
@@ -177,7 +177,7 @@ def test_manifest_that_contradicts_itself(
     if value is None:
         del place[path[-1]]
     rewrite_manifest(bundle_copy, **manifest)
-    with pytest.raises(StartupError, match=re.escape(words)):
+    with pytest.raises(OperatorError, match=re.escape(words)):
         verify(bundle_copy)
 
 
@@ -186,7 +186,7 @@ def test_file_that_cannot_be_read(bundle_copy: Path, monkeypatch: pytest.MonkeyP
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(verification, "sha256", denied)
-    with pytest.raises(StartupError, match=r"cannot be read: Permission denied\. Give this user"):
+    with pytest.raises(OperatorError, match=r"cannot be read: Permission denied\. Give this user"):
         verify(bundle_copy)
 
 
@@ -195,7 +195,7 @@ def test_other_code(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     changed = tmp_path / "preprocessing.py"
     changed.write_text("# another filter\n")
     monkeypatch.setattr(verification, "code_files", lambda: {"code/preprocessing.py": changed})
-    with pytest.raises(StartupError, match="not the code that the artifact was validated with"):
+    with pytest.raises(OperatorError, match="not the code that the artifact was validated with"):
         check_code(bundle)
 
 

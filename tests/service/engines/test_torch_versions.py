@@ -6,7 +6,7 @@ import pytest
 
 from service.engines import torch_versions as torch_pair
 from service.engines.torch_versions import check_torch_pair
-from service.errors import StartupError
+from service.errors import OperatorError
 
 
 def install(monkeypatch: pytest.MonkeyPatch, requires: list[str], **versions: str) -> None:
@@ -33,7 +33,7 @@ def test_installed_pair_fits() -> None:
 def test_wrong_pair(monkeypatch: pytest.MonkeyPatch, requirement: str) -> None:
     requires = ["numpy", "torchdata==1.0", requirement]
     install(monkeypatch, requires, torch="2.13.0+cpu", torchvision="0.29.2")
-    with pytest.raises(StartupError) as fault:
+    with pytest.raises(OperatorError) as fault:
         check_torch_pair()
     assert str(fault.value) == (
         "torchvision 0.29.2 was built for torch 2.15.0, but torch 2.13.0+cpu is installed. "
@@ -51,7 +51,7 @@ def test_missing(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     versions = {"torch": "2.15.0", "torchvision": "0.29.2"}
     del versions[missing]
     install(monkeypatch, [], **versions)
-    with pytest.raises(StartupError, match=f"^{missing} is not installed.*make setup"):
+    with pytest.raises(OperatorError, match=f"^{missing} is not installed.*make setup"):
         check_torch_pair()
 
 

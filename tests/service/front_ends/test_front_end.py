@@ -14,7 +14,7 @@ import pytest
 from service.artifact.recipe import default_photos
 from service.artifact.verify import verify
 from service.engines import FORMS
-from service.errors import DeviceLostError, OverloadedError, StartupError
+from service.errors import DeviceLostError, OperatorError, OverloadedError
 from service.front_ends.channel import OWNER_GONE, make_channels
 from service.front_ends.device_server import DeviceServer
 from service.front_ends.front_end import Config, RemoteEngine, connect_model
@@ -125,7 +125,7 @@ def test_its_places_are_its_share_of_all(pair: tuple[Owner, Config]) -> None:
 
 def test_a_bundle_that_was_replaced_is_refused(pair: tuple[Owner, Config]) -> None:
     _, config = pair
-    with pytest.raises(StartupError, match="another artifact than the one asked for"):
+    with pytest.raises(OperatorError, match="another artifact than the one asked for"):
         connect_model(replace(config, digest="0" * 64), config.settings)
 
 
@@ -138,5 +138,5 @@ def test_a_device_lost_at_the_start_is_one_line(
         raise DeviceLostError("cuda:0 failed")
 
     monkeypatch.setattr(RemoteEngine, "__call__", lose)
-    with pytest.raises(StartupError, match=r"^cuda:0 failed; this process is ending"):
+    with pytest.raises(OperatorError, match=r"^cuda:0 failed; this process is ending"):
         connect_model(config, config.settings)

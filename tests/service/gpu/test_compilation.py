@@ -13,7 +13,7 @@ from torch import Tensor
 from service.artifact import compiled
 from service.artifact.compiled import choose
 from service.artifact.verify import verify
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu import compilation
 from service.gpu import engine as device_program
 from service.gpu.compilation import COMPILED_FOLDER, Choice, device_key, prepare, read_choice
@@ -131,5 +131,5 @@ def test_the_fastest_right_method_joins_the_bundle(
     compiled.compile_bundle(bundle, "cpu", lines.append)  # again: it replaces the first result
     assert verify(bundle).manifest.files.keys() == after.manifest.files.keys()
     (bundle / packages[0]).write_text("{}")
-    with pytest.raises(StartupError, match="was changed"):
+    with pytest.raises(OperatorError, match="was changed"):
         verify(bundle)

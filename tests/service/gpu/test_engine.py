@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from service.artifact.bfloat16 import logit_difference
-from service.errors import StartupError
+from service.errors import OperatorError
 from service.gpu import engine as device_program
 from service.gpu.engine import DeviceEngine
 from service.inference_runner import InferenceRunner
@@ -82,7 +82,7 @@ def test_too_little_memory_is_one_line(tmp_path: Path, monkeypatch: pytest.Monke
     device = SimulatedDevice(name="cuda:0")
     device.free = 70_000_000
     monkeypatch.setattr(device_program, "open_devices", lambda _: [device])
-    with pytest.raises(StartupError) as caught:
+    with pytest.raises(OperatorError) as caught:
         device_program.load(program, "cuda", 1)
     line = str(caught.value)
     assert "cuda:0 has too little free memory" in line
