@@ -9,13 +9,14 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.errors import OperatorError
-from service.listener import bind, format_url, listen
+from service.listener import bind, get_url, listen
 from service.loaded_model import LoadedModel, Step
 from service.machine import let_waiting_threads_sleep, seconds_since_process_start
 from service.settings import Settings, settings_from
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("service")
 
 
-CreateApp = Callable[[Settings], FastAPI]
+CreateApp = Callable[..., FastAPI]
+"""`inference_service.create_app(settings, load)`; `load` may be left out."""
 
 
 def serve(create_app: CreateApp) -> None:
@@ -35,18 +37,13 @@ def serve(create_app: CreateApp) -> None:
     The port is taken first, so that a port in use is found before a model is loaded, and listened
     on last, so that a connection is refused until the service is ready to answer.
     """
-    # A container's first process ignores SIGTERM unless it says what to do with it (signal(7), and
-    # pid_namespaces(7)).
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _interrupted_before_ready)
-    configure_log()
-    let_waiting_threads_sleep()
+    _prepare_process()
     try:
         settings = settings_from()
         if settings.front_ends > 1:
             from service.front_ends.supervisor import supervise
 
-            sys.exit(supervise(create_app, settings))
+            sys.exit(supervise(partial(serve_front_end, create_app), settings))
         with bind(settings) as listener:
             if settings.console:
                 from service.console.routes import add_console
@@ -57,6 +54,30 @@ def serve(create_app: CreateApp) -> None:
             sys.exit(run(app, settings, listener, _log_ready))
     except OperatorError as error:
         sys.exit(f"error: {error}")
+
+
+def serve_front_end(
+    create_app: CreateApp,
+    settings: Settings,
+    load: Callable[[Settings], LoadedModel],
+    listener: socket.socket,
+    announce: Callable[[socket.socket], object],
+) -> int:
+    """Serve in the process of a front end, with a model that another process has loaded."""
+    _prepare_process()
+    try:
+        return run(create_app(settings, load), settings, listener, announce)
+    except OperatorError as error:
+        sys.exit(f"error: {error}")
+
+
+def _prepare_process() -> None:
+    # A container's first process ignores SIGTERM unless it says what to do with it (signal(7), and
+    # pid_namespaces(7)).
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _interrupted_before_ready)
+    configure_log()
+    let_waiting_threads_sleep()
 
 
 def run(
@@ -83,7 +104,7 @@ def run(
 
 
 def _log_ready(listener: socket.socket) -> None:
-    url = format_url(listener)
+    url = get_url(listener)
     Step("ready", url, seconds_since_process_start() * 1000, url).log()
 
 

@@ -66,9 +66,9 @@ def _compile(options: argparse.Namespace) -> None:
 
     check_torch_pair()
     if options.device == "cuda":
-        from service.gpu.diagnosis import gpu_facts, obstacle_of
+        from service.gpu.diagnosis import find_obstacle, read_gpu_facts
 
-        if obstacle := obstacle_of(gpu_facts()):
+        if obstacle := find_obstacle(read_gpu_facts()):
             raise OperatorError(f"--device cuda: {obstacle}")
     from service.artifact.compiled import compile_bundle
 

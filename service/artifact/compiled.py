@@ -25,7 +25,7 @@ from service.engines.base import PixelBatch, Probabilities
 from service.engines.exported_program import load_program
 from service.errors import OperatorError
 from service.gpu.compilation import COMPILED_FOLDER, METHODS, Choice, Method, device_key
-from service.gpu.engine import DeviceEngine, engine_of
+from service.gpu.engine import DeviceEngine, make_engine
 from service.gpu.streams import Device, open_devices
 from service.preprocessing import preprocess
 
@@ -105,7 +105,7 @@ def _compare(
             if method == "AOTInductor":
                 _write_package(program, package, device, pixels.shape[1:])
             choice = Choice(method, "to compare", package if method == "AOTInductor" else None)
-            engine = engine_of(program, [device], choice)
+            engine = make_engine(program, [device], choice)
         except OperatorError:
             raise
         except Exception as error:  # no compiler, an unsupported operator …

@@ -13,11 +13,11 @@ log = logging.getLogger("service")
 
 EXIT_STATUS = 70
 """EX_SOFTWARE of sysexits.h; supervisors restart on anything but 0."""
-_EVERY_S = 1.0
+_CHECK_INTERVAL_S = 1.0
 
 
 class HealthWatch:
-    """Asks each second. The first bad answer stops the service."""
+    """Checks each second whether answers can still come, and stops the service if not."""
 
     def __init__(
         self,
@@ -25,41 +25,41 @@ class HealthWatch:
         stop: Callable[[], object],
         grace_s: float,
         exit_now: Callable[[int], object] = os._exit,
-        every_s: float = _EVERY_S,
+        interval_s: float = _CHECK_INTERVAL_S,
     ) -> None:
         """Start the thread.
 
         Args:
-            check_health: says why the device does not work any more, or None.
-            stop: begins an orderly stop; from any thread.
-            grace_s: after that the process is ended at once: a thread that waits for a hanging
-                device would keep it for ever.
+            check_health: returns why no answer can come any more, or None.
+            stop: begins an orderly stop; called from the watch's thread.
+            grace_s: seconds until the process is ended without an orderly stop: a stuck thread
+                would keep it alive for ever.
             exit_now: ends the process without clean-up.
-            every_s: seconds between two questions.
+            interval_s: seconds between two checks.
         """
         self._check_health = check_health
         self._stop = stop
         self._grace_s = grace_s
         self._exit_now = exit_now
-        self._every_s = every_s
+        self._interval_s = interval_s
         self._closed = threading.Event()
         self.reason: str | None = None
-        """Why the device is lost."""
+        """Why no answer can come any more; None while all is well."""
         self._thread = threading.Thread(target=self._watch, name="health-watch", daemon=True)
         self._thread.start()
 
     @property
     def exit_status(self) -> int:
-        """What the process should end with: 0 while the device works."""
+        """The exit status that the process should have: 0 while all is well."""
         return 0 if self.reason is None else EXIT_STATUS
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         self._closed.set()
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._closed.wait(self._every_s):
+        while not self._closed.wait(self._interval_s):
             self.reason = self._check_health()
             if self.reason is None:
                 continue

@@ -1,4 +1,4 @@
-"""What is measured: a bundle by the architecture's name, with seeded weights, built once."""
+"""Build the bundle to measure, once: an architecture with seeded weights."""
 
 from pathlib import Path
 
@@ -24,13 +24,13 @@ _FOLDER = ROOT / "artifacts"
 _SMALL_SIDE, _SMALL_CLASSES = 64, 100
 
 
-def bundle_of(architecture: str, device: str, weights: str, labels: Path | None) -> Path:
-    """Build the bundle, unless it is there, and compile it for the device."""
+def build_bundle(architecture: str, device: str, weights: str, labels: Path | None) -> Path:
+    """Build the bundle, unless it exists, and compile it for the device."""
     folder = _FOLDER / f"bench-gpu-{architecture}"
     if (folder / "manifest.json").exists():
         return folder
     build.build(_recipe(architecture, weights, labels), folder)
-    if architecture != SMALL:  # compiling takes longer than all else that a short run does
+    if architecture != SMALL:  # compiling takes longer than all of a short run
         compiled.compile_bundle(folder, device)
     return folder
 
