@@ -2,7 +2,6 @@
 
 import ctypes
 import os
-import platform
 import sys
 import threading
 import time
@@ -11,7 +10,6 @@ from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def available_cores() -> int:
@@ -67,20 +65,6 @@ def _read_quota(group: Path) -> float | None:
         return int(quota) / int(period) if int(quota) > 0 and int(period) > 0 else None
     except ValueError:  # "max": no limit
         return None
-
-
-def adds_int8_products_exactly() -> bool:
-    """Return whether the processor adds products of uint8 and int8 without overflow.
-
-    x86 processors without VNNI instructions add pairs of products in 16 bits, where they saturate
-    (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "U8S8").
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return True
-    try:
-        return "vnni" in _CPU_INFO.read_text()  # avx512_vnni, avx_vnni
-    except OSError:
-        return False  # another system than Linux: unknown
 
 
 def gpu_count() -> int:
@@ -156,15 +140,6 @@ def use_huge_pages() -> None:
                 libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_COLLAPSE)
     except (OSError, AttributeError):
         return
-
-
-def resident_bytes() -> int:
-    """Return the physical memory of this process; 0 on systems without /proc."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 _IMPORTED = time.monotonic()

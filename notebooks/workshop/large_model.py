@@ -18,7 +18,8 @@ from challenges.catalogue.rows import catalogue_rows
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.engines import FORMS
-from service.machine import adds_int8_products_exactly, available_cores
+from service.engines.onnx_runtime import adds_int8_products_exactly
+from service.machine import available_cores
 from service.preprocessing import Pixels
 
 CLASSES, FEATURES = 200_000, 1280

@@ -5,14 +5,12 @@ by its engine afterwards. Each check raises `OperatorError` with one line: what,
 and what to do.
 """
 
-import ast
 import hashlib
 import platform
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
-from itertools import takewhile, zip_longest
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -28,7 +26,7 @@ from service.artifact.manifest import (
 )
 from service.engines import FORMS
 from service.engines.base import Form
-from service.errors import OperatorError, shorten
+from service.errors import OperatorError
 
 _RESTORE = "Restore it from its source, or build it again: python -m service.artifact build"
 
@@ -190,55 +188,16 @@ def check_code(bundle: Bundle, form: Form | None = None) -> None:
         shipped = bundle.path / name
         if sha256(running) == bundle.manifest.files[name].sha256:
             continue
-        expected, found = _statements(shipped), _statements(running)
-        if expected != found:
-            one, other = _first_difference(expected, found)
+        from service.artifact.code import find_difference  # rarely needed
+
+        difference = find_difference(shipped, running)
+        if difference is not None:
+            expected, found = difference
             raise OperatorError(
                 f"{running} is not the code that the artifact was validated with: expected "
-                f"{one} ({shipped}), found {other}. "
+                f"{expected} ({shipped}), found {found}. "
                 "Check out that version, or validate the new one: python -m service.artifact build"
             )
-
-
-def _statements(path: Path) -> list[str]:
-    """Return the lines of a Python file that do something, in one layout.
-
-    Two files are compared by one Python, because versions print some statements differently.
-    """
-    try:
-        tree = _OnlyStatements().visit(ast.parse(path.read_bytes()))
-    except (SyntaxError, ValueError) as error:
-        raise OperatorError(
-            f"{path} is no code for Python {running_python()}: {error}. "
-            "Build the artifact again: python -m service.artifact build"
-        ) from None
-    return ast.unparse(tree).splitlines()
-
-
-class _OnlyStatements(ast.NodeTransformer):
-    """Removes docstrings (of attributes too) and `pass`."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        value = node.value
-        is_text = isinstance(value, ast.Constant) and isinstance(value.value, str)
-        return None if is_text else node
-
-    def visit_Pass(self, _: ast.Pass) -> None:
-        return None
-
-
-def _first_difference(expected: list[str], found: list[str]) -> tuple[str, str]:
-    """Return the first line that differs, of each; of a long one the part that differs."""
-    one, other = next(
-        pair for pair in zip_longest(expected, found, fillvalue="") if pair[0] != pair[1]
-    )
-    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-    start = max(0, same - 40)
-    return _quote(one[start:]), _quote(other[start:])
-
-
-def _quote(code: str) -> str:
-    return f"`{shorten(code)}`" if code else "the end of the file"
 
 
 def environment_differences(manifest: Manifest, packages: Iterable[str]) -> list[str]:

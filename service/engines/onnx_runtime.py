@@ -1,16 +1,33 @@
 """The ONNX forms (fp32 and int8), run by ONNX Runtime on the CPU, without torch."""
 
+import platform
 from pathlib import Path
 
 import onnxruntime
 
 from service.engines.base import Images, Probabilities, stack
-from service.machine import adds_int8_products_exactly
 
 
 def runtime() -> str:
     """Return its name and version, as an engine states it."""
     return f"ONNX Runtime {onnxruntime.__version__}"
+
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def adds_int8_products_exactly() -> bool:
+    """Return whether the processor adds products of uint8 and int8 without overflow.
+
+    x86 processors without VNNI instructions add pairs of products in 16 bits, where they saturate
+    (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "U8S8").
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    try:
+        return "vnni" in _CPU_INFO.read_text()  # avx512_vnni, avx_vnni
+    except OSError:
+        return False  # another system than Linux: unknown
 
 
 def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:

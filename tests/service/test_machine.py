@@ -84,26 +84,6 @@ def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert machine.gpu_count() == 0
 
 
-@pytest.mark.parametrize(
-    ("processor", "flags", "exact"),
-    [
-        ("x86_64", "flags : avx2 avx512f avx512_vnni", True),
-        ("x86_64", "flags : avx2 avx_vnni", True),
-        ("x86_64", "flags : avx2 avx512f", False),
-        ("AMD64", None, False),
-        ("aarch64", None, True),
-    ],
-)
-def test_int8_products(
-    processor: str, flags: str | None, exact: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if flags is not None:
-        (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr("platform.machine", lambda: processor)
-    assert machine.adds_int8_products_exactly() is exact
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of single threads are Linux's")
 def test_lowers_the_priority_of_its_own_thread_only() -> None:
     import os
