@@ -109,6 +109,20 @@ def let_others_go_first(dedicated: bool = False) -> None:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
+_M_MMAP_THRESHOLD = -3
+"""Parameter of mallopt(3)."""
+
+
+def give_large_memory_back() -> None:
+    """Have glibc return each freed piece of 1 MB or more to the system at once.
+
+    By default it keeps ever larger pieces for itself after the first one was freed (mallopt(3),
+    "M_MMAP_THRESHOLD"), so a few large images would leave hundreds of megabytes resident.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**20)
+
+
 def return_freed_memory() -> None:
     """Return freed memory to the operating system; call it after loading a model.
 

@@ -18,7 +18,11 @@ from fastapi import FastAPI
 from service.errors import OperatorError
 from service.listener import bind, get_url, listen
 from service.loaded_model import LoadedModel, Step
-from service.machine import let_waiting_threads_sleep, seconds_since_process_start
+from service.machine import (
+    give_large_memory_back,
+    let_waiting_threads_sleep,
+    seconds_since_process_start,
+)
 from service.settings import Settings, settings_from
 
 if TYPE_CHECKING:
@@ -78,6 +82,7 @@ def _prepare_process() -> None:
         signal.signal(ending, _interrupted_before_ready)
     configure_log()
     let_waiting_threads_sleep()
+    give_large_memory_back()
 
 
 def run(

@@ -105,7 +105,7 @@ class Overload:
     goodput: float
     """Right answers a second."""
     accepted_p99_ms: float
-    """Latency of the answered requests."""
+    """p99 of the answered requests."""
     refused_p99_ms: float
     """p99 of the refusals; NaN if there were none."""
     lost: int
