@@ -30,6 +30,8 @@ class Task:
     """The concept, the place, nearly the code."""
     needs: tuple[str, ...] = ()
     """Tasks that must have passed before."""
+    seconds: int = 60
+    """After which its check is ended. (A check takes a few; a busy machine makes it many.)"""
 
 
 def tasks() -> list[Task]:
