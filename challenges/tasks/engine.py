@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from challenges.minimal_service.grading.sandbox.environment import clean_environment
-from challenges.minimal_service.grading.sandbox.process import Contained
+from challenges.minimal_service.grading.sandbox.process import MOST_BYTES, Contained
 from challenges.minimal_service.grading.submission.copying import copy_tree, files_in
 from challenges.tasks import progress
 from challenges.tasks.catalogue import STUBS, Task
@@ -30,8 +30,6 @@ MOST_LINES = 5_000
 """Of output; more is printed without end."""
 MOST_MEMORY = 6 << 30
 """Bytes that all processes of a check may hold."""
-MOST_DISK = 2 << 30
-"""Bytes that they may write."""
 SHOWN_LINES = 8
 """Of what the code printed."""
 _LEFT_OUT = ("artifact", "__pycache__")
@@ -169,7 +167,7 @@ def _run(task: Task, copy: Path, home: Path) -> tuple[Verdict, list[str]]:
         "PYTHONPATH": str(ROOT),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    with Contained([*command, str(result)], environment, copy, [copy, home], MOST_DISK) as process:
+    with Contained([*command, str(result)], environment, copy, [copy, home], MOST_BYTES) as process:
         verdict = _watch(task, process)
         status = process.wait(0)
         process.kill()  # and hear its last words
