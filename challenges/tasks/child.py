@@ -1,4 +1,4 @@
-"""Runs one check in a process of its own: `python -m challenges.tasks.child TASK FOLDER RESULT`.
+"""Runs one check in a process of its own: `python child.py TASK FOLDER RESULT`.
 
 What it finds goes to RESULT as JSON, since whatever the learner's code prints goes to the output.
 """

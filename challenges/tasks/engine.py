@@ -26,6 +26,7 @@ from learner.language import VARIABLE, _, language
 from learner.paths import ROOT
 
 NAME = "service"
+CHILD = Path(__file__).with_name("child.py")
 MOST_LINES = 5_000
 """Of output; more is printed without end."""
 MOST_MEMORY = 6 << 30
@@ -160,7 +161,7 @@ def _unreadable(task: Task, file: Path) -> Verdict | None:
 
 def _run(task: Task, copy: Path, home: Path) -> tuple[Verdict, list[str]]:
     result = home / "result.json"
-    command = [sys.executable, "-P", "-m", "challenges.tasks.child", task.id, str(copy)]
+    command = [sys.executable, "-P", str(CHILD), task.id, str(copy)]
     environment = {
         **clean_environment(Path(sys.executable), home),
         VARIABLE: language(),

@@ -35,4 +35,32 @@ def tasks() -> list[Task]:
     return labels[...]""",
             ),
         ),
+        Task(
+            id="latency-percentile",
+            lesson=1,
+            file="latency.py",
+            title=_("A p99 over all requests"),
+            ask=_(
+                "Write `percentile`: requests that failed count as infinitely late, the number of "
+                "requests is told, and too few are refused."
+            ),
+            minutes=10,
+            hints=(
+                _(
+                    "A p99 of 50 ms says: of 100 users, 99 were answered within 50 ms. A user who "
+                    "got an error was not answered, so that request belongs into the list."
+                ),
+                _(
+                    "Make a new, sorted list in which `math.inf` stands for None. A place that is "
+                    "counted from 1 is one more than Python's index."
+                ),
+                _("Nearly the code:")
+                + """
+    needed = math.ceil(LEAST_BEYOND * 100 / (100 - share))
+    if len(latencies_ms) < needed:
+        raise ValueError(f"... {needed} ...")
+    waits = sorted(... if one is None else one for one in latencies_ms)
+    return waits[math.ceil(share * len(waits) / 100) - ...], len(...)""",
+            ),
+        ),
     ]

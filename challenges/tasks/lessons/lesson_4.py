@@ -6,7 +6,7 @@ from learner.language import _
 
 def tasks() -> list[Task]:
     """The lesson's tasks, in order."""
-    return [_endpoint(), _load_once(), _readyz(), _drain()]
+    return [_endpoint(), _off_the_loop(), _load_once(), _readyz(), _drain(), _open_loop()]
 
 
 def _endpoint() -> Task:
@@ -40,6 +40,43 @@ def _endpoint() -> Task:
         except BusyError as error:
             return JSONResponse(..., 503, headers={...})
         return JSONResponse(...)""",
+        ),
+    )
+
+
+def _off_the_loop() -> Task:
+    return Task(
+        id="off-the-loop",
+        lesson=4,
+        file="blocking.py",
+        title=_("On the event loop, and off it"),
+        ask=_(
+            "Write three handlers that do the same work: as `async def`, as `def`, and by "
+            "`asyncio.to_thread`. The check measures how long /livez waits beside each."
+        ),
+        minutes=10,
+        hints=(
+            _(
+                "The event loop serves all connections in one thread. It can serve others only "
+                "while a handler awaits something. Computing is not waiting."
+            ),
+            _(
+                "All three call `work`. FastAPI runs a handler with `def` in a thread of a pool; "
+                "`asyncio.to_thread` gets the function itself, without brackets after it."
+            ),
+            _("Nearly the code:")
+            + """
+    @app.get("/async-def")
+    async def on_the_loop() -> dict:
+        return {"result": ...}
+
+    @app.get("/def")
+    def in_the_pool() -> dict:
+        return {"result": ...}
+
+    @app.get("/to-thread")
+    async def waiting_for_a_thread() -> dict:
+        return {"result": await asyncio.to_thread(...)}""",
         ),
     )
 
@@ -127,4 +164,47 @@ def _drain() -> Task:
         threading.Timer(DRAIN_SECONDS, setattr, (self, "should_exit", ...)).start()""",
         ),
         needs=("load-once", "readyz"),
+    )
+
+
+def _open_loop() -> Task:
+    return Task(
+        id="open-loop",
+        lesson=4,
+        file="sender.py",
+        title=_("An open-loop sender"),
+        ask=_(
+            "Write `send`: each request leaves when it is due, whether or not earlier ones were "
+            "answered. Its latency counts from the moment due."
+        ),
+        minutes=15,
+        hints=(
+            _(
+                "Users do not wait for each other. A sender that waits for answers slows down with "
+                "the service, and so it never sees the queue that real users would stand in."
+            ),
+            _(
+                "One thread a request. The sender itself only sleeps until the next moment and "
+                "starts the next thread. The thread notes the latency when its answer is there."
+            ),
+            _("Nearly the code:")
+            + """
+    latencies_ms = [None] * len(due)
+    start = time.perf_counter()
+
+    def send_one(i):
+        try:
+            request(i)
+        except Exception:
+            return
+        latencies_ms[i] = (time.perf_counter() - (start + ...)) * 1000
+
+    threads = [threading.Thread(target=send_one, args=(i,)) for i in range(len(due))]
+    for moment, thread in zip(due, threads, strict=True):
+        time.sleep(max(0, start + moment - ...))
+        thread.start()
+    for thread in threads:
+        thread....()
+    return latencies_ms""",
+        ),
     )

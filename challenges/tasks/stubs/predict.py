@@ -29,10 +29,10 @@ def load(file):
 
 
 def classify():
-    x = normalise(to_tensor(crop(resize(img))))  # noqa: F821
+    x = normalise(to_tensor(crop(resize(img))))
     with torch.no_grad():
-        p = model(x[None]).softmax(1)[0]  # noqa: F821
-    return CLASSES[p.argmax()]  # noqa: F821
+        p = model(x[None]).softmax(1)[0]
+    return CLASSES[p.argmax()]
 
 
 def predict(file, model, transform, labels):
