@@ -5,6 +5,7 @@ from pathlib import Path
 from PIL import Image
 
 from challenges.minimal_service.grading.context import Report
+from challenges.minimal_service.grading.criteria.imports_of import imports_of
 from challenges.minimal_service.grading.criteria.structure import check_import
 from challenges.minimal_service.grading.measuring.photos import bad_inputs, encoded
 from challenges.tasks.checking import Wrong, own_module, place_of, said
@@ -15,6 +16,7 @@ from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 FILE = "preprocessing.py"
 LOOK = "preprocessing.py, preprocess"
+HEAVY = {"torch", "torchvision", "skimage", "sklearn", "matplotlib"}
 ALMOST_NONE = 1.0
 """Mean difference where nothing is shrunk while it is decoded: rounding alone."""
 
@@ -56,6 +58,15 @@ def _check_import(folder: Path) -> None:
                 found=judged.text,
                 look=_("{file}, the lines outside of functions").format(file=FILE),
             )
+    libraries = imports_of(submission.modules["preprocessing"], folder).libraries
+    if heavy := sorted(HEAVY & {name.partition(".")[0] for name in libraries}):
+        raise Wrong(
+            expected=_("{file} needs Pillow and NumPy only.").format(file=FILE),
+            found=_("It imports {names}, which takes seconds and much memory.").format(
+                names=", ".join(heavy)
+            ),
+            look=_("{file}, the imports").format(file=FILE),
+        )
 
 
 def _photos() -> dict[str, bytes]:

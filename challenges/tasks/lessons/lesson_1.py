@@ -17,6 +17,7 @@ def tasks() -> list[Task]:
                 "arguments: `predict(file, model, transform, labels)`. No global is left."
             ),
             minutes=10,
+            seconds=120,
             hints=(
                 _(
                     "A global is a name that a function reads but does not get. Two users share "

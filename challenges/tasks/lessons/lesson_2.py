@@ -58,6 +58,7 @@ def _parity_test() -> Task:
             "notebook's own code. It must notice three preprocessings that are wrong."
         ),
         minutes=10,
+        seconds=180,
         hints=(
             _(
                 "A wrong preprocessing raises no error: shape and type are right, the answers are "
@@ -89,6 +90,7 @@ def _pickle_main() -> Task:
             "its state_dict, which any program that has the class can load."
         ),
         minutes=10,
+        seconds=120,
         hints=(
             _(
                 "A pickle does not hold a class, only the name of its module and its own name. "
