@@ -57,7 +57,7 @@ def place_of(error: BaseException, folder: Path) -> str:
             if Path(frame.filename).is_relative_to(folder)
         ]
         if not own:
-            return _("the traceback, and the lines before it")
+            return _("what your function returns: its type and its parts")
         file, line = Path(own[-1].filename).relative_to(folder).as_posix(), own[-1].lineno or 0
         function = own[-1].name
     if function and function != "<module>":

@@ -13,6 +13,7 @@ from challenges.tasks import engine, progress
 from challenges.tasks.catalogue import Task, find
 from challenges.tasks.engine import Outcome
 from challenges.tasks.places import is_written
+from learner.folder import folder
 from learner.language import _
 
 
@@ -43,12 +44,11 @@ def task(name: str, *, hint: bool = False, solution: bool = False) -> None:
 
 
 def _show_task(chosen: Task, written: bool) -> None:
-    file = engine.own_folder() / chosen.file
-    # JupyterLab opens a link that is relative to the notebook.
-    link = quote(Path(os.path.relpath(file)).as_posix())
+    file = f"{engine.NAME}/{chosen.file}"
+    link = quote(_from_here(file))
     place = _("Write it in {file}").format(file="\N{OBJECT REPLACEMENT CHARACTER}")
     linked = html.escape(place).replace(
-        "\N{OBJECT REPLACEMENT CHARACTER}", f'<a href="{link}"><code>{_text(file.name)}</code></a>'
+        "\N{OBJECT REPLACEMENT CHARACTER}", f'<a href="{link}"><code>{_text(file)}</code></a>'
     )
     next_step = (
         _("It is checked now; this takes some seconds.")
@@ -62,11 +62,22 @@ def _show_task(chosen: Task, written: bool) -> None:
             (
                 words.heading(chosen),
                 chosen.ask,
-                _("Write it in {file}").format(file=words.shown(file)),
+                _("Write it in {file}").format(file=file),
                 next_step,
             )
         ),
     )
+
+
+def _from_here(file: str) -> str:
+    """The way from the notebook to a file of the learner's folder; JupyterLab opens such a link.
+
+    A notebook that lies elsewhere (the originals, which authors run) is taken for a lesson.
+    """
+    here = Path.cwd()
+    if not here.is_relative_to(folder()):
+        return f"../{file}"
+    return Path(os.path.relpath(folder() / file, here)).as_posix()
 
 
 def _show_outcome(chosen: Task, outcome: Outcome) -> None:

@@ -52,10 +52,16 @@ async def _check(server: ModuleType, stand_in: ModuleType) -> None:
 
         await _check_answer(runner, post)
         answer = await post(ValueError(REASON))
-        _demand(answer, 400, _("the runner raises ValueError: the bytes are no image"))
+        _demand(
+            answer,
+            400,
+            _("If the runner raises ValueError (the bytes are no image), the status is 400."),
+        )
         _demand_error(answer, REASON)
         answer = await post(stand_in.BusyError("too many requests wait"))
-        _demand(answer, 503, _("the runner raises BusyError: too many wait"))
+        _demand(
+            answer, 503, _("If the runner raises BusyError (too many wait), the status is 503.")
+        )
         _demand_error(answer, "too many requests wait")
         if "retry-after" not in answer.headers:
             raise Wrong(
@@ -63,8 +69,12 @@ async def _check(server: ModuleType, stand_in: ModuleType) -> None:
                 found=_("The answer has no such header."),
                 look=LOOK,
             )
-        _demand(await post(RuntimeError("a bug")), 500, _("there is a fault of the service itself"))
-        _demand(await post(None), 200, _("an image comes after all these errors"))
+        _demand(
+            await post(RuntimeError("a bug")),
+            500,
+            _("A fault of the service itself is not caught: the status is 500."),
+        )
+        _demand(await post(None), 200, _("After all these errors an image is answered with 200."))
 
 
 async def _check_answer(runner: _Runner, post: object) -> None:
@@ -76,7 +86,7 @@ async def _check_answer(runner: _Runner, post: object) -> None:
             found=_("It was answered with 404: there is no such route."),
             look=LOOK,
         )
-    _demand(answer, 200, _("an image comes"))
+    _demand(answer, 200, _("An image is answered with 200."))
     if runner.asked != [b"an image"]:
         raise Wrong(
             expected=_("`runner.classify` is called once, with the bytes of the body."),
@@ -92,10 +102,10 @@ async def _check_answer(runner: _Runner, post: object) -> None:
         )
 
 
-def _demand(answer: httpx.Response, status: int, when: str) -> None:
+def _demand(answer: httpx.Response, status: int, expected: str) -> None:
     if answer.status_code != status:
         raise Wrong(
-            expected=_("Status {status} when {when}.").format(status=status, when=when),
+            expected=expected,
             found=_("The status was {status}, the body {body}").format(
                 status=answer.status_code, body=answer.text[:150]
             ),

@@ -85,9 +85,13 @@ def _measure(port: int, route: str, work: _Work, loop: threading.Thread) -> floa
     calls = work.threads[before:]
     on_loop = [thread is loop for thread in calls]
     if on_loop != [route == "/async-def"]:
-        place = _("on the event loop") if route == "/async-def" else _("in another thread")
+        expected = (
+            _("{route} calls `work` once, on the event loop.")
+            if route == "/async-def"
+            else _("{route} calls `work` once, in another thread than the event loop's.")
+        )
         raise Wrong(
-            expected=_("{route} calls `work` once, {place}.").format(route=route, place=place),
+            expected=expected.format(route=route),
             found=_(
                 "It called it {n} times, {loop} of them on the event loop; /livez waited {ms:.0f} "
                 "ms beside it."

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ FAILS = 5
 """The request that fails."""
 TOLERANCE_S = 0.15
 """Of a moment, on a machine that does other things as well."""
+RUNS = 2
+"""A machine may be busier than that for once. Wrong code is wrong again."""
 
 
 class _Service:
@@ -41,6 +44,17 @@ def check(folder: Path) -> None:
         Wrong: a request waited for another, or its waiting was counted otherwise.
     """
     send = own_module(folder, "sender").send
+    for run in range(1, RUNS + 1):
+        try:
+            _run(send, folder)
+        except Wrong:
+            if run == RUNS:
+                raise
+        else:
+            return
+
+
+def _run(send: Callable[..., Any], folder: Path) -> None:
     due = [-LATE_S, *(number * GAP_S for number in range(1, COUNT))]
     service = _Service()
     try:
@@ -53,7 +67,16 @@ def check(folder: Path) -> None:
             found=said(error),
             look=place_of(error, folder),
         ) from error
+    done = dict(service.done)  # more may come, from a sender that did not wait
     _check_moments(service, due)
+    if len(done) < len(due) - 1:
+        raise Wrong(
+            expected=_("`send` returns when all answers are there."),
+            found=_("It returned when {n} of {all} were there.").format(
+                n=len(done), all=len(due) - 1
+            ),
+            look=LOOK,
+        )
     _check_latencies(service, due, answer)
 
 
@@ -64,14 +87,6 @@ def _check_moments(service: _Service, due: list[float]) -> None:
             found=_("{n} were sent.").format(n=len(service.came)),
             look=LOOK,
         )
-    start = _start(service, due)
-    late = max(service.came[number] - start - due[number] for number in range(1, len(due)))
-    if late > TOLERANCE_S:
-        raise Wrong(
-            expected=_("Each request is sent when it is due, though earlier ones still wait."),
-            found=_("One was sent {ms:.0f} ms late: it waited for others.").format(ms=late * 1000),
-            look=LOOK,
-        )
     spread = service.came[len(due) - 1] - service.came[1]
     if spread < due[-1] - due[1] - TOLERANCE_S:
         raise Wrong(
@@ -79,6 +94,14 @@ def _check_moments(service: _Service, due: list[float]) -> None:
             found=_("The last one was sent {ms:.0f} ms after the first, not {due:.0f}.").format(
                 ms=spread * 1000, due=(due[-1] - due[1]) * 1000
             ),
+            look=LOOK,
+        )
+    start = _start(service, due)
+    late = max(service.came[number] - start - due[number] for number in range(1, len(due)))
+    if late > TOLERANCE_S:
+        raise Wrong(
+            expected=_("Each request is sent when it is due, though earlier ones still wait."),
+            found=_("One was sent {ms:.0f} ms late: it waited for others.").format(ms=late * 1000),
             look=LOOK,
         )
 
@@ -102,7 +125,8 @@ def _check_latencies(service: _Service, due: list[float], answer: Any) -> None:
             look=LOOK,
         )
     start = _start(service, due)
-    for number, latency in enumerate(answer):
+    for number in (*range(1, len(due)), 0):
+        latency = answer[number]
         if number == FAILS:
             continue
         right = (service.done[number] - start - due[number]) * 1000

@@ -2,10 +2,18 @@
 
 from pathlib import Path
 
-from challenges.minimal_service.grading.measuring.photos import format_photos
+import numpy as np
+from PIL import Image
+
+from challenges.minimal_service.grading.measuring.photos import (
+    FormatPhoto,
+    encoded,
+    format_photos,
+)
 from challenges.tasks.checking import Wrong, own_module, place_of, said
 from challenges.tasks.pixels import demand_pixels
 from learner.language import _
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 LOOK = "preprocessing.py, upright_rgb"
 
@@ -18,7 +26,7 @@ def check(folder: Path) -> None:
     """
     preprocess = own_module(folder, "preprocessing").preprocess
     wrong: dict[str, Wrong] = {}
-    photos = format_photos(seed=4)
+    photos = [*format_photos(seed=4), _fine_grey()]
     for photo in photos:
         try:
             demand_pixels(preprocess(photo.data), photo.data, photo.kind, LOOK)
@@ -44,3 +52,13 @@ def check(folder: Path) -> None:
             look=first.look,
         )
     print(f"{len(photos)} of {len(photos)} kinds of photos")
+
+
+def _fine_grey() -> FormatPhoto:
+    """A photo whose 16 bits are all in use: the low byte is noise, the high byte the picture."""
+    with Image.open(SAMPLE_PHOTOS[0].path) as file:
+        high = np.asarray(file.convert("L").resize((480, 360))).astype(np.uint16)
+    low = np.random.default_rng(1).integers(0, 256, high.shape, np.uint16)
+    return FormatPhoto(
+        _("PNG, 16-bit grey with noise"), encoded(Image.fromarray(high << 8 | low), "PNG")
+    )

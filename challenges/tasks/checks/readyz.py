@@ -27,24 +27,24 @@ async def _check(server: ModuleType) -> None:
     app = server.create_app(None)
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
-        for ready, when in (
-            (None, _("before anybody has set `app.state.ready`")),
-            (True, _("when `app.state.ready` is True")),
-            (False, _("when `app.state.ready` is False again: the service is asked to stop")),
-        ):
-            if ready is not None:
-                app.state.ready = ready
-            await _demand(client, "/readyz", 200 if ready else 503, when)
-            await _demand(client, "/livez", 200, when)
+        unset = _("Before anybody has set `app.state.ready`, /readyz is answered with 503.")
+        await _demand(client, "/readyz", 503, unset)
+        alive = _("/livez is answered with 200, ready or not.")
+        await _demand(client, "/livez", 200, alive)
+        app.state.ready = True
+        ready = _("When `app.state.ready` is True, /readyz is answered with 200.")
+        await _demand(client, "/readyz", 200, ready)
+        app.state.ready = False
+        stopping = _("When `app.state.ready` is False again, /readyz is answered with 503.")
+        await _demand(client, "/readyz", 503, stopping)
+        await _demand(client, "/livez", 200, alive)
 
 
-async def _demand(client: httpx.AsyncClient, path: str, status: int, when: str) -> None:
+async def _demand(client: httpx.AsyncClient, path: str, status: int, expected: str) -> None:
     answer = await client.get(path)
     if answer.status_code != status:
         raise Wrong(
-            expected=_("`GET {path}` is answered with {status} {when}.").format(
-                path=path, status=status, when=when
-            ),
+            expected=expected,
             found=_("The status was {status}, the body {body}").format(
                 status=answer.status_code, body=answer.text[:150]
             ),

@@ -114,12 +114,13 @@ WRONG: dict[str, dict[str, Edit]] = {
         ),
     },
     "open-loop": {
-        "closed": Edit("        thread.start()\n", "        thread.run()\n", "late"),
-        "all at once": Edit("        time.sleep(max(0,", "        time.sleep(0 * max(0,", "not"),
+        "closed": Edit("thread.start()\n", "thread.start(); thread.join()\n", "late"),
+        "all at once": Edit("time.sleep(max(0,", "time.sleep(0 * max(0,", "not before"),
         "from the sending": Edit(
             "(start + due[i])", "(start + max(0, due[i]))", "before the start"
         ),
+        "no waiting for the last": Edit("        thread.join()\n", "        pass\n", "returned when"),
         "in seconds": Edit(" * 1000\n", "\n", "milliseconds"),
-        "an error ends it": Edit("with contextlib.suppress(Exception):", "if True:", "None"),
+        "a failure takes no time": Edit("[None] * len(due)", "[0.0] * len(due)", "None"),
     },
 }  # fmt: skip
