@@ -119,7 +119,7 @@ WRONG: dict[str, dict[str, Edit]] = {
         "from the sending": Edit(
             "(start + due[i])", "(start + max(0, due[i]))", "before the start"
         ),
-        "no waiting for the last": Edit("        thread.join()\n", "        pass\n", "returned when"),
+        "does not wait": Edit("        thread.join()\n", "        pass\n", "returned when"),
         "in seconds": Edit(" * 1000\n", "\n", "milliseconds"),
         "a failure takes no time": Edit("[None] * len(due)", "[0.0] * len(due)", "None"),
     },
