@@ -45,8 +45,7 @@ def show_outcome(task: Task, outcome: Outcome) -> None:
     print(coloured(verdict_heading(outcome.verdict), _colour(outcome.verdict)))
     for name, text in parts(outcome.verdict):
         _tell(text, f"  {name}: ")
-    if not outcome.verdict.passed:
-        print(further(task, progress.load().of(task)))
+    print(further(task, progress.load().of(task)))
 
 
 def verdict_heading(verdict: Verdict) -> str:
@@ -67,11 +66,18 @@ def parts(verdict: Verdict) -> list[tuple[str, str]]:
 
 def further(task: Task, record: Record) -> str:
     """What may be asked for next: a hint, or the solution."""
+    return next_step(task, record).format(
+        hint=f"{PROGRAM} task {task.id} --hint", solution=f"{PROGRAM} task {task.id} --solution"
+    )
+
+
+def next_step(task: Task, record: Record) -> str:
+    """The sentence for it, with {hint} or {solution} to be filled in: how to ask for that."""
+    if record.latest is not None and record.latest.passed:
+        return _("Compare it with the solution: {solution}")
     if record.may_see_solution and record.hints >= len(task.hints):
-        return _("The solution is open: {command}").format(
-            command=f"{PROGRAM} task {task.id} --solution"
-        )
-    return _("A hint: {command}").format(command=f"{PROGRAM} task {task.id} --hint")
+        return _("The solution is open: {solution}")
+    return _("A hint: {hint}")
 
 
 def show_hint(task: Task, number: int) -> None:

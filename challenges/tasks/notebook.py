@@ -87,13 +87,13 @@ def _show_outcome(chosen: Task, outcome: Outcome) -> None:
     parts = words.parts(verdict)
     rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>" for name, text in parts)
     printed = "\n".join(outcome.printed)
-    further = "" if verdict.passed else _how_to_go_on(chosen)
+    further = _how_to_go_on(chosen)
     _show(
         (f"<pre>{_text(printed)}</pre>" if printed else "")
         + f'<p role="status" style="border-left: 5px solid {colour}; padding-left: 8px">'
         f"<strong>{_text(heading)}</strong></p>"
         + (f"<dl>{rows}</dl>" if rows else "")
-        + (f"<p><em>{_text(further)}</em></p>" if further else ""),
+        + f"<p><em>{_text(further)}</em></p>",
         "\n".join(
             text
             for text in (printed, heading, *(f"{name}: {text}" for name, text in parts), further)
@@ -103,12 +103,9 @@ def _show_outcome(chosen: Task, outcome: Outcome) -> None:
 
 
 def _how_to_go_on(chosen: Task) -> str:
-    record = progress.load().of(chosen)
-    if record.may_see_solution and record.hints >= len(chosen.hints):
-        return _("The solution is open: {command}").format(
-            command=f'task("{chosen.id}", solution=True)'
-        )
-    return _("A hint: {command}").format(command=f'task("{chosen.id}", hint=True)')
+    return words.next_step(chosen, progress.load().of(chosen)).format(
+        hint=f'task("{chosen.id}", hint=True)', solution=f'task("{chosen.id}", solution=True)'
+    )
 
 
 def _show_hint(chosen: Task, number: int) -> None:

@@ -114,6 +114,8 @@ def start(artifact: Path, host: str, port: int) -> None:
 
 
 # end
+
+
 def main() -> None:
     """Start the service. Exit status 1 and one line: the artifact cannot be served."""
     parser = argparse.ArgumentParser()

@@ -66,7 +66,7 @@ def test_wrong_and_right_are_told(run: Run, own: Path) -> None:
         assert words in said
     solved_file = SOLUTIONS / "latency.py"
     (own / "latency.py").write_text(solved_file.read_text("utf-8"), "utf-8")
-    assert "Passed." in run("task", "latency-percentile")
+    assert "Passed. Compare it with the solution:" in run("task", "latency-percentile")
     assert "✓ latency-percentile" in run("tasks")
     assert f"Tasks passed: 1 of {len(tasks())}" in run("tasks")
 
@@ -161,7 +161,7 @@ def test_a_notebook_shows_hints_and_the_solution(shown: list[dict[str, str]], ow
 def test_what_is_no_text_of_a_terminal_is_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     verdict = progress.Verdict(passed=True)
     display.show_outcome(find("drain"), Outcome(verdict, ["a line"], 1.0))
-    assert capsys.readouterr().out.splitlines() == ["  | a line", "Passed."]
+    assert capsys.readouterr().out.splitlines()[:2] == ["  | a line", "Passed."]
 
 
 def test_the_commands_stand_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
