@@ -1,9 +1,11 @@
 """The one owner of the model: a queue, and worker threads that take one image each from it."""
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -64,23 +66,24 @@ class InferenceRunner:
 
     async def classify(self, data: bytes) -> Predictions:
         """What `work` makes of the data. Raises what it raises, or BusyError: too many wait."""
-        loop = asyncio.get_running_loop()
-        answer = loop.create_future()
+        answer: Future = Future()
         try:
-            self.waiting.put_nowait((data, loop, answer))
+            self.waiting.put_nowait((data, answer))
         except queue.Full:
             raise BusyError("too many requests wait; try again in a second") from None
-        return await answer
+        return await asyncio.wrap_future(answer)
 
     def run(self) -> None:
-        """Each thread's life: take the next job, work, hand the answer to the event loop."""
+        """Each thread's life: take the next job, work, hand the answer over."""
+        os.nice(10)  # on Linux this thread alone gives way: to the event loop
         while (job := self.waiting.get()) is not None:
-            data, loop, answer = job
+            data, answer = job
+            if not answer.set_running_or_notify_cancel():
+                continue  # the client has left
             try:
-                result, error = self.work(data), None
-            except Exception as fault:  # a bad image fails alone; the thread lives on
-                result, error = None, fault
-            loop.call_soon_threadsafe(deliver, answer, result, error)
+                answer.set_result(self.work(data))
+            except Exception as error:  # a bad image fails alone; the thread lives on
+                answer.set_exception(error)
 
     def close(self) -> None:
         """Let the threads finish what waits, and end them."""
@@ -88,13 +91,3 @@ class InferenceRunner:
             self.waiting.put(None)
         for thread in self.threads:
             thread.join()
-
-
-def deliver(answer: asyncio.Future, result: Predictions | None, error: Exception | None) -> None:
-    """Give a waiting caller its result, on the event loop; the caller may have left."""
-    if answer.done():
-        return
-    if error is None:
-        answer.set_result(result)
-    else:
-        answer.set_exception(error)
