@@ -106,7 +106,7 @@ WRONG: dict[str, dict[str, Edit]] = {
     },
     "drain": {
         "still ready": Edit("self.config.app.state.ready = False", "pass", "/readyz"),
-        "at once": Edit("threading.Timer(DRAIN_SECONDS", "threading.Timer(0", "port"),
+        "at once": Edit("threading.Timer(DRAIN_SECONDS", "threading.Timer(0", "SIGTERM"),
         "by the signal": Edit(
             "        stop.start()\n",
             "        stop.start()\n        super().handle_exit(sig, frame)\n",
