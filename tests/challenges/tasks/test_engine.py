@@ -41,6 +41,15 @@ def test_work_is_never_overwritten(own: Path) -> None:
     assert not [name for name in files(own) if name.endswith(".part")]
 
 
+def test_a_disk_without_links_will_do(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr("os.link", refuse)
+    lay_out()
+    assert (own / FILE).read_bytes() == (STUBS / FILE).read_bytes()
+
+
 def test_a_file_that_was_thrown_away_comes_again(own: Path) -> None:
     lay_out()
     (own / FILE).unlink()
