@@ -236,6 +236,7 @@ async def _check_close(module: ModuleType, work: _Work) -> None:
     await asyncio.sleep(0.1)
     threading.Timer(0.2, work.open.set).start()
     await asyncio.wait_for(asyncio.to_thread(runner.close), PATIENCE_S)
+    left = [one for one in set(threading.enumerate()) - before if one.ident in work.threads]
     answers = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), PATIENCE_S)
     if not all(isinstance(one, list) for one in answers):
         raise Wrong(
@@ -243,8 +244,6 @@ async def _check_close(module: ModuleType, work: _Work) -> None:
             found=_("The jobs that waited were not done."),
             look="inference_runner.py, InferenceRunner.close",
         )
-    own = [one for one in threading.enumerate() if one not in before and "_Timer" not in repr(one)]
-    left = [one for one in own if one.ident in work.threads]
     if left:
         raise Wrong(
             expected=_("When `close` returns, the threads have ended."),

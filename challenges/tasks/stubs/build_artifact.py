@@ -70,7 +70,7 @@ class PixelsToFeatures(nn.Module):
 def export_features(network: EfficientNetLite0, path: Path) -> None:
     """Write PixelsToFeatures as an ONNX file: input "pixels", output "features", any batch size.
 
-    `.eval()` matters here: in training mode batch normalisation computes something else.
+    Call `.eval()` first, as before every prediction.
     """
     raise NotImplementedError
 

@@ -123,4 +123,81 @@ WRONG: dict[str, dict[str, Edit]] = {
         "in seconds": Edit(" * 1000\n", "\n", "milliseconds"),
         "a failure takes no time": Edit("[None] * len(due)", "[0.0] * len(due)", "None"),
     },
+    "export-onnx": {
+        "another normalisation": Edit("(images - MEAN) / DEVIATION", "images / 255", "differ by"),
+        "a fixed batch": Edit(
+            '        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),\n', "", "fixed: 2"
+        ),
+    },
+    "quantise": {
+        "one step for all": Edit("per_channel=True", "per_channel=False", "changed"),
+        "not of photos": Edit("Batches(pixels)", "Batches(np.zeros_like(pixels))", "changed"),
+    },
+    "manifest": {
+        "not itself": Edit(
+            "(artifact / OWN).read_bytes() != sha256(artifact / MANIFEST).encode()",
+            "not (artifact / OWN).read_bytes()",
+            "manifest.json",
+        ),
+        "no name": Edit('f"{name} was changed: SHA-256', 'f"wrong: SHA-256', "names the file"),
+        "a word only": Edit('raise ValueError(f"{name} was', 'print(f"{name} was', "was accepted"),
+        "the first bytes": Edit(
+            'return hashlib.file_digest(file, "sha256").hexdigest()',
+            "return hashlib.sha256(file.read(1000)).hexdigest()",
+            "all files",
+        ),
+        "whole ones, too": Edit(
+            "if (found := sha256(artifact / name)) != expected",
+            "if (found := sha256(artifact / name))",
+            "accepts an artifact",
+        ),
+    },
+    "runner": {
+        "on the event loop": Edit(
+            "return await asyncio.wrap_future(answer)", "return answer.result()", "At most 1"
+        ),
+        "one thread": Edit("in range(threads)", "in range(1)", "At most 1"),
+        "a bad image ends it": Edit("except Exception as error", "except OSError as error", "wait"),
+        "no bound": Edit("queue.Queue(MOST_WAITING)", "queue.Queue()", "0 got it"),
+        "who has left": Edit(
+            "            if not answer.set_running_or_notify_cancel():\n                continue",
+            "            if False:\n                continue",
+            "callers had left",
+        ),
+        "does not wait": Edit("            thread.join()", "            pass", "still run"),
+        "the last first": Edit(
+            "queue.Queue = queue.Queue(", "queue.Queue = queue.LifoQueue(", "order"
+        ),
+    },
+    "classifier": {
+        "counted twice": Edit(
+            "        total = total - torch.exp(best.values - highest).sum(1, keepdim=True)\n",
+            "",
+            "counted once",
+        ),
+        "roughly": Edit(
+            "top = exact.topk", "exact = best.values\n        top = exact.topk", "differ"
+        ),
+        "all rows": Edit(
+            "self.rows[best.indices].float()", "self.rows.float()[best.indices]", "weight"
+        ),
+    },
+    "container-file": {
+        "latest": Edit("python:3.11-slim", "python:latest", "latest"),
+        "root": Edit("USER 10001", "USER root", "USER root"),
+        "a shell": Edit(
+            '["python3", "server.py", "--host", "0.0.0.0", "--port", "8000", "--artifact", '
+            '"artifact"]',
+            "python3 server.py --host 0.0.0.0 --port 8000",
+            "no shell",
+        ),
+        "no version": Edit("numpy==2.4.6", "numpy", "Without a version: numpy"),
+        "torch": Edit("pillow==13.0.0", "pillow==13.0.0 torch==2.15.0", "torch"),
+        "a file is missing": Edit("manifest.py ", "", "Missing: manifest.py"),
+        "for itself": Edit("0.0.0.0", "127.0.0.1", "all addresses"),
+        "code first": Edit(
+            "WORKDIR /app\n", "WORKDIR /app\nCOPY server.py ./\n", "packages before"
+        ),
+        "no health check": Edit("HEALTHCHECK CMD", "LABEL check=", "HEALTHCHECK"),
+    },
 }  # fmt: skip
