@@ -1,4 +1,4 @@
-"""The command line of the challenge: `python -m challenges start`, `grade`, `hint` and others."""
+"""Tasks and challenge from the command line: `python -m challenges task`, `grade` and others."""
 
 import argparse
 import sys
@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from challenges.minimal_service.commands import add_commands
+    from challenges.tasks.commands import add_commands as add_tasks
 
     parser = argparse.ArgumentParser(
         prog="python -m challenges",
@@ -31,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar=_("COMMAND"))
     add_commands(commands)
+    add_tasks(commands)
     return parser
 
 
