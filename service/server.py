@@ -1,22 +1,17 @@
-"""The process around the application: socket, signals, drain, log. uvicorn serves HTTP."""
+"""The process around the application: socket, signals, log. `web/http_server.py` serves HTTP."""
 
-import asyncio
 import logging
 import os
 import signal
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-import uvicorn
 from fastapi import FastAPI
 
 from service.errors import OperatorError
-from service.listener import bind, get_url, listen
 from service.loaded_model import LoadedModel, Step
 from service.machine import (
     give_large_memory_back,
@@ -24,12 +19,6 @@ from service.machine import (
     seconds_since_process_start,
 )
 from service.settings import Settings, settings_from
-
-if TYPE_CHECKING:
-    from service.runner.watch import HealthWatch
-
-log = logging.getLogger("service")
-
 
 CreateApp = Callable[..., FastAPI]
 """`inference_service.create_app(settings, load)`; `load` may be left out."""
@@ -42,6 +31,8 @@ def serve(create_app: CreateApp) -> None:
     on last, so that a connection is refused until the service is ready to answer.
     """
     _prepare_process()
+    from service.listener import bind
+
     try:
         settings = settings_from()
         if settings.front_ends > 1:
@@ -55,7 +46,7 @@ def serve(create_app: CreateApp) -> None:
                 app = add_console(create_app, settings)
             else:
                 app = create_app(settings)
-            sys.exit(run(app, settings, listener, _log_ready))
+            sys.exit(run(app, settings, listener, _say_ready))
     except OperatorError as error:
         sys.exit(f"error: {error}")
 
@@ -102,15 +93,22 @@ def run(
     Raises:
         OperatorError: another process came first since the port was taken.
     """
+    # What only a running server needs is imported here.
+    from service.listener import listen
+    from service.web.http_server import Server
+
     listen(listener, settings)
-    server = _Server(app, settings, listener, announce)
+    server = Server(app, settings, listener, announce)
     server.run([listener])
     return server.exit_status
 
 
-def _log_ready(listener: socket.socket) -> None:
+def _say_ready(listener: socket.socket) -> None:
+    from service.listener import get_url, notify
+
     url = get_url(listener)
     Step("ready", url, seconds_since_process_start() * 1000, url).log()
+    notify("READY=1")
 
 
 def _interrupted_before_ready(signal_number: int, _: object) -> None:
@@ -121,88 +119,6 @@ def _interrupted_before_ready(signal_number: int, _: object) -> None:
     """
     print("interrupted before the service was ready", file=sys.stderr)
     os._exit(128 + signal_number)
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, with a drain before the shutdown."""
-
-    def __init__(
-        self,
-        app: FastAPI,
-        settings: Settings,
-        listener: socket.socket,
-        announce: Callable[[socket.socket], object],
-    ) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                log_config=None,
-                access_log=settings.access_log,
-                timeout_graceful_shutdown=settings.shutdown_seconds,
-            )
-        )
-        self._app = app
-        self._settings = settings
-        self._listener = listener
-        self._announce = announce
-        self._end_of_drain: asyncio.TimerHandle | None = None
-        self._watch: HealthWatch | None = None
-
-    def run(self, sockets: list[socket.socket] | None = None) -> None:
-        """Serve until stopped."""
-        # Until `capture_signals`, Ctrl-C would end asyncio's start in the middle, with a traceback.
-        signal.signal(signal.SIGINT, lambda *_: self._stop())
-        super().run(sockets)
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        model: LoadedModel = self._app.state.model
-        from service.runner.watch import HealthWatch
-
-        loop = asyncio.get_running_loop()
-        self._watch = HealthWatch(
-            model.check_health,
-            lambda: loop.call_soon_threadsafe(self._abandon),
-            self._settings.shutdown_seconds,
-        )
-        self._announce(self._listener)
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Drain on signals; uvicorn's own method would end the process by the signal."""
-        loop = asyncio.get_running_loop()
-        for ending in (signal.SIGTERM, signal.SIGHUP):  # told to end; the terminal was closed
-            loop.add_signal_handler(ending, self._drain)
-        loop.add_signal_handler(signal.SIGINT, self._stop)
-        yield
-
-    @property
-    def exit_status(self) -> int:
-        """0, unless the process could not answer any more."""
-        return 0 if self._watch is None else self._watch.exit_status
-
-    def _abandon(self) -> None:
-        """Stop because no answer will come any more: the device is lost, or a worker is stuck."""
-        self._app.state.draining = True
-        self._stop()
-
-    def _drain(self) -> None:
-        """Say "not ready", serve on until load balancers have heard it, then shut down."""
-        if self._app.state.draining:
-            self._stop()
-            return
-        self._app.state.draining = True
-        log.info("drain    not ready any more, stopping in %g s", self._settings.drain_seconds)
-        loop = asyncio.get_running_loop()
-        self._end_of_drain = loop.call_later(self._settings.drain_seconds, self._stop)
-
-    def _stop(self) -> None:
-        """Close the listener and finish the requests in flight; the second call does not wait."""
-        if self._end_of_drain is not None:
-            self._end_of_drain.cancel()
-        log.info("stop     finishing requests in flight")
-        self.force_exit = self.should_exit
-        self.should_exit = True
 
 
 def configure_log() -> None:

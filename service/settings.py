@@ -32,6 +32,17 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    reuse_port: bool = Field(
+        False, description="share the port with the process that this one replaces"
+    )
+    root_path: str = Field(
+        "", pattern=r"^(/[\w.~-]+)*$", description="path prefix that a proxy puts before all routes"
+    )
+    cors_origins: str = Field(
+        "",
+        pattern=r"^(\*|https?://[^/,\s]+(,https?://[^/,\s]+)*)?$",
+        description="origins whose pages may call the service from a browser, separated by commas",
+    )
     artifact: Path = Field(DEFAULT_ARTIFACT, description="folder of the artifact bundle")
     artifact_digest: str | None = Field(
         None,
@@ -74,6 +85,16 @@ class Settings(BaseSettings):
     )
     max_requests: int = Field(
         256, ge=1, description="most requests at once; each holds its image in memory"
+    )
+    max_connections: int = Field(
+        2000, ge=1, description="most connections; beyond it, idle ones are closed for new ones"
+    )
+    keep_alive_seconds: int = Field(
+        75, ge=0, le=3600, description="time that a connection is kept for its next request"
+    )
+    max_header_bytes: int = Field(32 * 2**10, ge=1024, description="largest head of a request")
+    header_seconds: float = Field(
+        20, gt=0, le=3600, description="time for a request's head to arrive"
     )
     environment: Literal["strict", "warn"] = Field(
         "strict",

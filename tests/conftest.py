@@ -3,13 +3,15 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import pytest
@@ -95,19 +97,39 @@ class ServiceProcess:
         return self.process.wait(timeout=60)
 
 
+def start_process(
+    log: Path,
+    *arguments: str,
+    environment: dict[str, str] | None = None,
+    wrapper: Sequence[str] = (),
+    files: Sequence[socket.socket] = (),
+) -> ServiceProcess:
+    """Start a service on a free port.
+
+    Args:
+        log: receives its output.
+        arguments: its settings.
+        environment: replaces this process's.
+        wrapper: a command that runs the command after it.
+        files: what it inherits.
+    """
+    command = [sys.executable, "-m", "service.inference_service", "--port", "0", *arguments]
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            [*wrapper, *command], stdout=file, stderr=file, text=True, cwd=ROOT, env=environment,
+            pass_fds=[each.fileno() for each in files],
+        )  # fmt: skip
+    return ServiceProcess(process, log)
+
+
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[Callable[..., ServiceProcess]]:
     """Start services; whatever is still running at the end of the test is ended."""
     started: list[ServiceProcess] = []
 
-    def start(*arguments: str, environment: dict[str, str] | None = None) -> ServiceProcess:
+    def start(*arguments: str, **options: Any) -> ServiceProcess:
         log = tmp_path / f"service-{len(started)}.log"
-        command = [sys.executable, "-m", "service.inference_service", "--port", "0", *arguments]
-        with log.open("w") as file:
-            process = subprocess.Popen(
-                command, stdout=file, stderr=file, text=True, cwd=ROOT, env=environment
-            )
-        started.append(ServiceProcess(process, log))
+        started.append(start_process(log, *arguments, **options))
         return started[-1]
 
     yield start

@@ -32,7 +32,12 @@ from service.web.openapi import (
 
 _FORM = "multipart/form-data"
 # What a client says when it does not say what it sends: curl's --data-binary, or nothing at all.
-_UNSPECIFIC = {"", "application/octet-stream", "application/x-www-form-urlencoded"}
+_UNSPECIFIC = {
+    "",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+    "binary/octet-stream",  # Amazon S3's default
+}
 _DEADLINE_NAME = DEADLINE_HEADER.lower().encode()
 _Number = TypeVar("_Number", int, float)
 _DEADLINE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, le=MOST_DEADLINE_MS)])
@@ -71,7 +76,15 @@ class PredictRequest:
             RequestError: 400 for an empty body, 408 for one that does not come, 413 for one over
                 the limit, 415 for a type that is no image, 422 for a form without the one file.
         """
-        media_type = self._request.headers.get("content-type", "").split(";")[0].strip().lower()
+        headers = self._request.headers
+        coding = headers.get("content-encoding", "identity")
+        if coding.strip().lower() not in ("identity", ""):
+            raise RequestError(
+                415,
+                f"the content encoding {shorten(repr(coding))} is not accepted; send the image "
+                "file as it is, without Content-Encoding (it is compressed already)",
+            )
+        media_type = headers.get("content-type", "").split(";")[0].strip().lower()
         if media_type == _FORM:
             data = await self._read_form()
         elif media_type in _UNSPECIFIC or media_type.startswith("image/"):

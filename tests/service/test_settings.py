@@ -22,6 +22,8 @@ from tests.conftest import refuse_start
         (["--artifact-digest", "0" * 64], "is another artifact than the one asked for"),
         (["--host", "203.0.113.1"], "cannot listen on 203.0.113.1 port 0"),
         (["--host", "exämple.."], "cannot listen on exämple.. port 0"),
+        (["--root-path", "models/"], "setting --root-path (SERVICE_ROOT_PATH) is 'models/'"),
+        (["--cors-origins", "https://example.org/"], "setting --cors-origins"),
         (["--drain-seconds", "inf"], "setting --drain-seconds (SERVICE_DRAIN_SECONDS) is 'inf'"),
     ],
 )

@@ -166,3 +166,17 @@ def test_one_image_visits_nine_files(bundle: Bundle) -> None:
         "engines/base.py",
         "web/responses.py",
     }
+
+
+def test_type_of_objects_in_s3_is_accepted(client: TestClient) -> None:
+    answer = client.post("/predict", content=PHOTO, headers={"content-type": "binary/octet-stream"})
+    assert answer.status_code == 200
+
+
+def test_compressed_body_is_refused_with_what_to_do(client: TestClient) -> None:
+    for coding, status in (("gzip", 415), ("br, gzip", 415), ("identity", 200), ("", 200)):
+        answer = client.post("/predict", content=PHOTO, headers={"content-encoding": coding})
+        assert answer.status_code == status
+        if status == 415:
+            assert f"the content encoding '{coding}' is not accepted" in answer.json()["error"]
+            assert "send the image file as it is" in answer.json()["error"]
