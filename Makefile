@@ -9,7 +9,7 @@ artifact := artifacts/default/manifest.json
 catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab serve quiz challenge grade grade-selftest check test bench bench-gpu load site slides timetable lessons translations \
+.PHONY: help setup lab serve quiz task progress challenge grade grade-selftest check test bench bench-gpu load site slides timetable lessons translations \
 	recording format lock picture clean
 
 help: ## list the targets
@@ -27,6 +27,14 @@ serve: $(artifact) ## serve the model on 127.0.0.1:8000 (port=8123; console=1: w
 
 quiz: $(artifact) ## ask the quiz, missed questions first (lang=ja lesson=3)
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes $(if $(lesson),--lesson $(lesson))
+
+# A verdict of "not yet" is no error of make.
+task: setup ## check what you wrote in my_work/service, or list the tasks (name=drain hint=1 solution=1 lang=ja)
+	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges $(if $(name),task $(name) \
+		$(if $(hint),--hint) $(if $(solution),--solution),tasks) || true
+
+progress: setup ## what you have reached: quiz, tasks and challenge (lang=ja)
+	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges progress
 
 challenge: $(artifact) ## the challenge: a service of your own for 1 GB at 50 requests a second (lang=ja)
 	@$(python) -m challenges start $(if $(lang),--lang $(lang))

@@ -1,1 +1,1 @@
-"""What the Makefile calls besides the packages themselves."""
+"""Tools for authors, teachers and translators, which the Makefile calls."""

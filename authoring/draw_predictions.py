@@ -1,10 +1,5 @@
-"""Draw docs/predictions.png: the sample photos with what the service answers to each over HTTP."""
+"""Draw docs/predictions.png: the sample photos and the service's answers over HTTP."""
 
-import signal
-import socket
-import subprocess
-import sys
-import time
 from io import BytesIO
 from typing import Any
 
@@ -12,6 +7,7 @@ import httpx2 as httpx
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from quizzes.evidence.running import REFERENCE, Service
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.settings import ROOT
 
@@ -20,8 +16,12 @@ INK, BAR, TRUE = "#1f2430", "#b8c4d9", "#2f6fdb"
 
 
 def main() -> None:
-    """Start the service, ask it, draw, stop it."""
-    answers = _ask_service()
+    """Start the service, send it the photos, draw its answers."""
+    with Service(REFERENCE) as service, httpx.Client(base_url=service.url) as client:
+        answers = [
+            client.post("/predict", params={"k": 3}, content=photo.read()).json()
+            for photo in SAMPLE_PHOTOS
+        ]
     figure, axes = plt.subplots(
         2, len(SAMPLE_PHOTOS), figsize=(16, 4.1), height_ratios=(3, 2), layout="constrained"
     )
@@ -31,34 +31,6 @@ def main() -> None:
     PICTURE.parent.mkdir(exist_ok=True)
     figure.savefig(PICTURE, dpi=100)
     print(PICTURE)
-
-
-def _ask_service() -> list[dict[str, Any]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "service.inference_service", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            _wait_until_ready(client, process)
-            return [
-                client.post("/predict", params={"k": 3}, content=photo.read()).json()
-                for photo in SAMPLE_PHOTOS
-            ]
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait()
-
-
-def _wait_until_ready(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        try:
-            client.get("/readyz").raise_for_status()
-            return
-        except httpx.HTTPError:
-            time.sleep(0.1)
-    raise SystemExit("the service did not start; its reason stands above")
 
 
 def _draw_photo(axes: Any, data: bytes) -> None:

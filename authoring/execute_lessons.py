@@ -1,8 +1,7 @@
 """Run the English lessons and store their outputs: `make lessons [only=03]`.
 
-Each runs from the top in a fresh kernel. What is stored is what a learner would see who only reads:
-outputs, and beside each code cell the digest of the source that made them, by which the tests find
-outputs that are older than their cell.
+Each lesson runs from the top in a fresh kernel. Stored are the outputs, for learners who only read,
+and with each code cell the digest of its source, by which the tests find outdated outputs.
 """
 
 import argparse
@@ -23,7 +22,7 @@ CELL_SECONDS = 120
 
 
 def main() -> None:
-    """Execute all lessons, or those whose names contain one of the arguments."""
+    """Run all lessons, or those whose names contain one of the arguments."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lesson", nargs="*", help="part of a lesson's name; all if none is given")
     parser.add_argument("--folder", type=Path, default=LESSONS)
@@ -40,18 +39,18 @@ def main() -> None:
 
 
 def execute(path: Path) -> None:
-    """Run one notebook in its own folder, and write it back with what its cells put out."""
+    """Run one notebook in its own folder, and write it back with its outputs."""
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     with tempfile.TemporaryDirectory() as folder:
-        # Guesses and progress of whoever executes must not show.
-        os.environ["WORKSHOP_FOLDER"] = folder
-        NotebookClient(
+        client = NotebookClient(
             notebook,
             timeout=CELL_SECONDS,
             kernel_name="python3",
             record_timing=False,
             resources={"metadata": {"path": path.parent}},
-        ).execute()
+        )
+        # The author's own guesses and progress must not show.
+        client.execute(env={**os.environ, "WORKSHOP_FOLDER": folder})
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
@@ -60,13 +59,13 @@ def execute(path: Path) -> None:
         if cell.cell_type == "code":
             cell.metadata["executed"] = digest(cell.source)
             for output in cell.outputs:
-                # Without its kernel a widget is "model not found"; its text stands beside it.
+                # Without a kernel a widget shows "model not found"; its text is stored beside it.
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
 
 
 def digest(source: str) -> str:
-    """Which source a cell's outputs are of: the first 16 hexadecimal digits of its SHA-256."""
+    """Return the first 16 hexadecimal digits of a source's SHA-256."""
     return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 

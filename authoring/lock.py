@@ -1,6 +1,6 @@
-"""Renew requirements.lock and what the container installs of it (service/deploy/requirements.txt).
+"""Renew requirements.lock and the container's part of it, service/deploy/requirements.txt.
 
-Exact versions with hashes, for Python 3.11 to 3.13 at once.
+Both have exact versions with hashes, for Python 3.11 to 3.13 at once.
 """
 
 import subprocess
@@ -12,9 +12,9 @@ ROOT = Path(__file__).resolve().parent.parent
 COMPILE = [
     *(sys.executable, "-m", "uv", "pip", "compile", "pyproject.toml", "--universal", "--quiet"),
     *("--python-version", "3.11", "--generate-hashes"),
-    # One version of each package for all Pythons, so that they all see the same environment.
+    # One version of each package for all Pythons: the same environment everywhere.
     *("--fork-strategy", "fewest"),
-    # A lock file names packages, not where one machine happens to get them from.
+    # The lock file must not depend on this machine's package index.
     *("--no-emit-index-url", "--no-emit-find-links"),
 ]
 LOCK = ["--all-extras", "--no-header", "--output-file", "requirements.lock"]

@@ -1,1 +1,1 @@
-"""Challenges: what the learner builds, and what loads and grades it."""
+"""Challenges: what learners build, and the programs that load and grade it."""

@@ -1,4 +1,4 @@
-"""The challenge from the command line: `python -m challenges start`, `grade`, `hint` and others."""
+"""Tasks and challenge from the command line: `python -m challenges task`, `grade` and others."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from learner.language import _
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do what is asked. The exit status: 0, or what went wrong says another."""
+    """Run a command; return its exit status."""
     try:
         parser = _parser()
         options = parser.parse_args(arguments)
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from challenges.minimal_service.commands import add_commands
-    from challenges.minimal_service.grading.command import add_command as add_grade
+    from challenges.tasks.commands import add_commands as add_tasks
 
     parser = argparse.ArgumentParser(
         prog="python -m challenges",
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar=_("COMMAND"))
     add_commands(commands)
-    add_grade(commands)
+    add_tasks(commands)
     return parser
 
 

@@ -1,1 +1,1 @@
-"""What concerns the learner, whatever they look at: their language, their folder, their errors."""
+"""What all programs for learners share: language, folder, error messages, processes."""

@@ -1,4 +1,4 @@
-"""The model artifact that lessons and experiments look at: built once, by `make serve`."""
+"""The model artifact that lessons and experiments use. `make serve` builds it."""
 
 import functools
 
@@ -11,10 +11,10 @@ from service.settings import DEFAULT_ARTIFACT
 
 @functools.cache
 def bundle() -> Bundle:
-    """The default artifact, verified to the last byte; hashed once in a process.
+    """Return the default artifact. Its files are hashed at the first call in a process.
 
     Raises:
-        LearnerError: it was not built yet, or is damaged; the message says what to do.
+        LearnerError: it is missing or damaged; the message says what to do.
     """
     if not DEFAULT_ARTIFACT.is_dir():
         raise LearnerError(

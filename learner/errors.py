@@ -1,13 +1,13 @@
-"""Errors in words for a learner: what was wrong, what to do. Never a traceback."""
+"""Errors that a learner sees: one message, never a traceback."""
 
 
 class LearnerError(Exception):
-    """The message, in the learner's language, is all that they need.
+    """An error with a message in the learner's language: what is wrong, and what to do.
 
-    A notebook shows it as one paragraph (IPython asks an exception how it wants to be shown); a
-    command line prints it after "error:" and exits with a status that is not 0.
+    A notebook shows it as one paragraph (IPython calls `_render_traceback_`). A command line prints
+    it after "error:" and exits with a non-zero status.
     """
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints instead of a traceback."""
+        """Return what IPython prints instead of a traceback."""
         return [str(self)]

@@ -1,10 +1,9 @@
-"""The learner's folder: everything that is theirs, out of version control's sight.
+"""The learner's folder: guesses, progress, copies of the lessons, their own service.
 
-Updates of the workshop never touch it, and what is written there is written whole or not at all.
+Git ignores it, and updates of the workshop do not touch it. Files are written atomically.
 """
 
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,16 +12,16 @@ from pydantic import BaseModel, ValidationError
 
 from learner.errors import LearnerError
 from learner.language import _
-from learner.paths import FOLDER_VARIABLE, folder_path
+from learner.paths import FOLDER_VARIABLE, folder_path, write_atomically
 
 Content = TypeVar("Content", bound=BaseModel)
 
 
 def folder() -> Path:
-    """Where the learner's work lies: `my_work`, or what WORKSHOP_FOLDER names. Created if needed.
+    """Return the learner's folder: `my_work`, or WORKSHOP_FOLDER. It is created if needed.
 
     Raises:
-        LearnerError: it cannot be written to.
+        LearnerError: it cannot be created.
     """
     path = folder_path()
     try:
@@ -33,54 +32,52 @@ def folder() -> Path:
 
 
 def read_json(name: str) -> dict[str, Any]:
-    """The object in file `name` of the folder; empty if there is none.
+    """Return the JSON object in file `name` of the folder; an empty one if there is no file.
 
-    A damaged file is kept aside under another name, never overwritten, and the learner is told.
+    A damaged file is renamed, not overwritten, and a message tells the learner.
     """
     path = folder() / name
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
-        found = None
-    if isinstance(found, dict):
-        return found
-    _begin_anew(path)
+        content = None
+    if isinstance(content, dict):
+        return content
+    _set_aside_damaged(path)
     return {}
 
 
 def read_model(name: str, model: type[Content]) -> Content:
-    """File `name` of the folder, as a model; an empty one if there is none.
+    """Return file `name` of the folder as a model; an empty model if there is no file.
 
-    A file that does not fit is treated as `read_json` treats a damaged one.
+    A file that does not fit the model counts as damaged, as in `read_json`.
     """
     content = read_json(name)
     try:
         return model.model_validate(content) if content else model()
     except ValidationError:
-        _begin_anew(folder() / name)
+        _set_aside_damaged(folder() / name)
         return model()
 
 
 def write_json(name: str, content: dict[str, Any]) -> None:
-    """Replace file `name` of the folder, whole or not at all.
+    """Write a JSON object to file `name` of the folder, atomically.
 
     Raises:
         LearnerError: it cannot be written.
     """
     path = folder() / name
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     try:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_atomically(path, text.encode())
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise LearnerError(_cannot_write(path, error)) from None
 
 
 def set_aside(path: Path, why: str) -> Path:
-    """Rename a file or folder so that nothing is in its place any more; the new path.
+    """Rename a file or folder to `NAME.WHY-TIME`, and return the new path.
 
     Raises:
         LearnerError: it cannot be renamed.
@@ -101,7 +98,7 @@ def set_aside(path: Path, why: str) -> Path:
     return aside
 
 
-def _begin_anew(path: Path) -> None:
+def _set_aside_damaged(path: Path) -> None:
     aside = set_aside(path, "damaged")
     print(
         _("{file} was damaged. It is kept as {aside}; a new one begins here.").format(

@@ -1,7 +1,7 @@
-"""The learner's language: which it is, and every text that they see, in it.
+"""The learner's language, and the translation of texts into it.
 
-English is in the code, `_("…")`; the other languages are in gettext catalogues beside this file.
-`make translations` collects the texts of all lessons and modules into them.
+The code holds the English texts, as `_("…")`. The other languages are in gettext catalogues in
+`catalogues/`, into which `make translations` collects the texts of all lessons and modules.
 """
 
 import functools
@@ -21,23 +21,22 @@ from learner.errors import LearnerError
 from learner.paths import folder_path
 
 LANGUAGES = {"en": "English", "ja": "日本語", "id": "Bahasa Indonesia"}
-"""Code (ISO 639-1) → what the language calls itself."""
+"""Code (ISO 639-1) → name of the language in itself."""
 CATALOGUES = Path(__file__).resolve().parent / "catalogues"
 VARIABLE = "WORKSHOP_LANGUAGE"
 CHOICE = "choice.json"
-"""In the learner's folder: what `make lab` was last told."""
+"""File in the learner's folder: the last choice of `make lab`."""
 _chosen: ContextVar[str | None] = ContextVar("chosen", default=None)
 
 
 def language() -> str:
-    """The code of the learner's language.
+    """Return the code of the learner's language.
 
-    It is that of the environment variable WORKSHOP_LANGUAGE; without it, that of the folder which a
-    lesson lies in (`notebooks/ja/…`); without that, the last one that `make lab` was told; and
-    without that, English.
+    The first of these decides: the environment variable WORKSHOP_LANGUAGE, the name of the working
+    directory (a lesson runs in `…/ja`), the last choice of `make lab`, English.
 
     Raises:
-        LearnerError: the variable names none of `LANGUAGES`.
+        LearnerError: the variable holds no code of `LANGUAGES`.
     """
     if (chosen := _chosen.get()) is not None:
         return chosen
@@ -62,7 +61,7 @@ def _last_choice() -> str:
 
 @contextmanager
 def speaking(code: str) -> Iterator[None]:
-    """Within the block (of this thread or task), the learner's language is `code`."""
+    """Set the learner's language within the block, for this thread or task."""
     token = _chosen.set(code)
     try:
         yield
@@ -71,25 +70,25 @@ def speaking(code: str) -> Iterator[None]:
 
 
 def _(text: str) -> str:
-    """`text` in the learner's language; as it is, where no translation exists.
+    """Translate `text` into the learner's language; return it unchanged without a translation.
 
     Placeholders are filled in afterwards: `_("{n} photos").format(n=3)`.
     """
-    # Under the empty text gettext keeps the catalogue's header.
+    # gettext stores the catalogue's header as the translation of the empty text.
     return translations(language()).gettext(text) if text else ""
 
 
 def pgettext(context: str, text: str) -> str:
-    """`text` in the learner's language, of the message that `context` names.
+    """Translate `text`, whose message has the context `context`.
 
-    For texts that stand in data instead of code: a question, an option, a hint.
+    For texts in data files: questions, options, hints.
     """
     return translations(language()).pgettext(context, text)
 
 
 @functools.cache
 def translations(code: str) -> gettext.NullTranslations:
-    """The catalogue of a language, compiled in memory."""
+    """Return the catalogue of a language, compiled in memory."""
     path = CATALOGUES / f"{code}.po"
     if code == "en" or not path.exists():
         return gettext.NullTranslations()

@@ -1,45 +1,47 @@
-"""Programs that run on the learner's behalf, and leave nothing behind when the learner leaves."""
+"""Processes and folders for as long as this process runs: none outlives it, however it ends."""
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from learner.errors import LearnerError
 from learner.language import _
 from learner.paths import ROOT
 
-GUARD = Path(__file__).with_name("parent_guard.py")
+GUARD = (sys.executable, "-I", "-S", str(Path(__file__).with_name("parent_guard.py")))
 MOST_LINES = 10_000
-"""Kept of a program's output; older ones go first."""
+"""Lines of a program's output that are kept; the oldest are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of output, and the seconds since the start at which it came."""
+    """A line of a program's output."""
 
     at: float
+    """Seconds since the program was started."""
     text: str
 
 
 class Program:
-    """A command in a process group of its own. As a context manager, it is ended on the way out.
+    """A command in a process group of its own. Leaving it as a context manager kills the group.
 
-    It ends, too, when the process that started it does, however that ends (parent_guard.py).
+    The group is also killed when this process ends, however that ends (parent_guard.py).
 
     Args:
         command: program and arguments.
-        environment: variables besides those of this process.
-        cwd: where it runs; the repository's root if not given.
-        on_line: called with each line of output (both streams) as it comes, in another thread.
+        environment: variables in addition to those of this process.
+        cwd: working directory; the repository's root by default.
+        on_line: called in another thread with each line of standard output and standard error.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Program:
         self._news = threading.Condition()
         self._started = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(GUARD), *command],
+            [*GUARD, "run", *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -72,19 +74,20 @@ class Program:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended."""
+        """Whether the command has not ended."""
         return self._process.poll() is None
 
     @property
     def group(self) -> int:
-        """The id of its process group."""
+        """The id of the process group."""
         return self._process.pid
 
     def wait_for(self, words: str, seconds: float = 60) -> Line:
-        """The first line of output with `words` in it.
+        """Wait for a line of output that contains `words`, and return the first one.
 
         Raises:
-            LearnerError: it ended, or the time was up, without one; the message has its last line.
+            LearnerError: the program ended, or `seconds` passed, without such a line. The message
+                quotes the last line.
         """
         deadline = time.monotonic() + seconds
         seen = 0
@@ -107,19 +110,19 @@ class Program:
         raise LearnerError(sentence.format(seconds=seconds, last=last))
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit status (128 + n if signal n ended it), or None if it still runs after that."""
+        """Return the exit status (128 + n after signal n), or None if it runs after `seconds`."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM, as a supervisor does."""
+        """Send SIGTERM to the command."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End the whole group at once (SIGKILL), and take what it said until then."""
+        """Kill the whole group (SIGKILL), and read its output to the end. May be repeated."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -128,7 +131,7 @@ class Program:
             self._process.stdin.close()
 
     def stop(self, seconds: float = 10) -> int:
-        """Ask it to stop; after `seconds` kill it. Its exit status."""
+        """Send SIGTERM, after `seconds` SIGKILL; return the exit status."""
         self.ask_to_stop()
         self.wait(seconds)
         self.kill()
@@ -153,10 +156,26 @@ class Program:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.kill()
+
+
+class TemporaryFolder:
+    """A folder that is deleted by `remove`, or when this process ends, however that ends.
+
+    Args:
+        prefix: of the folder's name.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+        # In a session of its own: a signal to our process group must not end it before its work.
+        self._guard = subprocess.Popen(
+            [*GUARD, "delete", str(self.path)], stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    def remove(self) -> None:
+        """Delete the folder and everything in it."""
+        self._guard.communicate()
+        # Another thread may have written to it while the guard deleted it.
+        shutil.rmtree(self.path, ignore_errors=True)

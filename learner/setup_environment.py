@@ -1,10 +1,11 @@
-"""Set up the environment: a virtual environment with exactly what requirements.lock says.
+"""Set up a virtual environment with exactly the packages of requirements.lock.
 
-Run by `make setup` with whatever `python3` the machine has, so this file uses the standard library
-only and keeps to syntax that an old Python can at least parse, in order to say what is wrong.
+`make setup` runs this with the machine's own `python3`. So it uses the standard library only, and a
+syntax that an old Python can parse, to be able to say what is wrong.
 
-Done once: a stamp in the virtual environment holds the digest of the lock file it was made from.
-Interrupted: run it again. pip keeps what it has downloaded and installs what is still missing.
+A stamp in the virtual environment holds the digest of the lock file from which it was made: a
+second run does nothing. After an interruption, run it again: pip keeps what it has downloaded, and
+installs what is missing.
 """
 
 import fcntl
@@ -26,7 +27,7 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 
 
 class SetupError(Exception):
-    """What stopped the set-up, in words for the person who ran it."""
+    """The set-up cannot go on; the message says why, and what to do."""
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def set_up() -> None:
     if read(STAMP) == wanted:
         return
     with open(LOCK) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # of two set-ups at once, the second waits
+        fcntl.flock(file, fcntl.LOCK_EX)  # if two set-ups run at once, the second one waits
         if read(STAMP) != wanted:
             install(wanted)
 
@@ -71,7 +72,7 @@ def step(number: int, what: str) -> None:
 
 
 def digest_of_inputs() -> str:
-    """SHA-256 over everything the environment is made from."""
+    """Return the SHA-256 over everything the environment is made from."""
     digest = hashlib.sha256(ROOT.encode())  # an editable install points at this folder
     for path in (LOCK, PROJECT):
         with open(path, "rb") as file:
@@ -88,14 +89,14 @@ def read(path: str) -> "str | None":
 
 
 def find_python() -> str:
-    """The Python that runs this file, or if that is too old or new, another on the PATH."""
+    """Return this Python, or, if its version is not supported, another one on the PATH."""
     if OLDEST <= sys.version_info[:2] <= NEWEST:
         return sys.executable
     for minor in range(NEWEST[1], OLDEST[1] - 1, -1):
-        found = shutil.which("python3.{}".format(minor))
-        # A version manager's shim may stand on the PATH without the version behind it.
-        if found and subprocess.call([found, "-c", ""], stderr=subprocess.DEVNULL) == 0:
-            return found
+        path = shutil.which("python3.{}".format(minor))
+        # A version manager may leave a shim on the PATH whose version is not installed.
+        if path and subprocess.call([path, "-c", ""], stderr=subprocess.DEVNULL) == 0:
+            return path
     raise SetupError(
         "this is Python {}.{}, and no Python 3.11, 3.12 or 3.13 is on the PATH. "
         "Install one of them, or name it: make setup PYTHON=/path/to/python3.12".format(
@@ -105,7 +106,7 @@ def find_python() -> str:
 
 
 def create_virtual_environment(python: str) -> None:
-    """Create .venv, or keep it if its pip runs and it was made by the same Python version."""
+    """Create .venv; keep an existing one if it has the same Python version and its pip runs."""
     version = "import sys; print(sys.version_info[:2])"
     if os.path.exists(ENVIRONMENT_PYTHON):
         same = output([ENVIRONMENT_PYTHON, "-c", version]) == output([python, "-c", version])
@@ -119,7 +120,7 @@ def create_virtual_environment(python: str) -> None:
 
 
 def output(command: "list[str]") -> "bytes | None":
-    """Standard output of `command`, or None if it fails."""
+    """Return the standard output of `command`, or None if it fails."""
     try:
         return subprocess.check_output(command, stderr=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError):

@@ -1,4 +1,4 @@
-"""Texts in a terminal: narrow or wide, in a script of wide signs, with colours or without."""
+"""Texts for a terminal: width, line breaks, encoding and colours."""
 
 import os
 import sys
@@ -9,7 +9,7 @@ GREEN, ORANGE, BOLD = "32", "33", "1"
 
 
 def width(text: str) -> int:
-    """The columns that a terminal needs: an ideograph takes two, a combining mark none."""
+    """Return the number of columns: 2 for an ideograph, 0 for a combining mark, else 1."""
     return sum(
         0 if unicodedata.combining(sign) else 1 + (unicodedata.east_asian_width(sign) in "FW")
         for sign in text
@@ -17,14 +17,15 @@ def width(text: str) -> int:
 
 
 def padded(text: str, columns: int) -> str:
-    """`text`, filled with spaces to that many columns."""
+    """Return `text`, filled with spaces to `columns`."""
     return text + " " * max(0, columns - width(text))
 
 
 def wrapped(text: str, columns: int, first: str = "") -> list[str]:
-    """`text` in lines of at most `columns`; `first` begins the first, spaces the others.
+    """Break `text` into lines of at most `columns`.
 
-    A word that is longer than a line (a path) is cut.
+    The first line begins with `first`, the others with as many spaces. A word that is longer than a
+    line (a path) is cut.
     """
     room = max(1, columns - width(first))
     lines = [""]
@@ -39,7 +40,7 @@ def wrapped(text: str, columns: int, first: str = "") -> list[str]:
 
 
 def can_print(signs: str) -> bool:
-    """Whether standard output's encoding has these signs."""
+    """Return whether the encoding of standard output has these characters."""
     try:
         signs.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
@@ -48,19 +49,22 @@ def can_print(signs: str) -> bool:
 
 
 def printable(text: str) -> str:
-    """`text`; what standard output's encoding does not have becomes "?"."""
+    """Return `text` with "?" for characters that the encoding of standard output lacks."""
     encoding = sys.stdout.encoding or "ascii"
     return text.encode(encoding, "replace").decode(encoding)
 
 
 def coloured(text: str, code: str) -> str:
-    """`text` in an ANSI style, where standard output is a terminal that has some."""
+    """Return `text` in an ANSI style; unchanged where standard output shows no colours."""
     plain = not sys.stdout.isatty() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     return text if plain or not code else f"\x1b[{code}m{text}\x1b[0m"
 
 
 def _pieces(text: str, most: int) -> Iterator[str]:
-    """What stays on a line: up to a space, an ideograph (but 、。)」), or `most` columns."""
+    """Cut `text` where a line may break; each piece has at most `most` columns.
+
+    A line may break after a space, and before a wide character other than closing ones (、。」).
+    """
     piece = ""
     for sign in text:
         wide = unicodedata.east_asian_width(sign) in "FW"

@@ -1,1 +1,1 @@
-"""The quiz: questions as data, one engine, three faces."""
+"""The quiz: questions as data, one grading engine, three user interfaces."""

@@ -14,18 +14,19 @@ from typing import Any
 from learner.errors import LearnerError
 from learner.folder import folder
 from learner.language import _
-from quizzes import answer_file, experiments, lint, progress, schema, terminal
-from quizzes.questions import Entry, all_questions, find, translated
-from quizzes.schedule import due, learned
+from quizzes import answer_file, experiments, lint, progress, terminal
+from quizzes.questions import Entry, all_questions, find, translate
+from quizzes.questions.models import write_schema
+from quizzes.schedule import select_due, summarise_lessons
 
 RIGHT, NOT_YET, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main() -> int:
-    """Do what the arguments say; the exit status."""
+    """Run the command; return its exit status."""
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # whatever the locale: never a traceback
+            stream.reconfigure(errors="replace")  # no traceback in any locale
     interrupted = False
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -39,13 +40,13 @@ def main() -> int:
         status: int = options.do(options)
         sys.stdout.flush()
     except LearnerError as error:
-        if interrupted:  # a package that was being imported has made an error of its own out of it
+        if interrupted:  # a package turned the interrupt into its own error
             return INTERRUPTED
         print(f"{_error()} {_one_line(str(error))}", file=sys.stderr)
         return UNUSABLE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read the output has enough
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return RIGHT
     finally:
@@ -56,7 +57,7 @@ def main() -> int:
 def _error() -> str:
     try:
         return _("error:")
-    except LearnerError:  # the one error may be that there is no such language
+    except LearnerError:  # the error may be an unknown language
         return "error:"
 
 
@@ -85,9 +86,9 @@ def _options() -> argparse.Namespace:
     commands = parser.add_subparsers(metavar="COMMAND")
 
     def command(name: str, do: Any, words: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=words, description=words)
-        made.set_defaults(do=do)
-        return made
+        subparser = commands.add_parser(name, help=words, description=words)
+        subparser.set_defaults(do=do)
+        return subparser
 
     check = command(
         "check", _check, _("grade a file of answers; JSON; 0 all right, 1 not yet, 2 unusable")
@@ -108,9 +109,9 @@ def _options() -> argparse.Namespace:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    entries = _chosen(options.lesson)
+    entries = _choose_entries(options.lesson)
     attempts = progress.load().attempts
-    asked = due(entries, attempts, datetime.now(UTC), options.all)
+    asked = select_due(entries, attempts, datetime.now(UTC), options.all)
     if not asked:
         print(
             _("Nothing is due: all is answered right. To be asked anyway: {option}").format(
@@ -119,17 +120,19 @@ def _ask(options: argparse.Namespace) -> int:
         )
         return RIGHT
     terminal.session(asked)
-    terminal.show_learned(learned(_chosen(options.lesson), progress.load().attempts))
+    terminal.show_summary(
+        summarise_lessons(_choose_entries(options.lesson), progress.load().attempts)
+    )
     return RIGHT
 
 
-def _chosen(lesson: str | None) -> list[Entry]:
-    entries = [translated(entry) for entry in all_questions().values()]
+def _choose_entries(lesson: str | None) -> list[Entry]:
+    entries = [translate(entry) for entry in all_questions().values()]
     if lesson is None:
         return entries
     wanted = lesson.zfill(2) if lesson.isdecimal() else lesson
-    if found := [entry for entry in entries if entry.lesson.startswith(wanted)]:
-        return found
+    if chosen := [entry for entry in entries if entry.lesson.startswith(wanted)]:
+        return chosen
     names = ", ".join(sorted({entry.lesson for entry in entries}))
     raise LearnerError(
         _("no questions belong to a lesson {name}; there are: {names}").format(
@@ -158,7 +161,7 @@ def _export(_options: argparse.Namespace) -> int:
 
 def _evidence(options: argparse.Namespace) -> int:
     entry = find(options.question)
-    print(terminal.wrapped(entry.question.text))
+    print(terminal.wrap(entry.question.text))
     print(_("Measuring. This takes some seconds."), flush=True)
     terminal.show_evidence(experiments.run(entry))
     return RIGHT
@@ -166,16 +169,16 @@ def _evidence(options: argparse.Namespace) -> int:
 
 def _progress(options: argparse.Namespace) -> int:
     said = io.StringIO()
-    with contextlib.redirect_stdout(said):  # a line on a damaged file is no JSON
-        found = progress.load()
+    with contextlib.redirect_stdout(said):  # a warning about a damaged file is not JSON
+        loaded = progress.load()
     print(said.getvalue(), end="", file=sys.stderr)
-    lessons = learned(all_questions().values(), found.attempts)
+    lessons = summarise_lessons(all_questions().values(), loaded.attempts)
     if not options.json:
-        terminal.show_learned(lessons)
+        terminal.show_summary(lessons)
         return RIGHT
     _print_json(
         {
-            **found.model_dump(mode="json"),
+            **loaded.model_dump(mode="json"),
             "lessons": [
                 {
                     "lesson": lesson.lesson,
@@ -217,12 +220,12 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 def _schema(_options: argparse.Namespace) -> int:
-    print(schema.write())
+    print(write_schema())
     return RIGHT
 
 
 def _one_line(text: str) -> str:
-    """What a file holds may be in an error's text: no line breaks, no escape sequences."""
+    """Remove line breaks and escape sequences, which may come from a file."""
     return "".join(sign if sign.isprintable() else " " for sign in text)
 
 

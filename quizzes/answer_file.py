@@ -1,9 +1,9 @@
-"""For scripts: what is asked (export), and what a file of answers is worth (check).
+"""The quiz for scripts: export the questions, check a file of answers.
 
     {"version": 1, "answers": {"question-id": ["option-id", …], "another-id": 20.5, …}}
 
-`version` may be missing. A question to put in order takes all its options, in that order. Whoever
-answers one question of a lesson is asked for all of that lesson; those missing count as 0 points.
+`version` may be missing. The answer to a question of order lists all options in that order. If a
+file answers one question of a lesson, the other questions of that lesson count as 0 points.
 """
 
 import json
@@ -15,27 +15,29 @@ from learner.errors import LearnerError
 from learner.language import _
 from quizzes import words
 from quizzes.engine import AnswerError, Verdict, grade, score
-from quizzes.questions import Answer, Entry, Number, all_questions, find, option_order, translated
+from quizzes.questions import Answer, Entry, Number, all_questions, find, option_order, translate
 
 VERSION = 1
 
 
 def export() -> dict[str, Any]:
-    """All questions with the ids and texts of their options; nothing says which are right."""
+    """Return all questions with ids and texts of their options, without the right answers."""
     return {
         "version": VERSION,
-        "questions": [_exported(translated(entry)) for entry in all_questions().values()],
+        "questions": [_export_question(translate(entry)) for entry in all_questions().values()],
     }
 
 
 def read_answers(text: str) -> dict[str, Answer]:
-    """Question id → answer, as an answer file says it.
+    """Parse an answer file; return question id → answer.
 
     Raises:
-        LearnerError: it is none; the message says where and why.
+        LearnerError: the text is not an answer file; the message says where and why.
     """
     try:
-        content = json.loads(text, object_pairs_hook=_without_doubles, parse_constant=_refuse)
+        content = json.loads(
+            text, object_pairs_hook=_refuse_duplicates, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError) as error:
         raise LearnerError(_("no JSON: {reason}").format(reason=error)) from None
     if not isinstance(content, dict):
@@ -54,14 +56,14 @@ def read_answers(text: str) -> dict[str, Answer]:
         raise LearnerError(
             _('"answers" is empty; the questions are listed by: python -m quizzes export')
         )
-    return {name: _answer(name, value) for name, value in answers.items()}
+    return {name: _parse_answer(name, value) for name, value in answers.items()}
 
 
 def check(answers: Mapping[str, Answer]) -> dict[str, Any]:
-    """The verdict on each question of the lessons that the answers are from.
+    """Grade answers, and the missing ones of the same lessons; return the result for JSON.
 
     Raises:
-        LearnerError: an answer does not fit its question, or there is no such question.
+        LearnerError: an answer does not fit its question, or a question does not exist.
     """
     entries = {name: find(name) for name in answers}
     verdicts: dict[str, Verdict] = {}
@@ -70,7 +72,7 @@ def check(answers: Mapping[str, Answer]) -> dict[str, Any]:
             verdicts[name] = grade(entry.question, answers[name])
         except AnswerError as error:
             raise LearnerError(
-                _("question {name}: {reason}").format(name=name, reason=words.unfit(error))
+                _("question {name}: {reason}").format(name=name, reason=words.explain_misfit(error))
             ) from None
     lessons = {entry.lesson for entry in entries.values()}
     asked = [name for name, entry in all_questions().items() if entry.lesson in lessons]
@@ -81,13 +83,15 @@ def check(answers: Mapping[str, Answer]) -> dict[str, Any]:
         "correct": all(name in verdicts and verdicts[name].correct for name in asked),
         "missing": [name for name in asked if name not in verdicts],
         "questions": {
-            name: _judged(entries[name], verdicts[name]) for name in asked if name in verdicts
+            name: _export_verdict(entries[name], verdicts[name])
+            for name in asked
+            if name in verdicts
         },
     }
 
 
 def read_text(path: str, standard_input: Any) -> str:
-    """The text of a file, of standard input if it is "-".
+    """Read a file, or standard input for "-".
 
     Raises:
         LearnerError: it cannot be read.
@@ -101,7 +105,7 @@ def read_text(path: str, standard_input: Any) -> str:
         raise LearnerError(_("no text in UTF-8")) from None
 
 
-def _exported(entry: Entry) -> dict[str, Any]:
+def _export_question(entry: Entry) -> dict[str, Any]:
     question = entry.question
     shown: dict[str, Any] = {
         "id": question.id,
@@ -119,7 +123,7 @@ def _exported(entry: Entry) -> dict[str, Any]:
     return shown
 
 
-def _judged(entry: Entry, verdict: Verdict) -> dict[str, Any]:
+def _export_verdict(entry: Entry, verdict: Verdict) -> dict[str, Any]:
     return {
         "correct": verdict.correct,
         "points": verdict.points,
@@ -130,7 +134,7 @@ def _judged(entry: Entry, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _answer(name: str, value: object) -> Answer:
+def _parse_answer(name: str, value: object) -> Answer:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -143,7 +147,7 @@ def _answer(name: str, value: object) -> Answer:
     )
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         names = [name for name, _value in pairs]
@@ -153,5 +157,5 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _refuse(constant: str) -> float:
+def _refuse_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not a number of JSON")

@@ -1,13 +1,13 @@
-"""The one grading engine: a question and an answer in, a verdict out. Nothing is read or written.
+"""The grading engine: from a question and an answer to a verdict. It does no input or output.
 
 Points of a question, from 0 to 1:
 
 - one: 1 for the right option, else 0
-- several: (right ones chosen - wrong ones chosen) / right ones there are, never below 0
+- several: (right options chosen - wrong options chosen) / number of right options, at least 0
 - number: 1 if |answer - right number| <= tolerance, else 0
 - order: 1 for the right order, else 0
 
-The score of many questions is the mean of their points. "Correct" means all of the points.
+The score of several questions is the mean of their points. "Correct" means full points.
 """
 
 import math
@@ -18,7 +18,7 @@ from quizzes.questions.models import Answer, Number, One, Order, Question, Sever
 
 
 class AnswerError(ValueError):
-    """An answer that does not fit its question; `code` says how, `detail` which part of it."""
+    """The answer does not fit the question; `code` is the reason, `detail` the part concerned."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code} {detail}".strip())
@@ -28,7 +28,7 @@ class AnswerError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Feedback, and the option that it is on (none where it is on the whole answer)."""
+    """Feedback on an option, or on the whole answer (`option` is None)."""
 
     option: str | None
     text: str
@@ -36,22 +36,22 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an answer is worth, and why."""
+    """Points for an answer, and why."""
 
     correct: bool
     points: float
     remarks: tuple[Remark, ...]
-    """One for each chosen option; one for the whole where there are none to choose."""
+    """One per chosen option; for numbers and orders, on the whole answer."""
     misconceptions: tuple[str, ...] = ()
     more: bool = False
-    """All that was chosen is right, but not all that is right was chosen."""
+    """Every chosen option is right, but another right option is missing."""
 
 
 def grade(question: Question, answer: Answer) -> Verdict:
-    """Judge one answer. Texts are those of `question`, in whatever language it is.
+    """Grade one answer. Feedback is in the language of `question`.
 
     Raises:
-        AnswerError: the answer is not one to this question (no option of it, too many, …).
+        AnswerError: the answer does not fit the question (unknown option, too many options, …).
     """
     if isinstance(question, Number):
         return _grade_number(question, answer)
@@ -67,7 +67,7 @@ def grade(question: Question, answer: Answer) -> Verdict:
 
 
 def score(points: Iterable[float]) -> float:
-    """The mean of the points, rounded to four digits; 0 where there are none."""
+    """Return the mean of the points, rounded to four digits; 0 if there are none."""
     counted = list(points)
     return round(math.fsum(counted) / len(counted), 4) if counted else 0.0
 
@@ -94,7 +94,7 @@ def _grade_number(question: Number, answer: Answer) -> Verdict:
     if isinstance(answer, tuple | bool) or not math.isfinite(answer):
         raise AnswerError("not-a-number")
     difference = answer - question.answer
-    # 0.1 + 0.2 - 0.3 is not 0: what is a tolerance away on paper must count.
+    # Rounding errors (0.1 + 0.2 - 0.3 is not 0) must not count against the learner.
     if abs(difference) <= question.tolerance + 1e-9 * max(1.0, abs(question.answer)):
         return Verdict(True, 1.0, (Remark(None, question.feedback_right),))
     text = question.feedback_low if difference < 0 else question.feedback_high

@@ -1,24 +1,51 @@
-"""Runs the experiment that shows a question's answer."""
+"""Find and run the experiment that shows a question's answer."""
 
 import importlib
+import importlib.util
+from collections.abc import Callable
 
 from learner.errors import LearnerError
 from learner.language import _
-from quizzes.evidence.base import Evidence
-from quizzes.numbers import in_words
+from learner.numbers import format_number
+from quizzes.evidence import Evidence
 from quizzes.questions import Entry
+
+SHARED = {
+    "busy_tail": "waiting",
+    "growing_line": "waiting",
+    "memory_bound": "reading_weights",
+    "modules_alone": "module_imports",
+    "order_of_cells": "exhibit",
+    "resize_filter": "exhibit",
+    "restart": "exhibit",
+    "shared_reading": "reading_weights",
+    "why_convert": "five_forms",
+}
+"""Experiments that share a module of quizzes/evidence: name of the function → module."""
+
+
+def find(name: str) -> Callable[[], Evidence] | None:
+    """Return an experiment: listed in `SHARED`, or `run` of its own module; None if unknown."""
+    module = f"quizzes.evidence.{SHARED.get(name, name)}"
+    if importlib.util.find_spec(module) is None:
+        return None
+    function: Callable[[], Evidence] | None = getattr(
+        importlib.import_module(module), name if name in SHARED else "run", None
+    )
+    return function
 
 
 def run(entry: Entry) -> Evidence:
-    """What the question's experiment finds, here and now (≤ 20 s).
+    """Run a question's experiment on this machine (at most 20 s).
 
     Raises:
-        LearnerError: it cannot run here, or did not find what it should have.
+        LearnerError: it cannot run here, or it did not show the answer.
     """
     name = entry.question.evidence
     try:
-        module = importlib.import_module(f"quizzes.evidence.{name}")
-        found = module.run()
+        experiment = find(name)
+        assert experiment is not None
+        return experiment()
     except LearnerError:
         raise
     except AssertionError as error:
@@ -34,10 +61,8 @@ def run(entry: Entry) -> Evidence:
                 name=name, reason=f"{type(error).__name__}: {error}"
             )
         ) from None
-    assert isinstance(found, Evidence)
-    return found
 
 
 def figures(found: Evidence) -> list[tuple[str, float, str]]:
-    """Name, value, and the value in words, of each bar."""
-    return [(name, value, in_words(value, found.unit)) for name, value in found.values.items()]
+    """Return name, value, and the formatted value of each bar."""
+    return [(name, value, format_number(value, found.unit)) for name, value in found.values.items()]

@@ -1,7 +1,5 @@
-"""The author's check of all questions: what it finds would mislead a learner, or tell too much."""
+"""Check all questions, for authors: find what misleads a learner or gives answers away."""
 
-import importlib
-import importlib.util
 import os
 import re
 import time
@@ -14,7 +12,8 @@ from babel.messages.pofile import read_po
 
 from learner.errors import LearnerError
 from learner.language import CATALOGUES, LANGUAGES
-from quizzes import experiments, schema
+from learner.sections import read_cells
+from quizzes import experiments
 from quizzes.questions import (
     FOLDER,
     Entry,
@@ -22,73 +21,73 @@ from quizzes.questions import (
     Question,
     all_questions,
     messages,
+    models,
     option_order,
     read_file,
 )
-from quizzes.sections import cells
 
 LESSONS = FOLDER.parent.parent / "notebooks" / "en"
 ASKED = re.compile(r"""\bask\(\s*["']([^"']*)["']""")
 ASKED_AGAIN = re.compile(r"""\bask_again\(\s*["']([^"']*)["'],\s*(\d+)""")
 MOST_SECONDS = 20.0
 MOST_OF_ONE = 0.6
-"""No position may hold a larger share of the right options, and being the longest option may not be
-right in a larger share of the questions: whoever knows nothing should not do better than chance."""
+"""The largest share of questions in which the right option may be at the same position, or may be
+the longest one: a learner without knowledge must not do better than chance."""
 FEW = 6
-"""Of fewer questions, shares say nothing."""
+"""For fewer questions, shares are not meaningful."""
 TELLING = re.compile(r"(^|-)(correct|right|wrong|incorrect|true|false|distractor)(-|$)")
 
 
 def lint() -> Iterator[str]:
-    """Every problem but those that only running the experiments can show; a line each."""
-    broken = list(_files())
+    """Yield all problems, a line each, except those that only running the experiments shows."""
+    broken = list(_check_files())
     yield from broken
     if broken:
         return
     entries = list(all_questions().values())
-    yield from _schema()
+    yield from _check_schema()
     for entry in entries:
-        yield from _link(entry)
-        yield from _experiment(entry)
-        yield from _telling_ids(entry.question)
-    yield from _asked(entries)
-    yield from spread([entry.question for entry in entries])
-    yield from _translations()
+        yield from _check_link(entry)
+        yield from _check_experiment(entry)
+        yield from _check_ids(entry.question)
+    yield from _check_lessons(entries)
+    yield from check_spread([entry.question for entry in entries])
+    yield from _check_translations()
 
 
 def experiments_of(entries: Iterable[Entry]) -> dict[str, Entry]:
-    """Each experiment once, with the first question that names it."""
-    found: dict[str, Entry] = {}
+    """Return experiment → the first question that uses it."""
+    first: dict[str, Entry] = {}
     for entry in entries:
-        found.setdefault(entry.question.evidence, entry)
-    return found
+        first.setdefault(entry.question.evidence, entry)
+    return first
 
 
 def run_experiment(entry: Entry) -> Iterator[str]:
-    """The problems that running a question's experiment shows."""
+    """Run a question's experiment and yield its problems."""
     name = entry.question.evidence
-    limit = MOST_SECONDS * _crowded()
+    limit = MOST_SECONDS * _load_factor()
     started = time.monotonic()
     try:
-        found = experiments.run(entry)
+        evidence = experiments.run(entry)
     except LearnerError as error:
         yield f"evidence {name}: {error}"
         return
     seconds = time.monotonic() - started
-    if seconds > max(limit, MOST_SECONDS * _crowded()):
+    if seconds > max(limit, MOST_SECONDS * _load_factor()):
         yield f"evidence {name}: took {seconds:.0f} s, more than {MOST_SECONDS:.0f}"
-    if not found.shows:
+    if not evidence.shows:
         yield f"evidence {name}: says nothing"
 
 
-def _crowded() -> float:
-    """How many programs want each core: the bound is for a machine that does nothing else."""
+def _load_factor() -> float:
+    """Return the number of busy programs per core: the limit is meant for an idle machine."""
     if not hasattr(os, "getloadavg"):
         return 1.0
     return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
-def _files() -> Iterator[str]:
+def _check_files() -> Iterator[str]:
     seen: dict[str, str] = {}
     for path in sorted(FOLDER.glob("*.toml")):
         try:
@@ -102,15 +101,15 @@ def _files() -> Iterator[str]:
             seen[question.id] = path.name
 
 
-def _schema() -> Iterator[str]:
-    path = schema.PUBLISHED
-    if not path.exists() or path.read_text(encoding="utf-8") != schema.schema():
+def _check_schema() -> Iterator[str]:
+    path = models.PUBLISHED
+    if not path.exists() or path.read_text(encoding="utf-8") != models.schema():
         yield f"{path.name} is not current: python -m quizzes schema"
 
 
-def _link(entry: Entry) -> Iterator[str]:
+def _check_link(entry: Entry) -> Iterator[str]:
     path = LESSONS / f"{entry.notebook}.ipynb"
-    kinds = {cell["id"]: cell["cell_type"] for cell in cells(path)}
+    kinds = {cell["id"]: cell["cell_type"] for cell in read_cells(path)}
     section = entry.question.section
     if not kinds:
         yield f"question {entry.question.id}: there is no notebook {entry.notebook}"
@@ -118,46 +117,44 @@ def _link(entry: Entry) -> Iterator[str]:
         yield f"question {entry.question.id}: {entry.notebook} has no section {section}"
 
 
-def _experiment(entry: Entry) -> Iterator[str]:
-    name = f"quizzes.evidence.{entry.question.evidence}"
-    if importlib.util.find_spec(name) is None:
-        yield f"question {entry.question.id}: there is no experiment {entry.question.evidence}"
-    elif not callable(getattr(importlib.import_module(name), "run", None)):
-        yield f"question {entry.question.id}: {name} has no function run"
+def _check_experiment(entry: Entry) -> Iterator[str]:
+    name = entry.question.evidence
+    if experiments.find(name) is None:
+        yield f"question {entry.question.id}: there is no experiment {name}"
 
 
-def _telling_ids(question: Question) -> Iterator[str]:
+def _check_ids(question: Question) -> Iterator[str]:
     for key in option_order(question):
         if TELLING.search(key):
             yield f"question {question.id}: the id {key} may tell the answer; export shows it"
 
 
-def _asked(entries: list[Entry]) -> Iterator[str]:
-    """Each question is asked by a lesson, and nothing else is (ask_again may ask them all)."""
+def _check_lessons(entries: list[Entry]) -> Iterator[str]:
+    """Check that lessons ask every question, by ask() or ask_again(), and no unknown one."""
     lessons: dict[str, set[str]] = {}
     for entry in entries:
         lessons.setdefault(entry.lesson, set()).add(entry.question.id)
     names: set[str] = set().union(*lessons.values())
     asked: set[str] = set()
     for path in sorted(LESSONS.glob("*.ipynb")):
-        for cell in cells(path):
+        for cell in read_cells(path):
             if cell["cell_type"] != "code":
                 continue
-            found = set(ASKED.findall(cell["source"]))
+            here = set(ASKED.findall(cell["source"]))
             for lesson, count in ASKED_AGAIN.findall(cell["source"]):
                 if lesson not in lessons:
                     yield f"{path.name}: cell {cell['id']} asks of {lesson}, which has no questions"
                 elif int(count) >= len(lessons[lesson]):
-                    found |= lessons[lesson]
-            asked |= found
-            for name in sorted(found - names):
+                    here |= lessons[lesson]
+            asked |= here
+            for name in sorted(here - names):
                 yield f"{path.name}: cell {cell['id']} asks {name}, which is no question"
     for name in sorted(names - asked):
         yield f"question {name}: no lesson asks it"
 
 
-def spread(questions: Iterable[Question]) -> Iterator[str]:
-    """Whether the place or the length of an option tells that it is right."""
+def check_spread(questions: Iterable[Question]) -> Iterator[str]:
+    """Yield problems if the position or the length of options tells which is right."""
     ones = [question for question in questions if isinstance(question, One)]
     if len(ones) < FEW:
         return
@@ -184,7 +181,7 @@ def _is_longest(question: One) -> bool:
     return all(len(option.text) < right for option in question.options if not option.correct)
 
 
-def _translations() -> Iterator[str]:
+def _check_translations() -> Iterator[str]:
     for code in LANGUAGES:
         path = CATALOGUES / f"{code}.po"
         if code == "en":

@@ -15,23 +15,26 @@ from IPython.display import display
 
 from learner.errors import LearnerError
 from learner.language import _, language, speaking
+from learner.numbers import format_number, read_number
 from quizzes import experiments, progress, words
 from quizzes.engine import AnswerError, grade
-from quizzes.numbers import in_words, read_number
 from quizzes.questions import Answer, Entry, Number, find, option_order
 
 HERE = Path(__file__).resolve().parent
 
 
 def ask(name: str) -> None:
-    """Show the question with that id. Who answers it gets feedback at once, as often as they like.
+    """Show a question. Every answer gets feedback at once.
+
+    Args:
+        name: the question's id.
 
     Raises:
         LearnerError: there is no such question.
     """
     entry = find(name)
     plain = _("Question: {text}").format(text=entry.question.text)
-    shown: dict[str, Any] = {"text/plain": plain, "text/html": static_page(entry)}
+    shown: dict[str, Any] = {"text/plain": plain, "text/html": render_static(entry)}
     shell: Any = get_ipython()
     if shell is None:
         print(plain)
@@ -46,8 +49,8 @@ def ask(name: str) -> None:
     display(shown, raw=True)  # type: ignore[no-untyped-call]
 
 
-def static_page(entry: Entry) -> str:
-    """The question as HTML that does nothing, for a page without a kernel. No answer is in it."""
+def render_static(entry: Entry) -> str:
+    """Return the question as static HTML without the answer, for pages without a kernel."""
     question = entry.question
     texts = {} if isinstance(question, Number) else {o.id: o.text for o in question.options}
     items = "".join(f"<li>{_rich(texts[key])}</li>" for key in option_order(question))
@@ -61,13 +64,13 @@ def static_page(entry: Entry) -> str:
 
 
 def _rich(text: str) -> str:
-    """Texts mark code `so`, and are otherwise shown as they are (widget.js does the same)."""
+    """Turn `code` into HTML, and escape all other text (as widget.js does)."""
     parts = html.escape(text).split("`")
     return "".join(f"<code>{part}</code>" if at % 2 else part for at, part in enumerate(parts))
 
 
 class QuestionWidget(anywidget.AnyWidget):
-    """One question. Its state, all that a page ever gets, has no answer before an attempt."""
+    """One question. Its state, all that the page receives, contains no answer before an attempt."""
 
     _esm = HERE / "widget.js"
     _css = HERE / "widget.css"
@@ -78,16 +81,16 @@ class QuestionWidget(anywidget.AnyWidget):
         self._language = language()
         self._one_at_a_time = threading.Lock()
         said = io.StringIO()
-        with redirect_stdout(said):  # that a file was damaged belongs into the widget
+        with redirect_stdout(said):  # the warning about a damaged file is for the widget
             before = progress.load()
-        super().__init__(view=initial_view(entry, before, said.getvalue().strip()))
+        super().__init__(view=describe_question(entry, before, said.getvalue().strip()))
         self.on_msg(self._receive)
 
     def _receive(self, _widget: object, message: dict[str, Any], _buffers: object) -> None:
         with speaking(self._language):
             if message.get("do") == "answer":
                 self._change(
-                    **answered(self._entry, message.get("answer")), count=self.view["count"] + 1
+                    **grade_answer(self._entry, message.get("answer")), count=self.view["count"] + 1
                 )
             elif message.get("do") == "evidence" and self.view["evidence"] != "running":
                 self._change(evidence="running")
@@ -95,16 +98,16 @@ class QuestionWidget(anywidget.AnyWidget):
                 threading.Thread(target=act, args=(self._show_evidence,), daemon=True).start()
 
     def _show_evidence(self) -> None:
-        self._change(evidence=evidence_view(self._entry))
+        self._change(evidence=describe_evidence(self._entry))
 
     def _change(self, **changes: object) -> None:
-        """Send the page what is new. An experiment's thread and the kernel's own both do."""
+        """Send changes to the page, from the kernel's thread or an experiment's."""
         with self._one_at_a_time:
             self.view = {**self.view, **changes}
 
 
-def initial_view(entry: Entry, before: progress.Progress, notice: str) -> dict[str, Any]:
-    """What a page gets to see before an attempt."""
+def describe_question(entry: Entry, before: progress.Progress, notice: str) -> dict[str, Any]:
+    """Return what the page shows before an attempt."""
     question = entry.question
     attempts = before.of(question.id)
     texts = {} if isinstance(question, Number) else {o.id: o.text for o in question.options}
@@ -142,20 +145,20 @@ def initial_view(entry: Entry, before: progress.Progress, notice: str) -> dict[s
     }
 
 
-def answered(entry: Entry, answer: object) -> dict[str, Any]:
-    """What changes in the view when the page sends an answer."""
+def grade_answer(entry: Entry, answer: object) -> dict[str, Any]:
+    """Grade and record an answer from the page; return the changes of the view."""
     question = entry.question
     fitting: Answer | None = tuple(map(str, answer)) if isinstance(answer, list) else ()
     if isinstance(question, Number):
         fitting = read_number(str(answer), question.unit)
         if fitting is None:
-            return {"problem": words.no_number()}
+            return {"problem": words.not_a_number()}
     assert fitting is not None
     try:
         verdict = grade(question, fitting)
         progress.record(question.id, fitting, verdict)
     except AnswerError as error:
-        return {"problem": words.unfit(error)}
+        return {"problem": words.explain_misfit(error)}
     except LearnerError as error:
         return {"problem": str(error)}
     return {
@@ -167,13 +170,13 @@ def answered(entry: Entry, answer: object) -> dict[str, Any]:
             "headline": words.headline(verdict),
             "feedback": words.feedback(question, verdict),
             "answer": list(fitting) if isinstance(fitting, tuple) else fitting,
-            "section": words.where(entry),
+            "section": words.name_section(entry),
         },
     }
 
 
-def evidence_view(entry: Entry) -> dict[str, Any]:
-    """What the question's experiment found, for the page."""
+def describe_evidence(entry: Entry) -> dict[str, Any]:
+    """Run the question's experiment; return its outcome for the page."""
     try:
         found = experiments.run(entry)
     except LearnerError as error:
@@ -184,5 +187,5 @@ def evidence_view(entry: Entry) -> dict[str, Any]:
         "target": found.target,
         "line": ""
         if found.target is None
-        else _("Dashed line: {target}").format(target=in_words(found.target, found.unit)),
+        else _("Dashed line: {target}").format(target=format_number(found.target, found.unit)),
     }

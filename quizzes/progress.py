@@ -1,4 +1,4 @@
-"""The learner's progress: every attempt, in their folder; all else is computed from that."""
+"""The learner's progress: all attempts, stored in the learner's folder."""
 
 import random
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class Attempt(Strict):
-    """One answer to one question, and what it was worth."""
+    """One answer to one question, with its points."""
 
     question: Slug
     answer: Annotated[Answer, BeforeValidator(lambda a: tuple(a) if isinstance(a, list) else a)]
@@ -28,7 +28,7 @@ class Attempt(Strict):
 
     @property
     def time(self) -> datetime:
-        """When it was."""
+        """`at` as a date with time zone."""
         return datetime.strptime(self.at, TIME).replace(tzinfo=UTC)
 
     @field_validator("at")
@@ -46,17 +46,17 @@ class Progress(Strict):
     attempts: list[Attempt] = Field(default_factory=list)
 
     def of(self, question: str) -> list[Attempt]:
-        """The attempts at one question, the oldest first."""
+        """Return the attempts at one question, oldest first."""
         return [attempt for attempt in self.attempts if attempt.question == question]
 
 
 def load() -> Progress:
-    """What is in the learner's folder. A file that cannot be used is kept aside, with a line."""
+    """Read the progress. A damaged file is renamed and reported, and the progress is empty."""
     return read_model(FILE, Progress)
 
 
 def record(question: str, answer: Answer, verdict: Verdict) -> None:
-    """Add an attempt.
+    """Store an attempt.
 
     Raises:
         LearnerError: the folder cannot be written to.
@@ -76,6 +76,6 @@ def record(question: str, answer: Answer, verdict: Verdict) -> None:
 
 
 def reset() -> str | None:
-    """Begin anew. The old file is kept under the name that is returned; None if there was none."""
+    """Start again. Return the name under which the old file is kept; None if there was none."""
     path = folder() / FILE
     return set_aside(path, "reset").name if path.exists() else None

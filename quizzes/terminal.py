@@ -1,36 +1,35 @@
-"""The quiz on a command line: in a terminal, in a pipe, with colours or without."""
+"""The quiz on the command line: in a terminal or a pipe, with or without colours."""
 
 import re
 import shutil
 import sys
-import unicodedata
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from learner.language import _
-from learner.terminal import can_print, coloured, padded
-from learner.terminal import width as width
+from learner.numbers import format_number, read_number
+from learner.terminal import BOLD, GREEN, ORANGE, can_print, coloured, padded, width, wrapped
 from quizzes import experiments, progress, words
 from quizzes.engine import AnswerError, Verdict, grade
-from quizzes.evidence.base import Evidence
-from quizzes.numbers import in_words, read_number
+from quizzes.evidence import Evidence
 from quizzes.questions import Answer, Entry, Number, One, option_order
-from quizzes.schedule import Learned
+from quizzes.schedule import LessonSummary
 
-GREEN, ORANGE, BOLD = "32", "33", "1"
 COMES_BACK_AFTER = 3
-"""A missed question comes back after so many others of the same session,"""
+"""A missed question is asked again after this number of other questions."""
 MOST_TIMES = 3
-"""so often in all."""
+"""A question is asked at most this often in a session."""
 QUIT, SKIP = "q", ""
 
 
 def session(entries: Sequence[Entry]) -> list[Verdict]:
-    """Ask, grade and record, until all are right, or skipped, or the learner has had enough.
+    """Ask, grade and record, until all are answered right or skipped, or the learner quits.
 
-    Every answer is in the learner's folder before the next question: whenever this ends, by
-    Ctrl-C too, nothing is lost.
+    Every answer is stored before the next question, so that nothing is lost, not even by Ctrl-C.
+
+    Returns:
+        The verdicts, in order.
     """
     queue = deque(entries)
     times: dict[str, int] = {}
@@ -40,7 +39,7 @@ def session(entries: Sequence[Entry]) -> list[Verdict]:
             entry = queue.popleft()
             name = entry.question.id
             times[name] = times.get(name, 0) + 1
-            print(_head(len(queue)))
+            print(_format_head(len(queue)))
             verdict = _ask(entry)
             if verdict is None:
                 continue
@@ -54,7 +53,7 @@ def session(entries: Sequence[Entry]) -> list[Verdict]:
         print()
         _goodbye(len(given))
         raise
-    except _EnoughError:
+    except _QuitError:
         _goodbye(len(given))
     else:
         right = sum(verdict.correct for verdict in given)
@@ -63,8 +62,8 @@ def session(entries: Sequence[Entry]) -> list[Verdict]:
 
 
 def show_evidence(found: Evidence) -> None:
-    """The sentence, then bars of text."""
-    print(wrapped(found.shows))
+    """Print the sentence, then bars of text."""
+    print(wrap(found.shows))
     figures = experiments.figures(found)
     if not figures:
         return
@@ -77,12 +76,12 @@ def show_evidence(found: Evidence) -> None:
         bar = block * max(1 if value > 0 else 0, round(room * value / most))
         print(f"{padded(name, names)}  {bar} {text}")
     if found.target is not None:
-        target = in_words(found.target, found.unit)
+        target = format_number(found.target, found.unit)
         print(f"{padded('', names)}  {' ' * (round(room * found.target / most) - 1)}^ " + target)
 
 
-def show_learned(lessons: Sequence[Learned]) -> None:
-    """A line a lesson: how many answered, the first and the latest answers' points, the gain."""
+def show_summary(lessons: Sequence[LessonSummary]) -> None:
+    """Print a line per lesson: number of answers, points of the first and the latest ones, gain."""
     names = max(width(lesson.lesson) for lesson in lessons)
     for lesson in lessons:
         said = _("{answered} of {n} answered").format(answered=lesson.answered, n=lesson.questions)
@@ -93,46 +92,46 @@ def show_learned(lessons: Sequence[Learned]) -> None:
         print(f"{padded(lesson.lesson, names)}  {said}")
 
 
-class _EnoughError(Exception):
-    """The learner ends the session."""
+class _QuitError(Exception):
+    """The learner quits the session."""
 
 
 def _ask(entry: Entry) -> Verdict | None:
-    """One question, until it has an answer that fits; None if it was skipped."""
+    """Ask one question until an answer fits; return None if it is skipped."""
     question = entry.question
     before = progress.load()
     keys = option_order(question, f"{before.seed}/{len(before.of(question.id))}")
-    print(coloured(wrapped(question.text), BOLD))
+    print(coloured(wrap(question.text), BOLD))
     if not isinstance(question, Number):
         texts = {option.id: option.text for option in question.options}
         for number, key in enumerate(keys, 1):
-            print(wrapped(texts[key], f"  {number}  "))
-    print(wrapped(words.how_to_answer(question)))
+            print(wrap(texts[key], f"  {number}  "))
+    print(wrap(words.how_to_answer(question)))
     while True:
         text = _read(_("Your answer (Enter skips, q ends): "))
         if text == SKIP:
             return None
         if text.lower() == QUIT:
-            raise _EnoughError
-        answer = _understood(entry, text, keys)
+            raise _QuitError
+        answer = _read_answer(entry, text, keys)
         if answer is None:
             continue
         try:
             verdict = grade(question, answer)
         except AnswerError as error:
-            print(words.unfit(error))
+            print(words.explain_misfit(error))
             continue
         progress.record(question.id, answer, verdict)
         _show_verdict(entry, verdict)
         return verdict
 
 
-def _understood(entry: Entry, text: str, keys: Sequence[str]) -> Answer | None:
-    """The answer that a line means; None, and a line back, where it means none."""
+def _read_answer(entry: Entry, text: str, keys: Sequence[str]) -> Answer | None:
+    """Return the answer in a line of input; print a hint and return None if there is none."""
     if isinstance(entry.question, Number):
         number = read_number(text, entry.question.unit)
         if number is None:
-            print(words.no_number())
+            print(words.not_a_number())
         return number
     chosen = [part for part in re.split(r"[\s,;.、,]+", text) if part]
     if len(chosen) == 1 and len(chosen[0]) > 1 and len(keys) < 10 and chosen[0].isdecimal():
@@ -152,14 +151,14 @@ def _show_verdict(entry: Entry, verdict: Verdict) -> None:
     print()
     print(coloured(words.headline(verdict), GREEN if verdict.correct else ORANGE))
     for paragraph in words.feedback(entry.question, verdict):
-        print(wrapped(paragraph))
-    print(wrapped(words.where(entry)))
+        print(wrap(paragraph))
+    print(wrap(words.name_section(entry)))
     command = f"{_python()} -m quizzes evidence {entry.question.id}"
     print(_("Measure it here: {command}").format(command=command))
     print()
 
 
-def _head(left: int) -> str:
+def _format_head(left: int) -> str:
     return "── " + _("{n} more after this one").format(n=left) + " ──" if can_print("─") else ""
 
 
@@ -170,37 +169,17 @@ def _goodbye(given: int) -> None:
 def _read(prompt: str) -> str:
     text = input(prompt).strip()
     if not sys.stdin.isatty():
-        print(text)  # a terminal shows what is typed; a pipe's transcript should, too
+        print(text)  # a terminal shows what is typed; so should the transcript of a pipe
     return text
 
 
-def wrapped(text: str, first: str = "") -> str:
-    """`text` in lines of the terminal's width; `first` begins the first, spaces the others."""
-    lines, line = [], first
-    for piece in _pieces(text):
-        if width(line + piece.rstrip()) > _columns() and line.strip() != first.strip():
-            lines.append(line.rstrip())
-            line = " " * width(first)
-        line += piece
-    return "\n".join([*lines, line.rstrip()])
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Where a line may break: after a space, and before an ideograph (not before 、。)」)."""
-    piece = ""
-    for sign in text:
-        wide = unicodedata.east_asian_width(sign) in "FW"
-        closing = unicodedata.category(sign) in ("Pe", "Pf", "Po", "Lm")
-        if piece and (piece[-1] == " " or (wide and not closing)) and sign != " ":
-            yield piece
-            piece = ""
-        piece += sign
-    if piece:
-        yield piece
+def wrap(text: str, first: str = "") -> str:
+    """Break `text` at the terminal's width; `first` begins the first line, spaces the others."""
+    return "\n".join(wrapped(text, _columns(), first))
 
 
 def _python() -> str:
-    """The running Python, as it can be typed in the current folder."""
+    """Return the command for the running Python, relative to the current folder."""
     try:
         return str(Path(sys.executable).relative_to(Path.cwd()))
     except ValueError:

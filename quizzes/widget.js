@@ -1,6 +1,6 @@
-// The face of a question in a notebook. It knows no answer: it sends what was chosen, and shows what
-// the kernel says. Every option is a button of its own, because JupyterLab takes the arrow keys that
-// a group of radio buttons would need.
+// A question in a notebook. This page does not know the answer: it sends what was chosen to the
+// kernel, and shows the reply. Every option is a separate button, because JupyterLab uses the arrow
+// keys that a group of radio buttons would need.
 
 function element(tag, properties = {}, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -8,7 +8,7 @@ function element(tag, properties = {}, ...children) {
   return node;
 }
 
-// Texts mark code `so`, and are otherwise shown as they are.
+// Show `code` as code, and all other text unchanged.
 function rich(text) {
   return text
     .split("`")
@@ -43,9 +43,9 @@ function render({ model, el }) {
   );
   root.setAttribute("role", "group");
   root.setAttribute("aria-labelledby", name);
-  // JupyterLab's keys (Enter and single letters mean commands there) rest while the focus is in
-  // here, but for those with Ctrl or Cmd: who saves the notebook must not save the page instead.
-  // It looks at the focused element first: what is said of its parents comes too late for that.
+  // While the focus is in here, JupyterLab must ignore its command keys (Enter, single letters), but
+  // not those with Ctrl or Cmd: Ctrl+S must save the notebook, not the page. JupyterLab reads the
+  // focused element first, so the attribute must be on it, not only on its parents.
   const rest = ({ ctrlKey, metaKey, target = root }) => {
     for (const node of [root, target])
       node.toggleAttribute("data-lm-suppress-shortcuts", !(ctrlKey || metaKey));

@@ -1,13 +1,12 @@
-"""What all faces say, in the learner's language: one place, so that they say the same."""
+"""Texts that all user interfaces of the quiz share, in the learner's language."""
 
 from learner.language import _
-from quizzes import sections
 from quizzes.engine import AnswerError, Verdict
 from quizzes.questions import Entry, Number, One, Order, Question, Several
 
 
 def how_to_answer(question: Question) -> str:
-    """What kind of answer is asked for."""
+    """Say what kind of answer a question expects."""
     if isinstance(question, One):
         return _("One answer is right.")
     if isinstance(question, Several):
@@ -20,7 +19,7 @@ def how_to_answer(question: Question) -> str:
 
 
 def headline(verdict: Verdict) -> str:
-    """Right or not, in a few words."""
+    """Say in a few words whether the answer is right."""
     if verdict.correct:
         return _("Right.")
     if verdict.points > 0:
@@ -31,7 +30,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def feedback(question: Question, verdict: Verdict) -> list[str]:
-    """Why, a paragraph each."""
+    """Return the reasons for a verdict, a paragraph each."""
     texts = {} if isinstance(question, Number) else {o.id: o.text for o in question.options}
     said = [
         remark.text
@@ -46,8 +45,8 @@ def feedback(question: Question, verdict: Verdict) -> list[str]:
     return said
 
 
-def unfit(error: AnswerError) -> str:
-    """What is wrong with an answer that does not fit its question."""
+def explain_misfit(error: AnswerError) -> str:
+    """Say why an answer does not fit its question."""
     sentences = {
         "not-options": _("expected a list of option ids"),
         "unknown-option": _("there is no option {detail}"),
@@ -60,13 +59,13 @@ def unfit(error: AnswerError) -> str:
     return sentences[error.code].format(detail=error.detail)
 
 
-def where(entry: Entry) -> str:
-    """The section that proves a question's answer, in words."""
+def name_section(entry: Entry) -> str:
+    """Name the section that proves a question's answer."""
     return _("What proves it: lesson {notebook}, “{section}”.").format(
-        notebook=entry.notebook, section=sections.heading(entry)
+        notebook=entry.notebook, section=entry.heading
     )
 
 
-def no_number() -> str:
-    """What is wrong with a text that should be a number."""
+def not_a_number() -> str:
+    """Say that a text is not a number."""
     return _("That is no number that can be understood. Write it like 1000 or 0.5.")

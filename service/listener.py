@@ -15,7 +15,7 @@ FIRST_HANDED_OVER = 3
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Take the port, without listening yet; or return the socket that systemd hands over.
+    """Bind the port, without listening yet; or return the socket that systemd hands over.
 
     Raises:
         OperatorError: it is in use, or there is no such address.
@@ -31,7 +31,7 @@ def bind(settings: Settings) -> socket.socket:
         listener.bind((settings.host, settings.port))
     except (OSError, TypeError, UnicodeError) as error:  # the last two: of an impossible host name
         listener.close()
-        raise _cannot_listen(settings, error) from None
+        raise explain_address(settings, error) from None
     return listener
 
 
@@ -79,33 +79,6 @@ def notify(state: str) -> None:
             manager.sendto(state.encode(), address.replace("@", "\0", 1))
 
 
-def shared_by(count: int, settings: Settings, listener: socket.socket) -> list[socket.socket]:
-    """Replace `listener` by N sockets, among which the system shares out connections.
-
-    (One socket that all accept from would give most to whoever wakes up first.)
-
-    Raises:
-        OperatorError: another process was quicker.
-    """
-    address = listener.getsockname()
-    listener.close()
-    found = []
-    for _ in range(count):
-        one = socket.socket(listener.family)
-        found.append(one)
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            one.setsockopt(socket.SOL_SOCKET, option, 1)
-        try:
-            one.bind(address)
-        except OSError as error:
-            for each in found:
-                each.close()
-            raise _cannot_listen(settings, error) from None
-        # From now on another service's `bind` fails, as it must: the port is taken.
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-    return found
-
-
 def listen(listener: socket.socket, settings: Settings) -> None:
     """Take connections from here on.
 
@@ -115,16 +88,17 @@ def listen(listener: socket.socket, settings: Settings) -> None:
     try:
         listener.listen()
     except OSError as error:
-        raise _cannot_listen(settings, error) from None
+        raise explain_address(settings, error) from None
 
 
-def format_url(listener: socket.socket) -> str:
+def get_url(listener: socket.socket) -> str:
     """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _cannot_listen(settings: Settings, error: Exception) -> OperatorError:
+def explain_address(settings: Settings, error: Exception) -> OperatorError:
+    """Return the error for an address that cannot be used; says what to do."""
     return OperatorError(
         f"cannot listen on {settings.host} port {settings.port}: "
         f"{getattr(error, 'strerror', None) or error}. "

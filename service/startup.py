@@ -45,7 +45,7 @@ def load_model(settings: Settings) -> LoadedModel:
     form, device = _choose(settings, manifest)
     record = manifest.forms[form.name]
     with _step(steps, "match") as say:
-        check_code(bundle)
+        check_code(bundle, form)
         differences = environment_differences(manifest, form.packages)
         _judge(differences, settings)
         say("code and environment " + ("differ" if differences else "are the validated ones"))
@@ -125,10 +125,10 @@ def _obstacle_to_gpu() -> str | None:
     """
     if not gpu_count():
         return "the driver shows none"
-    from service.gpu.diagnosis import gpu_facts, obstacle_of
+    from service.gpu.diagnosis import find_obstacle, read_gpu_facts
 
     try:
-        obstacle = obstacle_of(gpu_facts())
+        obstacle = find_obstacle(read_gpu_facts())
     except ImportError:
         obstacle = "there is one, but torch is not installed"
     if obstacle is None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from learner import setup_environment
-from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 from service.settings import ROOT, Settings
 
 LAYERS = ("tests", "authoring", "notebooks", "quizzes", "challenges", "learner", "service")
@@ -228,42 +227,6 @@ def test_lock_holds_what_the_project_asks_for() -> None:
         assert re.search(rf"^{re.escape(name)}(\[.*?\])?==", lock, re.MULTILINE), name
 
 
-@pytest.mark.parametrize("version", [(3, 10), (3, 14), (2, 7)])
-def test_unsupported_python_is_named_with_the_fix(
-    version: tuple[int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.version_info", (*version, 0))
-    monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(
-        setup_environment.SetupError, match=r"this is Python \d.*make setup PYTHON="
-    ):
-        setup_environment.find_python()
-
-
-def test_interrupted_set_up_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each run starts over with what is missing; the stamp is written last."""
-    steps: list[str] = []
-    stamp = tmp_path / "stamp"
-    monkeypatch.setattr(setup_environment, "STAMP", str(stamp))
-    monkeypatch.setattr(setup_environment, "create_virtual_environment", steps.append)
-    monkeypatch.setattr(setup_environment, "run", lambda *_: None)
-
-    def interrupted(*_: str) -> None:
-        steps.append("pip")
-        if steps.count("pip") == 1:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(setup_environment, "pip", interrupted)
-    with pytest.raises(SystemExit, match="run the same command again"):
-        setup_environment.main()
-    assert not stamp.exists()
-    setup_environment.main()
-    assert stamp.read_text() == setup_environment.digest_of_inputs()
-    assert steps.count("pip") == 3  # one interrupted; then the packages and the project
-    setup_environment.main()
-    assert steps.count("pip") == 3
-
-
 def test_imports_run_one_way() -> None:
     """Authoring → notebooks → quizzes → challenges → learner → service, and tests above all."""
     assert find_upward_imports(read_imports(ROOT)) == []
@@ -390,13 +353,3 @@ def test_modules_do_no_work_at_import() -> None:
     done = run(sys.executable, "-c", script, *modules)
     assert done.stdout == "quiet\n", done.stderr
     assert done.stderr == ""
-
-
-def test_sample_photos_are_there_with_their_licence() -> None:
-    assert len({photo.name for photo in SAMPLE_PHOTOS}) == len(SAMPLE_PHOTOS) >= 7
-    for photo in (*SAMPLE_PHOTOS, *OTHER_PICTURES):
-        assert photo.path.is_file()
-        assert photo.licence
-        assert photo.credit
-    with pytest.raises(FileNotFoundError, match="is not installed: make setup"):
-        type(SAMPLE_PHOTOS[0])("x", "no_such_package", "x.jpg", (), "", "").read()

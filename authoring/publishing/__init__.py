@@ -1,1 +1,1 @@
-"""The lessons for people: in JupyterLab, as a site, as slides, in a timetable."""
+"""Publish the lessons: as a site, as slides, with a timetable."""

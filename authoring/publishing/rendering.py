@@ -1,4 +1,4 @@
-"""From a lesson to HTML that needs nothing from outside, with its outputs in its language."""
+"""Render lessons as HTML that works offline, with outputs in the lesson's language."""
 
 import os
 import re
@@ -26,16 +26,13 @@ TEMPLATES = Path(__file__).with_name("templates")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 CELL_SECONDS = 120
 LIGHT, DARK = "xcode", "github-dark"
-"""Pygments' styles of the code."""
+"""Pygments styles of code."""
 _RELATIVE = re.compile(r'(href="(?![a-z][a-z0-9+.-]*:)[^"#]*)\.(?:ipynb|md)(?=["#])')
 _MATHS = re.compile(r"(?<!\\)\$(?=\S)[^$\n]+(?<=\S)\$(?!\d)|\$\$|\\\(|\\\[")
 
 
-def readable(cell: Any) -> Any:
-    """The cell, its outputs changed to what a page can show: no widget, which needs a kernel.
-
-    What was printed in one go, but stored in pieces, is one piece again.
-    """
+def make_readable(cell: Any) -> Any:
+    """Replace a cell's widgets, which need a kernel, by a sentence; join its printed outputs."""
     cell, _resources = CoalesceStreamsPreprocessor().preprocess_cell(cell, {}, 0)  # type: ignore[no-untyped-call]
     for output in cell.get("outputs", []):
         data = output.get("data", {})
@@ -46,20 +43,20 @@ def readable(cell: Any) -> Any:
 
 
 class Readable(Preprocessor):
-    """`readable`, as a step of nbconvert."""
+    """`make_readable` as a step of nbconvert."""
 
     def preprocess_cell(
         self, cell: Any, resources: dict[str, Any], index: int
     ) -> tuple[Any, dict[str, Any]]:
-        """Change one cell; the exporter works on a copy of the notebook."""
-        return readable(cell), resources
+        """Change one cell of the exporter's copy of the notebook."""
+        return make_readable(cell), resources
 
 
-def executed(lesson: Lesson, code: str) -> Lesson:
-    """The lesson, run from the top in a fresh kernel that speaks language `code`.
+def execute(lesson: Lesson, code: str) -> Lesson:
+    """Run a lesson from the top in a fresh kernel with language `code`; return it with its outputs.
 
     Raises:
-        LearnerError: a cell failed; the message has the end of what it said.
+        LearnerError: a cell failed; the message contains the error.
     """
     with tempfile.TemporaryDirectory() as work:
         variables = {**os.environ, language.VARIABLE: code, FOLDER_VARIABLE: work}
@@ -84,7 +81,7 @@ def executed(lesson: Lesson, code: str) -> Lesson:
 
 
 def exporter(template: str) -> HTMLExporter:
-    """Nbconvert with one of our templates, and no address of anything to load."""
+    """Return an nbconvert exporter with one of our templates; its pages load nothing else."""
     settings = Config()
     settings.HTMLExporter.exclude_input_prompt = True
     settings.HTMLExporter.exclude_output_prompt = True
@@ -98,35 +95,35 @@ def exporter(template: str) -> HTMLExporter:
 
 
 def cells(notebook: Any, template: str = "cells", **resources: Any) -> str:
-    """The notebook's cells as HTML; links lead to the pages of the other lessons."""
+    """Return the notebook's cells as HTML; links lead to the pages of the other lessons."""
     body, _resources = exporter(template).from_notebook_node(notebook, resources=resources)
-    return linked(str(body))
+    return link_pages(str(body))
 
 
 def markdown(text: str) -> str:
-    """One paragraph's Markdown as HTML, without the paragraph around it."""
+    """Return one paragraph of Markdown as HTML, without `<p>`."""
     html = str(markdown2html(text)).strip()
-    return linked(html.removeprefix("<p>").removesuffix("</p>"))
+    return link_pages(html.removeprefix("<p>").removesuffix("</p>"))
 
 
-def linked(html: str) -> str:
-    """Links to notebooks and Markdown files of the workshop become links to their pages."""
+def link_pages(html: str) -> str:
+    """Turn links to notebooks and Markdown files of the workshop into links to their pages."""
     return _RELATIVE.sub(r"\1.html", html)
 
 
 def has_maths(text: str) -> bool:
-    """Whether Markdown has formulas, which our pages do not typeset (that takes MathJax)."""
+    """Return whether Markdown contains formulas, which our pages cannot show (no MathJax)."""
     without_code = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
     return _MATHS.search(without_code) is not None
 
 
 def templates() -> Environment:
-    """Our templates for whole pages; what is put in is escaped."""
+    """Return our templates for whole pages; values are escaped."""
     return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
 
 
 def code_style(dark_too: bool = True) -> str:
-    """The style sheet of highlighted code, for light paper and, where wanted, for dark."""
+    """Return the style sheet of highlighted code, for light and, if wanted, for dark pages."""
     light = str(HtmlFormatter(style=LIGHT).get_style_defs(".highlight"))
     dark = HtmlFormatter(style=DARK).get_style_defs(".highlight")
     return f"{light}\n@media (prefers-color-scheme: dark) {{\n{dark}\n}}\n" if dark_too else light

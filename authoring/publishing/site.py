@@ -1,7 +1,7 @@
 """The lessons as web pages that work offline: `python -m authoring.publishing.site` (`make site`).
 
-English pages show the outputs that are stored in the notebooks. For the other languages the lessons
-are run, so that what their cells say is in the reader's language too.
+English pages show the outputs stored in the notebooks. In the other languages the lessons are run,
+so that the outputs are in the reader's language too.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from notebooks.lab.arguments import run
 from notebooks.lab.lessons import NOTEBOOKS, Lesson, lessons
 
 MARK = ".made-by-workshop-site"
-"""A file that says: this folder may be replaced."""
+"""A file that marks a folder as made here: it may be replaced."""
 
 
 def main() -> int:
@@ -41,45 +41,45 @@ def build(
     notebooks: Path = NOTEBOOKS,
     tell: Callable[[str], None] = lambda _text: None,
 ) -> None:
-    """Write the pages of all languages that there are lessons in.
+    """Write the pages of all languages that have lessons.
 
     Args:
-        output: a folder; what an earlier build left in it is replaced.
-        stored: show stored outputs only; otherwise lessons that are not English are run.
-        notebooks: where the lessons come from.
-        tell: is called with a line on each lesson that was run.
+        output: a folder; the pages of an earlier build are replaced.
+        stored: show stored outputs; otherwise lessons in other languages than English are run.
+        notebooks: the folder of the lessons.
+        tell: called with a line on each lesson that was run.
 
     Raises:
-        LearnerError: the folder has something else in it, there are no lessons, or one fails.
+        LearnerError: the folder contains other files, there are no lessons, or a lesson fails.
     """
-    found = {code: made for code in LANGUAGES if (made := lessons(code, notebooks))}
-    if "en" not in found:
+    by_language = {code: made for code in LANGUAGES if (made := lessons(code, notebooks))}
+    if "en" not in by_language:
         raise LearnerError(_("There are no lessons in {folder}.").format(folder=notebooks / "en"))
     clear(output, MARK)
     style = (rendering.TEMPLATES / "style.css").read_text(encoding="utf-8")
     _write(output / "style.css", style + rendering.code_style())
-    names = {code: [lesson.name for lesson in made] for code, made in found.items()}
-    for code in found:
+    names = {code: [lesson.name for lesson in made] for code, made in by_language.items()}
+    for code in by_language:
         if (notebooks / code / "glossary.md").exists():
             names[code].append("glossary")
         names[code].append("index")
     titles = {}
-    for code, made in found.items():
+    for code, made in by_language.items():
         with speaking(code):
             titles[code] = words()["site"]
             if code != "en" and not stored:
                 made = [_run(lesson, code, tell) for lesson in made]
-            _language(output, code, made, names, notebooks / code)
+            _write_language(output, code, made, names, notebooks / code)
     page = rendering.templates().get_template("languages.html.j2")
-    shown = {code: LANGUAGES[code] for code in found}
+    shown = {code: LANGUAGES[code] for code in by_language}
     _write(output / "index.html", page.render(languages=shown, titles=titles))
 
 
 def clear(folder: Path, mark: str) -> None:
-    """An empty folder that only we have written to.
+    """Empty a folder that an earlier build made, or create it.
 
     Raises:
-        LearnerError: there is something in it that is not from us.
+        LearnerError: it contains files of somebody else.
     """
     if folder.exists() and not (folder / mark).exists() and any(folder.iterdir()):
         raise LearnerError(
@@ -91,7 +91,7 @@ def clear(folder: Path, mark: str) -> None:
 
 
 def words() -> dict[str, str]:
-    """What stands on every page, in the language spoken."""
+    """Return the texts of every page, in the current language."""
     return {
         "site": _("From notebook to production"),
         "skip": _("Skip to the content"),
@@ -113,18 +113,18 @@ def words() -> dict[str, str]:
 
 
 def minutes(number: float) -> str:
-    """A duration in words, in the language spoken."""
+    """Return a duration in words, in the current language."""
     return _("About {n:.0f} minutes").format(n=number)
 
 
 def _run(lesson: Lesson, code: str, tell: Callable[[str], None]) -> Lesson:
     started = time.monotonic()
-    done = rendering.executed(lesson, code)
+    done = rendering.execute(lesson, code)
     tell(f"{code}/{lesson.path.name}: {time.monotonic() - started:.0f} s")
     return done
 
 
-def _language(
+def _write_language(
     output: Path, code: str, made: list[Lesson], names: dict[str, list[str]], source: Path
 ) -> None:
     pages = output / code

@@ -1,7 +1,8 @@
-"""Cuts a lesson into slides: a notebook of which every cell fits on one slide.
+"""Cut a lesson into slides: a notebook in which every cell fits on one slide.
 
-Sizes are estimated from lines and characters, and a picture takes the room that text leaves; the
-tests measure in a browser that nothing overflows.
+The lessons have no slide breaks of their own. So heights are estimated from lines and characters,
+and a picture takes the room that the text leaves. The tests measure in a browser that nothing
+overflows.
 """
 
 import base64
@@ -17,22 +18,26 @@ import nbformat.v4 as v4
 from markdown_it import MarkdownIt
 from PIL import Image
 
-from authoring.publishing.rendering import readable
+from authoring.publishing.rendering import make_readable
 from learner.language import _
 from notebooks.lab.lessons import Lesson, heading
 
 LEFT_OUT = {"setup", "next", "panel-import", "panel"}
-"""Cells that nobody needs to see on a wall, and the panel, which is to be shown live."""
+"""Cells without a slide: technical ones, and the panel, which a teacher shows live."""
 WIDTH, HEIGHT = 1100, 535
-"""Pixels for code and text on a slide of 1280 × 720."""
-LINE, PER_LINE = 46, 76
-"""Prose: the height of a line, and its Latin characters (a Japanese one takes two)."""
-MOST_CODE, SMALLEST_CODE = 26, 16
-_SMALL_CODE = 17
+"""Room for code and text on a slide of 1280 × 720, in pixels."""
+LINE, CHARACTERS = 46, 76
+"""Height of a line of prose in pixels, and its Latin characters; a Japanese one counts twice."""
+LARGEST_CODE, SMALLEST_CODE = 26, 16
+"""Font sizes in pixels."""
+SMALLEST_BESIDE_TEXT = 17
+"""Font size in pixels. With a smaller one, code does not share its slide with text."""
 SMALLEST_PICTURE = 240
-_LINES_OF_TEXT = 21
-_PER_PRINTED_LINE = 84
-_STILL_WELL_SEEN = 0.8
+"""Height in pixels."""
+PRINTED_LINES, PRINTED_CHARACTERS = 21, 84
+"""Most lines of printed output on a slide, and the characters after which a line breaks."""
+STILL_WELL_SEEN = 0.8
+"""A picture may shrink to this share of its size to make room for text."""
 _PICTURE = re.compile(r"data:image/\w+;base64,([A-Za-z0-9+/=]+)")
 _ASKS = re.compile(r"ask\w*\(")
 _ITEM = re.compile(r"[-*+] |\d+[.)] ")
@@ -41,30 +46,30 @@ _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
 
 
 def cut(lesson: Lesson, minutes: str) -> Any:
-    """The lesson as a notebook with one cell a slide; what the template needs is in `slide`.
+    """Return a notebook with one cell per slide; the metadata `slide` is for the template.
 
     Args:
-        lesson: as it was run, or stored.
+        lesson: with its outputs.
         minutes: its duration in words.
     """
     slides: list[Any] = []
     section = ""
     cells = lesson.notebook.cells
-    for place, cell in enumerate(cells):
+    for cell, following in itertools.zip_longest(cells, cells[1:]):
         if cell.id in LEFT_OUT:
             continue
         if cell.id == "title":
-            slides.append(_markdown(cell, f"# {lesson.title}\n\n{minutes}", "title", ""))
+            slides.append(_text_slide(cell, f"# {lesson.title}\n\n{minutes}", "title", ""))
             continue
         if "minutes" in cell.metadata or cell.id == "recap":
             section = ""
         if cell.cell_type == "markdown":
-            predicted = any(_PREDICTS.match(after.source) for after in cells[place + 1 : place + 2])
-            slides += _prose(cell, section, predicted)
+            predicted = following is not None and bool(_PREDICTS.match(following.source))
+            slides += _cut_prose(cell, section, predicted)
+            section = section or heading(cell.source)
         elif cell.cell_type == "code":
-            slides = _joined(slides, _code(cell, section))
-        section = section or heading(cell.source if cell.cell_type == "markdown" else "")
-    slides = _explained(slides)
+            slides = _add_code(slides, _cut_code(cell, section))
+    slides = _explain_pictures(slides)
     seen: dict[str, int] = {}
     for slide in slides:
         seen[slide.id] = seen.get(slide.id, 0) + 1
@@ -73,21 +78,21 @@ def cut(lesson: Lesson, minutes: str) -> Any:
     return v4.new_notebook(cells=slides)  # type: ignore[no-untyped-call]
 
 
-def _markdown(cell: Any, source: str, kind: str, kicker: str, notes: bool = True) -> Any:
+def _text_slide(cell: Any, source: str, kind: str, kicker: str, notes: bool = True) -> Any:
     said = cell.metadata.get("speaker_notes", "") if notes else ""
     slide = {"kind": kind, "kicker": kicker, "notes": said}
     return v4.new_markdown_cell(source, id=cell.id, metadata={"slide": slide})  # type: ignore[no-untyped-call]
 
 
-def _prose(cell: Any, section: str, predicted: bool) -> list[Any]:
-    """Top-level blocks, as many on a slide as fit; a heading begins a new one.
+def _cut_prose(cell: Any, section: str, predicted: bool) -> list[Any]:
+    """Put as many top-level blocks on a slide as fit; a heading begins a new slide.
 
-    Before a prediction, what comes after a picture is its question, and begins a new one too.
+    Before a prediction, the text after a picture is its question, and begins a new slide too.
     """
     pages: list[list[str]] = []
     room = 0.0
-    for block in _blocks(cell.source):
-        height = _height(block)
+    for block in _split_blocks(cell.source):
+        height = _estimate_height(block)
         asks = predicted and bool(pages) and _IMAGE.fullmatch(pages[-1][-1])
         if not pages or block.startswith("#") or height > room or asks:
             pages.append([])
@@ -97,65 +102,65 @@ def _prose(cell: Any, section: str, predicted: bool) -> list[Any]:
     slides = []
     kicker = section
     for number, page in enumerate(pages):
-        slide = _markdown(cell, _together(page), "prose", kicker, notes=number == 0)
+        slide = _text_slide(cell, _join_blocks(page), "prose", kicker, notes=number == 0)
         if not any(block.startswith(("#", "![", "|")) for block in page):
-            slide.metadata["slide"]["height"] = sum(_height(block) for block in page)
+            slide.metadata["slide"]["height"] = sum(_estimate_height(block) for block in page)
         slides.append(slide)
         kicker = kicker or heading(page[0])
     return slides
 
 
-def _joined(slides: list[Any], new: list[Any]) -> list[Any]:
-    """A little text goes onto the slide of the code that it leads to, if there is room."""
+def _add_code(slides: list[Any], new: list[Any]) -> list[Any]:
+    """Append slides; a short text moves onto the slide of the code that it introduces."""
     height = slides[-1].metadata["slide"].get("height") if slides else None
     if height is None or not new or new[0].metadata["slide"]["kind"] == "question":
         return slides + new
     shown = new[0].metadata["slide"]
-    size = _size(shown["text"], HEIGHT - height - shown["pictures"] * SMALLEST_PICTURE)
-    if size < min(_SMALL_CODE, shown["size"]):
+    size = _fit_font(shown["text"], HEIGHT - height - shown["pictures"] * SMALLEST_PICTURE)
+    if size < min(SMALLEST_BESIDE_TEXT, shown["size"]):
         return slides + new
     text = slides[-1]
     notes = "\n\n".join(filter(None, (text.metadata["slide"]["notes"], shown["notes"])))
-    place = _place(text, slides[:-1])
-    shown |= {"lead": text.source, "lead_id": place, "size": size, "notes": notes}
+    anchor = _free_id(text, slides[:-1])
+    shown |= {"lead": text.source, "lead_id": anchor, "size": size, "notes": notes}
     return slides[:-1] + new
 
 
-def _explained(slides: list[Any]) -> list[Any]:
-    """What a picture means goes below it, if that is little."""
+def _explain_pictures(slides: list[Any]) -> list[Any]:
+    """Move a short text onto the slide of the output that it explains."""
     kept: list[Any] = []
     for slide in slides:
         height = slide.metadata["slide"].get("height", math.inf)
         before = kept[-1].metadata["slide"] if kept else {}
-        if before.get("kind") == "output" and "tail" not in before and _leaves(kept[-1], height):
-            before |= {"tail": slide.source, "tail_id": _place(slide, kept)}
+        if before.get("kind") == "output" and "tail" not in before and _has_room(kept[-1], height):
+            before |= {"tail": slide.source, "tail_id": _free_id(slide, kept)}
             before["notes"] = before["notes"] or slide.metadata["slide"]["notes"]
         else:
             kept.append(slide)
     return kept
 
 
-def _leaves(slide: Any, height: float) -> bool:
-    """Whether an output is still as well seen when that much of its slide is taken away."""
+def _has_room(slide: Any, height: float) -> bool:
+    """Return whether an output is still seen well with `height` pixels less."""
     shown = slide.metadata["slide"]
     room = HEIGHT - height
     if not shown["pictures"]:
-        return len(shown["text"].splitlines()) * MOST_CODE * 1.4 < room
+        return len(shown["text"].splitlines()) * LARGEST_CODE * 1.4 < room
     picture = _PICTURE.search(str(slide.outputs[0].get("data", {}).get("text/html", "")))
     if picture is None:
         return False
     width, tall = Image.open(BytesIO(base64.b64decode(picture.group(1)))).size
     alone, beside = (min(1, space * width / tall / WIDTH) for space in (HEIGHT, room))
-    return room > SMALLEST_PICTURE / 2 and beside > _STILL_WELL_SEEN * alone
+    return room > SMALLEST_PICTURE / 2 and beside > STILL_WELL_SEEN * alone
 
 
-def _place(slide: Any, others: list[Any]) -> str:
-    """The id of a slide that becomes part of another; empty if one of `others` bears it."""
+def _free_id(slide: Any, others: list[Any]) -> str:
+    """Return the id of a slide that becomes part of another; empty if one of `others` has it."""
     return "" if any(other.id == slide.id for other in others) else slide.id
 
 
-def _blocks(source: str) -> list[str]:
-    """Headings, paragraphs, pictures, items of lists, each as its own piece of Markdown."""
+def _split_blocks(source: str) -> list[str]:
+    """Split Markdown into headings, paragraphs, pictures and the items of lists."""
     lines = source.splitlines()
     parsed = MarkdownIt().enable("table").parse(source)
     pieces = [
@@ -164,17 +169,16 @@ def _blocks(source: str) -> list[str]:
         if (token.level == 1 and token.type == "list_item_open")
         or (token.level == 0 and not token.type.endswith("list_open"))
     ]
-    places = [token.map for token in pieces if token.map]
     blocks: list[str] = []
-    for begin, end in places:
+    for begin, end in (token.map for token in pieces if token.map):
         block = "\n".join(lines[begin:end]).strip()
-        # A picture that stands in a paragraph with text gets a paragraph of its own.
+        # A picture within a paragraph of text gets a paragraph of its own.
         blocks += [part for part in re.split(r"\n*(!\[[^\]]*\]\([^)]*\))\n*", block) if part]
     return blocks
 
 
-def _together(blocks: list[str]) -> str:
-    """The blocks as Markdown again; items that follow each other are one list."""
+def _join_blocks(blocks: list[str]) -> str:
+    """Join blocks to Markdown; consecutive items form one list."""
     text = blocks[0]
     for before, block in itertools.pairwise(blocks):
         text += "\n" if _ITEM.match(before) and _ITEM.match(block) else "\n\n"
@@ -182,46 +186,45 @@ def _together(blocks: list[str]) -> str:
     return text
 
 
-def _height(block: str) -> float:
+def _estimate_height(block: str) -> float:
     if _IMAGE.fullmatch(block.strip()):
         return SMALLEST_PICTURE
     if block.startswith("#"):
         return 80
     space = 10 if _ITEM.match(block) else 18
-    return space + LINE * sum(
-        math.ceil(_cells(line) / PER_LINE) or 1 for line in block.splitlines()
-    )
+    lines = sum(math.ceil(_width(line) / CHARACTERS) or 1 for line in block.splitlines())
+    return space + LINE * lines
 
 
-def _cells(line: str) -> int:
-    """The width of a line in Latin characters."""
+def _width(line: str) -> int:
+    """Return the width of a line in Latin characters."""
     plain = re.sub(r"(?<=\])\([^)]*\)|[*`]", "", line)
     return sum(1 + (unicodedata.east_asian_width(char) in "WF") for char in plain)
 
 
-def _code(cell: Any, section: str) -> list[Any]:
-    """A prediction or a question alone; otherwise code, then its outputs, together if they fit."""
-    shown = readable(copy.deepcopy(cell))
+def _cut_code(cell: Any, section: str) -> list[Any]:
+    """Show a prediction or a question alone; other code together with its output, if both fit."""
+    shown = make_readable(copy.deepcopy(cell))
     if _ASKS.match(cell.source):
         asked = [one for one in shown.outputs if "workshop-question" in str(one.get("data"))]
-        return [_slide(cell, "question", section, [one], code=False) for one in asked]
+        return [_code_slide(cell, "question", section, [one], code=False) for one in asked]
     if _PREDICTS.match(cell.source):
-        return [_slide(cell, "predict", section, [], heading=_("What do you expect?"))]
-    outputs = [part for output in shown.outputs for part in _parts(output)]
+        return [_code_slide(cell, "predict", section, [], heading=_("What do you expect?"))]
+    outputs = [part for output in shown.outputs for part in _split_output(output)]
     lines = cell.source.count("\n") + 1
-    if len(outputs) == 1 and lines + _lines(outputs[0]) <= 16:
-        return [_slide(cell, "code", section, outputs)]
-    alone = [_slide(cell, "output", section, [output], code=False) for output in outputs]
-    return [_slide(cell, "code", section, []), *alone]
+    if len(outputs) == 1 and lines + _count_lines(outputs[0]) <= 16:
+        return [_code_slide(cell, "code", section, outputs)]
+    alone = [_code_slide(cell, "output", section, [output], code=False) for output in outputs]
+    return [_code_slide(cell, "code", section, []), *alone]
 
 
-def _slide(
+def _code_slide(
     cell: Any, kind: str, kicker: str, outputs: list[Any], code: bool = True, heading: str = ""
 ) -> Any:
     texts = [cell.source] if code else []
-    texts += [_wrapped(str(_text(output))) for output in outputs if _text(output)]
+    texts += [_wrap(text) for output in outputs if (text := _printed(output))]
     text = "\n".join(texts)
-    pictures = sum(_text(output) is None for output in outputs)
+    pictures = sum(_printed(output) is None for output in outputs)
     slide = {
         "kind": kind,
         "kicker": kicker,
@@ -230,33 +233,33 @@ def _slide(
         "code": code,
         "text": text,
         "pictures": pictures,
-        "size": _size(text, HEIGHT - pictures * SMALLEST_PICTURE),
+        "size": _fit_font(text, HEIGHT - pictures * SMALLEST_PICTURE),
     }
     return v4.new_code_cell(  # type: ignore[no-untyped-call]
         cell.source, id=cell.id, outputs=outputs, metadata={"slide": slide}
     )
 
 
-def _wrapped(text: str) -> str:
-    """Printed lines as they are broken at the width of a slide."""
+def _wrap(text: str) -> str:
+    """Break printed lines at the width of a slide."""
     broken = []
     for line in text.splitlines():
-        most = _PER_PRINTED_LINE * len(line) // max(_cells(line), 1)
+        most = PRINTED_CHARACTERS * len(line) // max(_width(line), 1)
         broken += [line[at : at + most] for at in range(0, len(line), max(most, 1))] or [""]
     return "\n".join(broken)
 
 
-def _size(text: str, height: float) -> float:
-    """The font size in pixels with which code or printed text fits."""
+def _fit_font(text: str, height: float) -> float:
+    """Return the font size in pixels with which code or printed text fits."""
     lines = text.splitlines() or [""]
-    longest = max(_cells(line) for line in lines)
+    longest = max(_width(line) for line in lines)
     by_height = (height - 40) / ((len(lines) + 1) * 1.4)
     by_width = WIDTH / (max(longest, 1) * 0.61)
-    return round(min(MOST_CODE, by_height, max(by_width, SMALLEST_CODE)), 1)
+    return round(min(LARGEST_CODE, by_height, max(by_width, SMALLEST_CODE)), 1)
 
 
-def _text(output: Any) -> str | None:
-    """What is printed by an output, or listed by it; None if it is a picture or a page."""
+def _printed(output: Any) -> str | None:
+    """Return the text of a printed output or a listing; None for a picture or other HTML."""
     if output.output_type == "stream":
         return str(output.text)
     data = output.get("data", {})
@@ -264,34 +267,34 @@ def _text(output: Any) -> str | None:
     return None if pictured else str(data.get("text/plain", ""))
 
 
-def _lines(output: Any) -> int:
-    """The height of an output in lines of code."""
-    text = _text(output)
-    return 9 if text is None else _wrapped(text).count("\n") + 1
+def _count_lines(output: Any) -> int:
+    """Return the height of an output in lines of code; a picture counts as nine."""
+    text = _printed(output)
+    return 9 if text is None else _wrap(text).count("\n") + 1
 
 
-def _parts(output: Any) -> list[Any]:
-    """A long printed or listed output as several, each of which fits on a slide."""
-    text = _text(output)
+def _split_output(output: Any) -> list[Any]:
+    """Split long printed output or a long listing into parts that fit on a slide."""
+    text = _printed(output)
     if text is None:
         return [output]
     total = text.rstrip("\n").count("\n") + 1
-    most = math.ceil(total / math.ceil(total / _LINES_OF_TEXT))
+    most = math.ceil(total / math.ceil(total / PRINTED_LINES))
     parts = []
     for begin in range(0, total, most):
         part = copy.deepcopy(output)
         if output.output_type == "stream":
-            part.text = _piece(text, begin, most)
+            part.text = _slice_lines(text, begin, most)
         else:
             part.data = {
-                kind: _piece(str(whole), begin, most) for kind, whole in output.data.items()
+                kind: _slice_lines(str(whole), begin, most) for kind, whole in output.data.items()
             }
         parts.append(part)
     return parts
 
 
-def _piece(text: str, first: int, count: int) -> str:
-    """The lines of one slide; of a listing in HTML, too, whose lines are whole each."""
+def _slice_lines(text: str, first: int, count: int) -> str:
+    """Return some lines of a text, or of an HTML listing, in which no tag spans two lines."""
     begin, inside, end = re.fullmatch(r"(<pre[^>]*>)?(.*?)(</pre>)?\s*", text, re.DOTALL).groups()  # type: ignore[union-attr]
     lines = inside.split("\n")[first : first + count]
     return (begin or "") + "\n".join(lines) + (end or "")

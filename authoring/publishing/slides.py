@@ -1,28 +1,25 @@
-"""Slides for whoever teaches: `python -m authoring.publishing.slides --lang ja` (`make slides`).
+"""Slides for teachers: `python -m authoring.publishing.slides --lang ja` (`make slides`).
 
-A deck a lesson, made from the notebooks, and a page with the decks and the timetables. They work
-offline: reveal.js is copied beside them.
+One deck per lesson, made from the notebooks, and a page with the decks and the timetables. They
+work offline: reveal.js is copied beside them.
 """
 
 import argparse
 import re
 import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from authoring.publishing import rendering, slide_cells, timetable
 from authoring.publishing.site import clear, minutes, words
-from learner.errors import LearnerError
 from learner.language import LANGUAGES, _, language, speaking
 from notebooks.lab.arguments import known_language, run
 from notebooks.lab.lessons import NOTEBOOKS, Lesson, lessons_or_error
 
 MARK = ".made-by-workshop-slides"
-CARRIER = "sphinx_revealjs"
-"""The Python package that reveal.js comes in; nothing else of it is used."""
-REVEAL = ("dist/reveal.css", "dist/reveal.js", "plugin/notes/notes.js", "LICENSE")
+REVEAL = Path(__file__).with_name("reveal")
+"""reveal.js 5.2.0 (MIT), as published in the npm package `reveal.js`: dist/, plugin/notes/."""
 _LINK = re.compile(r'<a href="(?!https?:)[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
 
 
@@ -52,26 +49,22 @@ def build(
     notebooks: Path = NOTEBOOKS,
     tell: Callable[[str], None] = lambda _text: None,
 ) -> None:
-    """Write the decks of language `code`, and beside them those of other languages stay.
+    """Write the decks of one language; those of other languages stay.
 
     Args:
-        output: a folder; what an earlier build left of this language is replaced.
+        output: a folder; the decks of an earlier build in this language are replaced.
         code: the language.
-        stored: show stored outputs only; otherwise lessons that are not English are run.
-        notebooks: where the lessons come from.
-        tell: is called with a line on each lesson that was run.
+        stored: show stored outputs; otherwise lessons in other languages than English are run.
+        notebooks: the folder of the lessons.
+        tell: called with a line on each lesson that was run.
 
     Raises:
-        LearnerError: reveal.js or the lessons are missing, a lesson fails, or the folder has
-            something else in it.
+        LearnerError: the lessons are missing, a lesson fails, or the folder contains other files.
     """
     found = lessons_or_error(code, notebooks)
-    scripts = reveal()
     pages = output / code
     clear(pages, MARK)
-    for name in REVEAL:
-        (output / "reveal" / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(scripts / name, output / "reveal" / name)
+    shutil.copytree(REVEAL, output / "reveal", dirs_exist_ok=True)
     for name in ("style.css", "deck.css"):
         style = (rendering.TEMPLATES / name).read_text(encoding="utf-8")
         (output / name).write_text(style + rendering.code_style(name == "style.css"), "utf-8")
@@ -81,25 +74,13 @@ def build(
         shown = []
         for lesson in found:
             if code != "en" and not stored:
-                lesson = rendering.executed(lesson, code)
+                lesson = rendering.execute(lesson, code)
                 tell(f"{code}/{lesson.path.name}")
-            shown.append(_deck(lesson, pages, code))
-        _contents(found, shown, pages, code)
+            shown.append(_write_deck(lesson, pages, code))
+        _write_contents(found, shown, pages, code)
 
 
-def reveal() -> Path:
-    """The folder of reveal.js.
-
-    Raises:
-        LearnerError: it is not installed.
-    """
-    carrier = find_spec(CARRIER)
-    if carrier is None or carrier.origin is None:
-        raise LearnerError(_("reveal.js, which shows the slides, is missing. Run: make setup"))
-    return Path(carrier.origin).parent / "_static" / "revealjs"
-
-
-def _deck(lesson: Lesson, pages: Path, code: str) -> dict[str, Any]:
+def _write_deck(lesson: Lesson, pages: Path, code: str) -> dict[str, Any]:
     slides = slide_cells.cut(lesson, minutes(lesson.minutes))
     body = _LINK.sub(r"\1", rendering.cells(slides, "deck"))
     page = {"language": code, "title": lesson.title, "body": body}
@@ -113,21 +94,23 @@ def _deck(lesson: Lesson, pages: Path, code: str) -> dict[str, Any]:
     }
 
 
-def _contents(found: list[Lesson], shown: list[dict[str, Any]], pages: Path, code: str) -> None:
+def _write_contents(
+    found: list[Lesson], shown: list[dict[str, Any]], pages: Path, code: str
+) -> None:
     tables = []
     for total in timetable.LENGTHS:
         slots = timetable.timetable(found, total)
         rows = [
             {
-                "start": timetable.clock(slot.start),
+                "start": timetable.format_clock(slot.start),
                 "minutes": slot.minutes,
                 "what": timetable.describe(slot),
                 "kind": slot.kind,
             }
             for slot in slots
         ]
-        rest = timetable.left_out(found, slots)
-        tables.append({"title": timetable.name_of(total), "slots": rows, "rest": rest})
+        rest = timetable.list_left_out(found, slots)
+        tables.append({"title": timetable.name_length(total), "slots": rows, "rest": rest})
     page = {
         "language": code,
         "root": "../",

@@ -1,8 +1,8 @@
-"""Timetables for teaching, computed from the lessons: `python -m authoring.publishing.timetable`.
+"""Timetables for teachers, computed from the lessons: `python -m authoring.publishing.timetable`.
 
-What fits is taken in turns: of every lesson its first section, then of every lesson its second …
-So a short workshop still meets every idea, and what it leaves out is always the end of a lesson,
-which nothing before it needs.
+Sections are taken in turns: the first section of every lesson, then the second of every lesson, and
+so on. A short workshop still covers every idea and leaves out the ends of lessons, which no earlier
+section needs.
 """
 
 import argparse
@@ -18,15 +18,16 @@ from notebooks.lab.arguments import known_language, run
 from notebooks.lab.lessons import Lesson, lessons_or_error
 
 LENGTHS = (90, 210, 390)
-"""Minutes: a lecture's length, half a day, a day."""
+"""Minutes: a lecture, half a day, a day."""
 WELCOME, CLOSE, BREAK, LUNCH = 5, 5, 15, 60
+"""Minutes."""
 PRACTICE = 15
-"""The least minutes that are worth beginning the challenge in, and the unit of it."""
+"""Minutes of the challenge are a multiple of this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A stretch of the day."""
+    """A part of the day."""
 
     start: int
     """Minutes since the beginning."""
@@ -36,12 +37,12 @@ class Slot:
     lesson: Lesson | None = None
     first: int = 0
     last: int = 0
-    """Which of its sections, counted from 1, both included."""
+    """The first and the last of its sections in this slot, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What is not interrupted."""
+    """A section or a pause: never interrupted."""
 
     kind: str
     minutes: int
@@ -50,18 +51,18 @@ class _Unit:
 
 
 def timetable(lessons: Sequence[Lesson], total: int) -> list[Slot]:
-    """The slots of a workshop of `total` minutes, without a gap.
+    """Return the slots of a workshop of `total` minutes, without gaps.
 
     Raises:
-        LearnerError: that is too short for the first section of every lesson.
+        LearnerError: `total` is too short for the first section of every lesson.
     """
     pauses = _pauses(total)
     work = total - WELCOME - CLOSE - sum(minutes for _kind, minutes in pauses)
-    units = _chosen(lessons, work)
+    units = _choose_sections(lessons, work)
     left = work - sum(unit.minutes for unit in units)
     practice, questions = (left // PRACTICE, left % PRACTICE)
     units += [_Unit("practice", PRACTICE)] * practice
-    ordered = [_Unit("welcome", WELCOME), *_with_pauses(units, pauses)]
+    ordered = [_Unit("welcome", WELCOME), *_insert_pauses(units, pauses)]
     ordered.append(_Unit("close", CLOSE + questions))
     slots: list[Slot] = []
     start = 0
@@ -74,7 +75,7 @@ def timetable(lessons: Sequence[Lesson], total: int) -> list[Slot]:
 
 
 def describe(slot: Slot) -> str:
-    """What happens in it, in the language spoken."""
+    """Say what happens in a slot, in the current language."""
     if slot.lesson is not None:
         count = len(slot.lesson.sections)
         if (slot.first, slot.last) == (1, count):
@@ -95,8 +96,8 @@ def describe(slot: Slot) -> str:
     }[slot.kind]
 
 
-def left_out(lessons: Sequence[Lesson], slots: Sequence[Slot]) -> list[str]:
-    """The sections that there is no time for, in words: reading for afterwards."""
+def list_left_out(lessons: Sequence[Lesson], slots: Sequence[Slot]) -> list[str]:
+    """Return the titles of the sections that do not fit: reading for afterwards."""
     last = {slot.lesson.name: slot.last for slot in slots if slot.lesson is not None}
     return [
         f"{lesson.title}: {section.title}"
@@ -105,13 +106,13 @@ def left_out(lessons: Sequence[Lesson], slots: Sequence[Slot]) -> list[str]:
     ]
 
 
-def clock(minutes: int) -> str:
-    """Minutes as `1:05`."""
+def format_clock(minutes: int) -> str:
+    """Format minutes as `1:05`."""
     return f"{minutes // 60}:{minutes % 60:02d}"
 
 
-def name_of(total: int) -> str:
-    """What a workshop of that length is called, in the language spoken."""
+def name_length(total: int) -> str:
+    """Name the length of a workshop, in the current language."""
     known = {90: _("90 minutes"), 210: _("Half a day"), 390: _("A day")}
     return known.get(total) or _("{n} minutes").format(n=total)
 
@@ -123,8 +124,8 @@ def _pauses(total: int) -> list[tuple[str, int]]:
     return breaks[:middle] + lunch + breaks[middle:]
 
 
-def _chosen(lessons: Sequence[Lesson], work: int) -> list[_Unit]:
-    """Sections in turns, as long as they fit; of a lesson always the first ones."""
+def _choose_sections(lessons: Sequence[Lesson], work: int) -> list[_Unit]:
+    """Take sections in turns while they fit; of each lesson its first ones."""
     taken: dict[str, int] = {lesson.name: 0 for lesson in lessons}
     growing = list(lessons)
     used = 0
@@ -151,8 +152,8 @@ def _chosen(lessons: Sequence[Lesson], work: int) -> list[_Unit]:
     ]
 
 
-def _with_pauses(units: list[_Unit], pauses: list[tuple[str, int]]) -> list[_Unit]:
-    """Pauses where they cut the work into stretches as equal as its units allow."""
+def _insert_pauses(units: list[_Unit], pauses: list[tuple[str, int]]) -> list[_Unit]:
+    """Insert pauses between units so that the parts of the work are as equal as possible."""
     whole = sum(unit.minutes for unit in units)
     ends = [sum(unit.minutes for unit in units[:number]) for number in range(len(units) + 1)]
     for number in reversed(range(len(pauses))):
@@ -177,14 +178,14 @@ def main() -> int:
             )
         hours, minutes = options.start.split(":")
         begin = int(hours) * 60 + int(minutes)
-        found = lessons_or_error(language())
+        lessons = lessons_or_error(language())
         for total in options.minutes:
-            slots = timetable(found, total)
-            print(f"\n{name_of(total)}")
+            slots = timetable(lessons, total)
+            print(f"\n{name_length(total)}")
             for slot in slots:
-                print(f"{clock(begin + slot.start):>6}  {slot.minutes:>3}  {describe(slot)}")
-            print(f"{clock(begin + total):>6}")
-            if rest := left_out(found, slots):
+                print(f"{format_clock(begin + slot.start):>6}  {slot.minutes:>3}  {describe(slot)}")
+            print(f"{format_clock(begin + total):>6}")
+            if rest := list_left_out(lessons, slots):
                 print(_("To read afterwards:"), *rest, sep="\n  ")
     return 0
 

@@ -1,1 +1,1 @@
-"""Lessons and texts to catalogues and back: `python -m authoring.translations`."""
+"""Collect texts into catalogues and generate the translated lessons: `make translations`."""

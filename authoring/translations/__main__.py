@@ -1,9 +1,9 @@
-"""`make translations`: collect all texts, renew catalogues and generated lessons, say what is left.
+"""`make translations`: collect all texts, renew catalogues and lessons, report what is left.
 
 python -m authoring.translations                      write; exit status 0
 python -m authoring.translations --check              write nothing; 1 if anything is left
-python -m authoring.translations todo ja > todo.json  what a translator has to do
-python -m authoring.translations fill ja todo.json    what a translator has done
+python -m authoring.translations todo ja > todo.json  print a translator's work
+python -m authoring.translations fill ja todo.json    put it into the catalogue
 """
 
 import argparse
@@ -18,11 +18,11 @@ from authoring.translations.sources import Workshop, collect
 from learner.errors import LearnerError
 
 MOST_NAMED = 20
-"""Problems of a language that are named when it is written, not checked."""
+"""Problems listed per language when writing; --check lists all."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; its exit status."""
+    """Run the command; return its exit status."""
     options = _parser().parse_args(arguments)
     workshop = Workshop.of_repository()
     try:
@@ -42,22 +42,22 @@ def _write(workshop: Workshop) -> int:
     messages = collect(workshop)
     print(f"{len(messages)} messages")
     for code in TRANSLATED:
-        for line in work.summary(code, work.problems_of(workshop, code, messages), MOST_NAMED):
+        for line in work.summarise(code, work.find_problems(workshop, code, messages), MOST_NAMED):
             print(line)
     return 0
 
 
 def _check(workshop: Workshop) -> int:
     messages = collect(workshop)
-    found = [
+    lines = [
         f"{code}: {problem}"
         for code in ("en", *TRANSLATED)
-        for problem in work.problems_of(workshop, code, messages)
+        for problem in work.find_problems(workshop, code, messages)
     ]
-    for line in found:
+    for line in lines:
         print(line)
-    print(f"{len(messages)} messages, {len(found)} problems")
-    return 1 if found else 0
+    print(f"{len(messages)} messages, {len(lines)} problems")
+    return 1 if lines else 0
 
 
 def _todo(workshop: Workshop, options: argparse.Namespace) -> int:
@@ -84,12 +84,12 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--check", action="store_true", help="write nothing, name what is left")
+    parser.add_argument("--check", action="store_true", help="write nothing, list what is left")
     commands = parser.add_subparsers(dest="command")
-    todo = commands.add_parser("todo", help="write what is to be translated as JSON")
+    todo = commands.add_parser("todo", help="print what is to be translated as JSON")
     todo.add_argument("language", choices=TRANSLATED)
-    todo.add_argument("--place", default="", help="only places that begin so")
-    todo.add_argument("--all", action="store_true", help="also what is translated, to be reviewed")
+    todo.add_argument("--place", default="", help="only messages whose place begins with this")
+    todo.add_argument("--all", action="store_true", help="also what is translated, for a review")
     fill = commands.add_parser("fill", help="put translations into the catalogue")
     fill.add_argument("language", choices=TRANSLATED)
     fill.add_argument("file", type=Path, help="what `todo` wrote, with `translation` filled in")

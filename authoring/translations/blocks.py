@@ -1,11 +1,11 @@
-"""Markdown, cut into its top-level blocks; put together again, it is the same to the byte.
+"""Cut Markdown into its top-level blocks; put together again, they are the same bytes.
 
-The cuts are those of a Markdown parser's source positions, so a list, a table or a fence is one
-piece. Only texts are handed out; whatever stands between them stays as it is.
+The cuts follow the source positions of a Markdown parser, so that a list, a table or a fence is
+one piece. Only the blocks with words are messages; everything between them is copied.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import unescape
 
@@ -14,7 +14,7 @@ from markdown_it.token import Token
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-"""As the parser counts lines: also after a lone carriage return, never after other separators."""
+"""A line as the parser counts lines: a lone carriage return ends one, other separators do not."""
 TEXT_ATTRIBUTES = re.compile(r"""\b(?:alt|title|aria-label)\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.I)
 MATHS = re.compile(r"(?<!\\)\$\$.+?\$\$|(?<![\\$\w])\$(?!\s)[^$\n]+?(?<![\s\\])\$(?!\d)", re.S)
 
@@ -29,10 +29,10 @@ class Piece:
 
 
 def cut(source: str) -> list[Piece]:
-    """All of `source` in pieces, in order; joined they are `source`.
+    """Cut `source` into pieces, in order; joined they equal `source`.
 
-    The white space at a block's end belongs to what is between the blocks. Blocks are numbered
-    from 0, all of them, also those without words.
+    The white space at the end of a block belongs to what stands between the blocks. All blocks are
+    numbered from 0, including those without words.
     """
     lines = LINE.findall(source)
     pieces: list[Piece] = []
@@ -42,7 +42,8 @@ def cut(source: str) -> list[Piece]:
         text = block.rstrip()
         if first > done:
             pieces.append(Piece("".join(lines[done:first])))
-        pieces.append(Piece(text, number if has_words(tokens) else None))
+        has_words = any(character.isalpha() for character in words(tokens))
+        pieces.append(Piece(text, number if has_words else None))
         if block != text:
             pieces.append(Piece(block[len(text) :]))
         done = end
@@ -52,7 +53,7 @@ def cut(source: str) -> list[Piece]:
 
 
 def messages(source: str) -> list[tuple[int, str]]:
-    """Number and text of each block with words, whose line ends are those of a catalogue (LF)."""
+    """Return number and text of each block with words, with the line ends of a catalogue (LF)."""
     return [
         (piece.block, re.sub(r"\r\n?", "\n", piece.text))
         for piece in cut(source)
@@ -61,7 +62,7 @@ def messages(source: str) -> list[tuple[int, str]]:
 
 
 def translate(source: str, translation: Callable[[int, str], str | None]) -> str:
-    """`source` with each block replaced by what `translation(number, text)` says, if anything."""
+    """Replace each block by `translation(number, text)`, unless that is None."""
     end_of_line = re.search(r"\r\n?|\n", source)
     parts = []
     for piece in cut(source):
@@ -74,43 +75,46 @@ def translate(source: str, translation: Callable[[int, str], str | None]) -> str
     return "".join(parts)
 
 
-def has_words(tokens: Sequence[Token]) -> bool:
-    """Whether there is a letter outside code, maths, tags and addresses."""
-    return any(character.isalpha() for character in words(tokens))
-
-
 def words(tokens: Sequence[Token]) -> str:
-    """What a reader reads: the text with alternative texts, without code, maths, tags, addresses.
+    """Return the text that a reader reads: alternative texts too, but no code, maths, tags, URLs.
 
-    What is left out is a space, so that what stood before and behind it stays apart.
+    Each omission becomes a space, so that the words around it stay apart.
     """
     parts: list[str] = []
     for token in tokens:
         if token.type == "inline":
-            # Joined first: the parser cuts maths up where it finds something to emphasise.
-            parts.append(MATHS.sub(" ", "".join(_inline(token.children or []))))
+            # Join first: the parser splits maths where it sees emphasis.
+            parts.append(MATHS.sub(" ", "".join(_inline_words(token.children or []))))
         elif token.type == "html_block":
-            parts.append(without_tags(token.content))
+            parts.append(_strip_tags(token.content))
     return "\n".join(parts)
 
 
-def without_tags(html: str) -> str:
-    """The text of some HTML, with that of its attributes that are read aloud."""
+def structure(tokens: Sequence[Token]) -> Iterator[str]:
+    """Yield the types of all blocks, nested ones included, in order."""
+    for token in tokens:
+        if token.type not in {"inline", "html_block"} and token.nesting >= 0:
+            start = token.attrGet("start") if token.type == "ordered_list_open" else None
+            yield token.type.removesuffix("_open") + ("" if start is None else f"={start}")
+
+
+def _strip_tags(html: str) -> str:
+    """Return the text of some HTML, and that of the attributes that are read aloud."""
     html = re.sub(r"<!--.*?-->|<(script|style)\b.*?</\1\s*>", " ", html, flags=re.S | re.I)
     texts = re.split(r"<[^<>]*>", html)
-    spoken = [found[1] or found[2] or "" for found in TEXT_ATTRIBUTES.finditer(html)]
+    spoken = [attribute[1] or attribute[2] or "" for attribute in TEXT_ATTRIBUTES.finditer(html)]
     return unescape(" ".join([*texts, *spoken]))
 
 
-def _inline(children: Sequence[Token]) -> list[str]:
+def _inline_words(children: Sequence[Token]) -> list[str]:
     parts = []
     for child in children:
         if child.type == "text":
             parts.append(child.content)
         elif child.type == "image":
-            parts += [*_inline(child.children or []), " ", str(child.attrGet("title") or "")]
+            parts += [*_inline_words(child.children or []), " ", str(child.attrGet("title") or "")]
         elif child.type == "html_inline":
-            parts.append(without_tags(child.content))
+            parts.append(_strip_tags(child.content))
         elif child.type in {"softbreak", "hardbreak", "code_inline"}:
             parts.append(" ")
         elif child.type == "link_open" and (title := child.attrGet("title")):
@@ -119,10 +123,10 @@ def _inline(children: Sequence[Token]) -> list[str]:
 
 
 def _top_level(tokens: Sequence[Token]) -> list[tuple[int, int, list[Token]]]:
-    """First line, line behind the last, and tokens of each top-level block."""
-    found: list[tuple[int, int, list[Token]]] = []
+    """Return first line, line behind the last, and tokens of each top-level block."""
+    top: list[tuple[int, int, list[Token]]] = []
     for token in tokens:
         if token.level == 0 and token.nesting >= 0 and token.map is not None:
-            found.append((token.map[0], token.map[1], []))
-        found[-1][2].append(token)
-    return found
+            top.append((token.map[0], token.map[1], []))
+        top[-1][2].append(token)
+    return top

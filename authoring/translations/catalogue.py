@@ -1,7 +1,7 @@
-"""A language's catalogue, `learner/catalogues/CODE.po`: read by Babel, written the same each time.
+"""Read and write a language's catalogue, `learner/catalogues/CODE.po`.
 
-Babel's own writer is not used: it breaks the previous text of a fuzzy message at spaces and drops
-lines of it that occur twice, and its header names the time and the tool.
+Babel reads it. Babel's writer is not used: it breaks the previous text of a fuzzy message at spaces
+and drops lines of it that occur twice, and its header contains the time and the tool.
 """
 
 import fcntl
@@ -16,6 +16,7 @@ from babel.messages.pofile import PoFileError, denormalize, escape, normalize, r
 
 from authoring.translations.messages import Entry, Message, SourceError
 from learner.language import CATALOGUES, LANGUAGES
+from learner.paths import write_atomically
 
 TRANSLATED = tuple(code for code in LANGUAGES if code != "en")
 WIDTH = 100
@@ -23,15 +24,15 @@ PREVIOUS = "| msgid "
 
 
 def path_of(code: str, folder: Path = CATALOGUES) -> Path:
-    """Where the catalogue of a language lies."""
+    """Return the path of a language's catalogue."""
     return folder / f"{code}.po"
 
 
 @contextmanager
-def locked(folder: Path = CATALOGUES) -> Iterator[None]:
-    """Nobody else writes a catalogue of `folder` within the block; waits for whoever does.
+def lock(folder: Path = CATALOGUES) -> Iterator[None]:
+    """Hold the exclusive lock of `folder`'s catalogues; wait until it is free.
 
-    The folder itself is locked: the files are replaced, so that a lock of theirs would not hold.
+    The folder is locked, because the files are replaced and a lock on them would not hold.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -42,10 +43,10 @@ def locked(folder: Path = CATALOGUES) -> Iterator[None]:
 
 
 def read(code: str, folder: Path = CATALOGUES) -> list[Entry]:
-    """All entries of a language's catalogue; none if it does not exist yet.
+    """Return all entries of a language's catalogue; none if it does not exist yet.
 
     Raises:
-        SourceError: it is no catalogue; the message names the line.
+        SourceError: the file is not a catalogue; the message contains the line.
     """
     path = path_of(code, folder)
     content = path.read_bytes() if path.exists() else b""
@@ -53,10 +54,10 @@ def read(code: str, folder: Path = CATALOGUES) -> list[Entry]:
 
 
 def parse(content: bytes, code: str, name: str = "the catalogue") -> list[Entry]:
-    """The entries in a catalogue's content.
+    """Return the entries in a catalogue's content.
 
     Raises:
-        SourceError: it is no catalogue; the message names the line.
+        SourceError: the content is not a catalogue; the message contains the line.
     """
     try:
         catalogue: Catalog = read_po(BytesIO(content), locale=code, abort_invalid=True)
@@ -64,14 +65,14 @@ def parse(content: bytes, code: str, name: str = "the catalogue") -> list[Entry]
         line = getattr(error, "lineno", None)
         at = "" if line is None else f", line {line + 1}"
         raise SourceError(f"{name}{at}: {error}") from None
-    found = []
+    entries = []
     for item in catalogue:
         if not item.id:
             continue
         if not isinstance(item.id, str) or not isinstance(item.string, str):
             raise SourceError(f"{name}: plural forms are not supported: {item.id!r}")
         previous = [line for line in item.user_comments if line.startswith(PREVIOUS)]
-        found.append(
+        entries.append(
             Entry(
                 Message(item.id, item.context, tuple(file for file, _line in item.locations)),
                 item.string,
@@ -80,11 +81,11 @@ def parse(content: bytes, code: str, name: str = "the catalogue") -> list[Entry]
                 tuple(line for line in item.user_comments if not line.startswith("|")),
             )
         )
-    return found
+    return entries
 
 
 def render(entries: Iterable[Entry], code: str) -> bytes:
-    """The content of a catalogue. The same entries give the same bytes."""
+    """Return the content of a catalogue. The same entries give the same bytes."""
     plural = Catalog(locale=code).plural_forms
     header = (
         f"Language: {code}\nMIME-Version: 1.0\nContent-Type: text/plain; charset=UTF-8\n"
@@ -93,7 +94,7 @@ def render(entries: Iterable[Entry], code: str) -> bytes:
     parts = [f'msgid ""\nmsgstr {normalize(header, width=WIDTH)}\n']
     for entry in entries:
         lines = [f"# {comment}".rstrip() for comment in entry.comments]
-        # A name with spaces stands between the characters that gettext puts around it.
+        # gettext encloses a file name with spaces in these characters.
         lines += [
             f"#: \u2068{file}\u2069" if " " in file else f"#: {file}"
             for file in entry.message.files
@@ -109,22 +110,13 @@ def render(entries: Iterable[Entry], code: str) -> bytes:
 
 
 def write(entries: Iterable[Entry], code: str, folder: Path = CATALOGUES) -> None:
-    """Replace a language's catalogue, whole or not at all; leave it alone if nothing changed.
-
-    Call it within `locked`.
-    """
+    """Replace a language's catalogue atomically, if anything changed. Call it within `lock`."""
     write_file(path_of(code, folder), render(entries, code))
 
 
 def write_file(path: Path, content: bytes) -> bool:
-    """Give a file that content, whole or not at all; whether it had another."""
+    """Replace a file atomically, if its content differs; return whether it did."""
     if path.exists() and path.read_bytes() == content:
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_atomically(path, content)
     return True

@@ -1,10 +1,10 @@
-"""The lessons of a language, and the texts of the panel, made from English and its catalogue."""
+"""Generate each language's lessons, figures, glossary and panel texts from its catalogue."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from authoring.translations import blocks, features, figures, glossary, notebooks
+from authoring.translations import blocks, documents, glossary
 from authoring.translations.catalogue import TRANSLATED, write_file
 from authoring.translations.messages import Entry, Message
 from authoring.translations.sources import LESSONS, Workshop, figure_name, lesson_name
@@ -13,13 +13,13 @@ from service.console.texts import texts
 Files = dict[Path, bytes]
 
 
-def files_of(workshop: Workshop, code: str, entries: Sequence[Entry]) -> Files:
-    """Path → content of all that is generated in a language. For English, that is the glossary.
+def generate(workshop: Workshop, code: str, entries: Sequence[Entry]) -> Files:
+    """Return path → content of each generated file. For English, that is the glossary alone.
 
     Args:
         workshop: what to translate.
         code: the language.
-        entries: its catalogue; where it has no usable translation, English stands.
+        entries: its catalogue; English fills in for what has no usable translation.
     """
     usable = {entry.message.key: entry.usable for entry in entries}
     folder = workshop.lessons_in(code)
@@ -27,29 +27,30 @@ def files_of(workshop: Workshop, code: str, entries: Sequence[Entry]) -> Files:
     def translation(message: Message) -> str | None:
         return usable.get(message.key)
 
-    found: Files = {}
+    files: Files = {}
     if workshop.terms is not None:
-        found[folder / glossary.PAGE] = glossary.page(workshop.glossary(), translation).encode()
+        files[folder / glossary.PAGE] = glossary.page(workshop.glossary(), translation).encode()
     if code not in TRANSLATED:
-        return found
+        return files
     if workshop.panel is not None:
         words = texts(lambda text: translation(Message(text)) or text)
         content = json.dumps(words, indent=1, ensure_ascii=False) + "\n"
-        found[workshop.panel / f"{code}.json"] = content.encode()
+        files[workshop.panel / f"{code}.json"] = content.encode()
     for path in workshop.lessons():
         text = path.read_bytes().decode()
-        lesson = notebooks.translate(text, lesson_name(path), translation)
-        found[folder / path.name] = lesson.encode()
+        lesson = documents.translate_notebook(text, lesson_name(path), translation)
+        files[folder / path.name] = lesson.encode()
     for path in sorted((workshop.english / "figures").glob("*")):
         figure = path.read_bytes()
         if path.suffix == ".svg":
-            figure = _figure(figure.decode(), figure_name(path), translation).encode()
-        found[folder / "figures" / path.name] = figure
-    return found
+            name = figure_name(path)
+            figure = documents.translate_figure(figure.decode(), name, translation).encode()
+        files[folder / "figures" / path.name] = figure
+    return files
 
 
 def write(workshop: Workshop, code: str, files: Files) -> list[str]:
-    """Bring a language's folder to `files`; what was done, a line each."""
+    """Bring a language's folder to `files`; return a line for each file written or removed."""
     root = workshop.root
     done = [
         f"written: {path.relative_to(root)}"
@@ -63,7 +64,7 @@ def write(workshop: Workshop, code: str, files: Files) -> list[str]:
 
 
 def leftovers(workshop: Workshop, code: str, files: Files) -> list[Path]:
-    """Generated files that English no longer has. Whatever else lies there is somebody's own."""
+    """Return generated files without an English original; any other file there is the learner's."""
     if code not in TRANSLATED:
         return []
     folder = workshop.lessons_in(code)
@@ -72,7 +73,7 @@ def leftovers(workshop: Workshop, code: str, files: Files) -> list[Path]:
 
 
 def differences(workshop: Workshop, code: str, files: Files) -> Iterator[str]:
-    """How a language's folder is not what would be written."""
+    """Yield how a language's folder differs from `files`."""
     root = workshop.root
     for path, content in files.items():
         if not path.exists():
@@ -84,19 +85,15 @@ def differences(workshop: Workshop, code: str, files: Files) -> Iterator[str]:
 
 
 def regrouped_cells(workshop: Workshop, code: str, files: Files) -> Iterator[str]:
-    """Cells whose blocks, put together, are not read as those of the English cell are."""
+    """Yield the cells whose translated blocks, joined, parse as other blocks than the English."""
     folder = workshop.lessons_in(code)
     for path in workshop.lessons() if code in TRANSLATED else []:
-        english = notebooks.read(path.read_bytes().decode(), path.name)
-        other = notebooks.read(files[folder / path.name].decode(), path.name)
+        english = documents.read_notebook(path.read_bytes().decode(), path.name)
+        other = documents.read_notebook(files[folder / path.name].decode(), path.name)
         for before, after in zip(english["cells"], other["cells"], strict=True):
             if before["cell_type"] == "markdown" and _shape(before) != _shape(after):
                 yield f"{lesson_name(path)}/{before['id']}"
 
 
 def _shape(cell: dict[str, object]) -> list[str]:
-    return list(features.structure(blocks.PARSER.parse(notebooks.source_of(cell))))
-
-
-def _figure(svg: str, name: str, translation: Callable[[Message], str | None]) -> str:
-    return figures.translate(svg, lambda place, text: translation(Message(text, f"{name}/{place}")))
+    return list(blocks.structure(blocks.PARSER.parse(documents.cell_source(cell))))

@@ -1,9 +1,10 @@
-"""The field's terms in three languages: enforced on translations, and a page of its own."""
+"""The field's terms in three languages: required in translations, and shown as a page."""
 
 import functools
 import re
 import tomllib
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,34 +25,34 @@ MEANING = "Meaning"
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """An English term and the words that stand for it."""
+    """An English term and its translations."""
 
     term: str
     definition: str
-    """In English, one line; translated like any other message."""
+    """One line of English, translated like any other message."""
     renderings: dict[str, tuple[str, ...]]
-    """Language → the words allowed, the usual first."""
+    """Language → the words allowed, the most usual first."""
     forbidden: dict[str, tuple[str, ...]]
-    """Language → words that would be understood as something else."""
+    """Language → words that mean something else."""
     forms: tuple[str, ...] = ()
-    """Other English forms that it has: "quantised" besides "quantisation"."""
+    """Other English forms: "quantised" besides "quantisation"."""
     not_in: tuple[str, ...] = ()
     """English phrases in which the word does not mean the term."""
 
 
 def load(path: Path = FILE) -> list[Term]:
-    """The terms, in alphabetical order.
+    """Return the terms, in alphabetical order.
 
     Raises:
-        SourceError: the file cannot be used; the message says why.
+        SourceError: the file cannot be used; the text says why.
     """
     try:
         terms = [_term(item) for item in tomllib.loads(path.read_text(encoding="utf-8"))["term"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{path.name}: {error!r}") from None
-    names = [form.lower() for term in terms for form in (term.term, *term.forms)]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise SourceError(f"{path.name}: more than once: {', '.join(sorted(twice))}")
+    names = Counter(form.lower() for term in terms for form in (term.term, *term.forms))
+    if twice := sorted(name for name, count in names.items() if count > 1):
+        raise SourceError(f"{path.name}: more than once: {', '.join(twice)}")
     return sorted(terms, key=lambda term: term.term.lower())
 
 
@@ -70,7 +71,7 @@ def _term(item: dict[str, Any]) -> Term:
 
 
 def messages(terms: Sequence[Term]) -> Iterator[Message]:
-    """What is to be translated of the page."""
+    """Yield the messages of the page."""
     yield Message(TITLE, "glossary/title")
     yield Message(INTRODUCTION, "glossary/introduction")
     yield Message(MEANING, "glossary/meaning")
@@ -79,7 +80,7 @@ def messages(terms: Sequence[Term]) -> Iterator[Message]:
 
 
 def page(terms: Sequence[Term], translation: Callable[[Message], str | None]) -> str:
-    """The glossary as Markdown; `translation` says a message in the page's language, if it can."""
+    """Return the glossary as Markdown; `translation` gives a message in the page's language."""
 
     def say(message: Message) -> str:
         return (translation(message) or message.text).replace("|", r"\|")
@@ -89,13 +90,13 @@ def page(terms: Sequence[Term], translation: Callable[[Message], str | None]) ->
     lines.append(f"| {' | '.join(LANGUAGES.values())} | {meaning} |")
     lines.append("|---|---|---|---|")
     for term, definition in zip(terms, definitions, strict=True):
-        words = [term.term, *(_listed(term.renderings[code]) for code in ("ja", "id"))]
+        words = [term.term, *(" / ".join(term.renderings[code]) for code in ("ja", "id"))]
         lines.append(f"| {' | '.join(words)} | {definition} |")
     return "\n".join(lines) + "\n"
 
 
 def violations(english: str, other: str, code: str, terms: Sequence[Term]) -> list[str]:
-    """Where a translation does not say a term as the glossary does.
+    """Return where a translation does not follow the glossary, a sentence each.
 
     Args:
         english: the words of the English message, without code.
@@ -103,24 +104,26 @@ def violations(english: str, other: str, code: str, terms: Sequence[Term]) -> li
         code: the language of the translation.
         terms: the glossary.
     """
-    said = _folded(other)
+    said = _normalise(other)
     reasons = []
-    for term in used(english, terms):
+    for term in find_terms(english, terms):
         allowed = term.renderings[code]
-        if not any(_folded(word) in said for word in allowed):
-            reasons.append(f"glossary: {term.term!r} is {_listed(allowed)}")
+        if not any(_normalise(word) in said for word in allowed):
+            reasons.append(f"glossary: {term.term!r} is {' / '.join(allowed)}")
         for word in term.forbidden.get(code, ()):
-            if _folded(word) in said:
+            if _normalise(word) in said:
                 reasons.append(f"glossary: {term.term!r} is never {word}")
     return reasons
 
 
-def used(english: str, terms: Sequence[Term]) -> list[Term]:
-    """The terms in an English text, each once. The longest that fits counts: in "availability zone"
-    only that term, if the glossary has it, not "availability".
+def find_terms(english: str, terms: Sequence[Term]) -> list[Term]:
+    """Return the terms in an English text, each once.
+
+    The longest match counts: if the glossary contains "availability zone", then these two words
+    are not a use of "availability".
     """
     pattern, meant = _pattern(tuple((term.term, term.forms, term.not_in) for term in terms))
-    numbers = {meant[found.lastgroup or ""] for found in pattern.finditer(english)}
+    numbers = {meant[match.lastgroup or ""] for match in pattern.finditer(english)}
     return [terms[number] for number in sorted(numbers - {-1})]
 
 
@@ -128,27 +131,23 @@ def used(english: str, terms: Sequence[Term]) -> list[Term]:
 def _pattern(
     terms: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...],
 ) -> tuple[re.Pattern[str], dict[str, int]]:
-    """One pattern for all phrases, and the number of the term that each group means (-1: none)."""
+    """Return one pattern for all phrases, and each group's term by number (-1: not a term)."""
     phrases = [
         (form, n) for n, (term, forms, _not_in) in enumerate(terms) for form in (term, *forms)
     ]
     phrases += [(phrase, -1) for _term, _forms, not_in in terms for phrase in not_in]
     phrases.sort(key=lambda phrase: -len(phrase[0]))
-    parts = [f"(?P<g{n}>{_with_plural(phrase)})" for n, (phrase, _number) in enumerate(phrases)]
-    # Not within file names and paths: preprocessing.py, service/artifact.
-    joined = rf"(?<![\w./])(?:{'|'.join(parts) or '(?!)'})(?!\w|[./]\w)"
-    return re.compile(joined, re.I), {f"g{n}": number for n, (_p, number) in enumerate(phrases)}
+    parts = [f"(?P<g{n}>{_plural_pattern(phrase)})" for n, (phrase, _number) in enumerate(phrases)]
+    # No matches within file names and paths: preprocessing.py, service/artifact.
+    pattern = rf"(?<![\w./])(?:{'|'.join(parts) or '(?!)'})(?!\w|[./]\w)"
+    return re.compile(pattern, re.I), {f"g{n}": number for n, (_p, number) in enumerate(phrases)}
 
 
-def _with_plural(phrase: str) -> str:
+def _plural_pattern(phrase: str) -> str:
     pattern = r"[\s-]+".join(re.escape(word) for word in re.split(r"[\s-]+", phrase))
     return f"{pattern[:-1]}(?:y|ies)" if phrase.endswith("y") else f"{pattern}(?:s|es)?"
 
 
-def _folded(text: str) -> str:
-    """For comparison: no matter the case, the width of letters, and where lines break."""
+def _normalise(text: str) -> str:
+    """Ignore case, the width of letters, and line breaks."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-
-
-def _listed(words: Sequence[str]) -> str:
-    return " / ".join(words)

@@ -1,8 +1,8 @@
-"""Carries the translations of a catalogue over to the messages as they are now.
+"""Carry the translations of a catalogue over to the current messages.
 
-Nothing is guessed from likeness. A text that is somewhere unchanged keeps its translation. Of the
-rest, the place says which message a text has become: its context, or, where places are counted (the
-blocks of a cell, the texts of a figure, the strings of a file of code), its order among the others.
+Nothing is guessed from similarity. An unchanged text keeps its translation, wherever it now stands.
+A changed text is recognised by its place: by its context, or, where contexts are numbers (blocks of
+a cell, texts of a figure, strings of a file of code), by its order among the others.
 """
 
 from collections import defaultdict, deque
@@ -15,29 +15,27 @@ from authoring.translations.messages import Entry, Message
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """A catalogue that fits its sources."""
+    """A catalogue that matches its sources."""
 
     entries: list[Entry]
-    """One for each message, in its order."""
+    """One per message, in the order of the messages."""
     dropped: list[Entry]
-    """Translations of what the sources no longer have."""
+    """Translations of texts that the sources no longer contain."""
 
 
 def merge(messages: Sequence[Message], old: Sequence[Entry]) -> Merged:
-    """The entries for `messages`, with what `old` has for them."""
-    heirs = _Heirs(messages, old)
-    heirs.match(lambda message: message.key)
-    heirs.match(lambda message: (message.group, message.text))
-    heirs.match(lambda message: message.text)
-    heirs.match_by_order()
-    heirs.match(lambda message: message.context)
+    """Return entries for `messages`, with the translations of `old`."""
+    pairs = _Pairs(messages, old)
+    pairs.match(lambda message: message.key)
+    pairs.match(lambda message: (message.group, message.text))
+    pairs.match(lambda message: message.text)
+    pairs.match_by_order()
+    pairs.match(lambda message: message.context)
     entries = [
-        _inherit(message, old[heirs.of_message[number]])
-        if number in heirs.of_message
-        else Entry(message)
+        _inherit(message, old[pairs.old_of[number]]) if number in pairs.old_of else Entry(message)
         for number, message in enumerate(messages)
     ]
-    kept = set(heirs.of_message.values())
+    kept = set(pairs.old_of.values())
     dropped = [
         entry for number, entry in enumerate(old) if entry.translation and number not in kept
     ]
@@ -47,21 +45,20 @@ def merge(messages: Sequence[Message], old: Sequence[Entry]) -> Merged:
 def _inherit(message: Message, old: Entry) -> Entry:
     if not old.translation:
         return Entry(message, comments=old.comments)
-    of = old.previous if old.fuzzy else old.message.text
-    """The text that the translation is of."""
-    if message.text == of:
+    translated = old.previous if old.fuzzy else old.message.text
+    if message.text == translated:
         return Entry(message, old.translation, comments=old.comments)
-    return replace(old, message=message, fuzzy=True, previous=of)
+    return replace(old, message=message, fuzzy=True, previous=translated)
 
 
-class _Heirs:
-    """Which old entry belongs to which message, by their numbers."""
+class _Pairs:
+    """Pairs of a message and an old entry, by their numbers."""
 
     def __init__(self, messages: Sequence[Message], old: Sequence[Entry]) -> None:
         self.messages = messages
         self.old = old
-        self.of_message: dict[int, int] = {}
-        # Where there is nothing to inherit, another entry of the same text may have something.
+        self.old_of: dict[int, int] = {}
+        # An entry without a translation must not hide one of the same text that has a translation.
         self._taken = {
             number
             for number, entry in enumerate(old)
@@ -69,17 +66,17 @@ class _Heirs:
         }
 
     def match(self, key: Callable[[Message], Hashable | None]) -> None:
-        """Pair what has the same key and no partner yet, first with first; None is no key."""
+        """Pair those with equal keys and no partner yet, first with first; None is no key."""
         waiting: dict[Hashable, deque[int]] = defaultdict(deque)
         for number, entry in enumerate(self.old):
-            if number not in self._taken and (found := key(entry.message)) is not None:
-                waiting[found].append(number)
+            if number not in self._taken and (own := key(entry.message)) is not None:
+                waiting[own].append(number)
         for number, message in enumerate(self.messages):
-            if number not in self.of_message and waiting.get(key(message)):
+            if number not in self.old_of and waiting.get(key(message)):
                 self._pair(number, waiting[key(message)].popleft())
 
     def match_by_order(self) -> None:
-        """Pair, in each ordered group, what stands in the same gap between unchanged texts."""
+        """Pair, within each ordered group, the texts in the same gap between unchanged texts."""
         groups: dict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
         for number, entry in enumerate(self.old):
             if entry.message.ordered:
@@ -98,10 +95,10 @@ class _Heirs:
                 if tag != "replace":
                     continue
                 gone = [number for number in before[first:end] if number not in self._taken]
-                new = [n for n in after[new_first:new_end] if n not in self.of_message]
-                for number, heir in zip(gone, new, strict=False):
-                    self._pair(heir, number)
+                new = [n for n in after[new_first:new_end] if n not in self.old_of]
+                for pair in zip(new, gone, strict=False):
+                    self._pair(*pair)
 
     def _pair(self, message: int, old: int) -> None:
-        self.of_message[message] = old
+        self.old_of[message] = old
         self._taken.add(old)

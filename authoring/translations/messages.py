@@ -1,4 +1,4 @@
-"""What a message is: a text of the workshop, the place that it stands in, its translation."""
+"""A message: a text of the workshop, its place, its translation."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ NUMBERED = re.compile(r"notebooks/.+/\d+")
 MARKDOWN = re.compile(r"notebooks/[^/]+\.ipynb/[^/]+/\d+")
 LABEL = re.compile(r"notebooks/figures/.+\.svg/text/\d+")
 FIRST_WORDS = 40
-"""Characters of a text that stand for it where no context does."""
+"""Characters of a text that identify it for people, where it has no context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +17,14 @@ class Message:
 
     text: str
     context: str | None = None
-    """Where a text of a lesson, figure or question stands; what a `pgettext` in code says."""
+    """The place of a text in a lesson, figure or question; in code, the context of `pgettext`."""
     files: tuple[str, ...] = ()
-    """Where a text of code stands, as paths relative to the repository, without line numbers:
-    they would change the catalogues with every edit of the code around."""
+    """The files of code with this text, relative to the repository. Without line numbers: those
+    would change the catalogues with every edit of the code around."""
 
     @property
     def key(self) -> tuple[str | None, str]:
-        """What tells it from all other messages."""
+        """Its identity among all messages."""
         return self.context, self.text
 
     @property
@@ -37,7 +37,7 @@ class Message:
 
     @property
     def group(self) -> str:
-        """What it stands in with others, in an order: the cell, the figure, the file of code."""
+        """The cell, figure or file of code that it shares with other messages."""
         if self.files:
             return self.files[0]
         context = self.context or ""
@@ -45,31 +45,31 @@ class Message:
 
     @property
     def ordered(self) -> bool:
-        """Whether its order in the group, instead of its context, says which message it is."""
+        """Whether its order in the group identifies it, instead of its context."""
         return bool(self.files) or NUMBERED.fullmatch(self.context or "") is not None
 
     @property
     def markdown(self) -> bool:
-        """Whether it is a block of a lesson; otherwise it is plain text."""
+        """Whether it is a Markdown block of a lesson; otherwise it is plain text."""
         return MARKDOWN.fullmatch(self.context or "") is not None
 
     @property
     def label(self) -> bool:
-        """Whether it stands in a figure, where there is only so much room."""
+        """Whether it is a label in a figure, where room is limited."""
         return LABEL.fullmatch(self.context or "") is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message and what a catalogue has for it."""
+    """A message and its translation in a catalogue."""
 
     message: Message
     translation: str = ""
     fuzzy: bool = False
-    """The translation is of `previous`, not of the message as it is now."""
+    """The translation belongs to `previous`, not to the current text."""
     previous: str = ""
     comments: tuple[str, ...] = field(default=())
-    """Of translators; kept."""
+    """Translators' comments, which are kept."""
 
     @property
     def state(self) -> str:
@@ -80,31 +80,31 @@ class Entry:
 
     @property
     def usable(self) -> str | None:
-        """The translation, if there is one of just this text."""
+        """The translation, if it is one of the current text."""
         return self.translation if self.state == "translated" else None
 
     def translated(self, translation: str) -> "Entry":
-        """The same with a new translation."""
+        """Return the entry with a new translation."""
         return replace(self, translation=translation, fuzzy=False, previous="")
 
 
 class SourceError(Exception):
-    """A source of messages cannot be read as it is; the message says which and why."""
+    """A source of messages cannot be read; the text says which one and why."""
 
 
 def first_words(text: str) -> str:
-    """The beginning of a text, on one line, in quotation marks."""
+    """Return the beginning of a text, on one line, in quotation marks."""
     line = " ".join(text.split())
     return f'"{line if len(line) <= FIRST_WORDS else line[: FIRST_WORDS - 1] + "…"}"'
 
 
-def unique(messages: Sequence[Message]) -> list[Message]:
-    """Each key once, in the order of the first, with the files of all."""
-    found: dict[tuple[str | None, str], Message] = {}
+def merge_equal(messages: Sequence[Message]) -> list[Message]:
+    """Return each key once, in the order of the first, with the files of all."""
+    merged: dict[tuple[str | None, str], Message] = {}
     for message in messages:
-        if (known := found.get(message.key)) is not None:
+        if (known := merged.get(message.key)) is not None:
             files = tuple(dict.fromkeys((*known.files, *message.files)))
-            found[message.key] = replace(known, files=files)
+            merged[message.key] = replace(known, files=files)
         else:
-            found[message.key] = message
-    return list(found.values())
+            merged[message.key] = message
+    return list(merged.values())

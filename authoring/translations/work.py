@@ -1,6 +1,4 @@
-"""What there is to do in a language, and what has been done: for `make translations`, translators
-and tests.
-"""
+"""Find what is left to translate, hand it to translators, and take their work back."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +7,7 @@ from typing import Any
 from authoring.translations import catalogue, generate
 from authoring.translations.catalogue import TRANSLATED
 from authoring.translations.checks import problems, prose
-from authoring.translations.glossary import used
+from authoring.translations.glossary import find_terms
 from authoring.translations.merge import Merged, merge
 from authoring.translations.messages import Entry, Message, SourceError, first_words
 from authoring.translations.sources import Workshop, collect
@@ -17,10 +15,10 @@ from authoring.translations.sources import Workshop, collect
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that keeps a language from being finished."""
+    """Something left to do in a language."""
 
     place: str
-    """Of the message, or of the file."""
+    """The message's place, or the file."""
     kind: str
     """`missing`, `fuzzy`, `wrong` (the translation differs in form) or `file` (to regenerate)."""
     text: str
@@ -31,31 +29,31 @@ class Problem:
         )
 
 
-def merged(workshop: Workshop, code: str, messages: Sequence[Message]) -> Merged:
-    """A language's catalogue as the sources are now; nothing is written."""
+def merge_catalogue(workshop: Workshop, code: str, messages: Sequence[Message]) -> Merged:
+    """Return a language's catalogue for the current sources; nothing is written."""
     return merge(messages, catalogue.read(code, workshop.catalogues))
 
 
 def regenerate(workshop: Workshop) -> list[str]:
-    """Write catalogues, lessons, figures and glossaries; what was done, a line each."""
+    """Write catalogues, lessons, figures and glossaries; return a line per change."""
     done = []
-    with catalogue.locked(workshop.catalogues):
+    with catalogue.lock(workshop.catalogues):
         messages = collect(workshop)
         for code in TRANSLATED:
-            result = merged(workshop, code, messages)
+            result = merge_catalogue(workshop, code, messages)
             catalogue.write(result.entries, code, workshop.catalogues)
             done += [f"dropped from {code}: {entry.message.place}" for entry in result.dropped]
-            files = generate.files_of(workshop, code, result.entries)
+            files = generate.generate(workshop, code, result.entries)
             done += generate.write(workshop, code, files)
-    done += generate.write(workshop, "en", generate.files_of(workshop, "en", []))
+    done += generate.write(workshop, "en", generate.generate(workshop, "en", []))
     return done
 
 
-def problems_of(workshop: Workshop, code: str, messages: Sequence[Message]) -> Iterator[Problem]:
-    """All that is not right in a language, the messages in their order first."""
+def find_problems(workshop: Workshop, code: str, messages: Sequence[Message]) -> Iterator[Problem]:
+    """Yield everything left to do in a language, first the messages in their order."""
     entries: list[Entry] = []
     if code in TRANSLATED:
-        entries = merged(workshop, code, messages).entries
+        entries = merge_catalogue(workshop, code, messages).entries
         terms = workshop.glossary()
         for entry in entries:
             place = entry.message.place
@@ -69,7 +67,7 @@ def problems_of(workshop: Workshop, code: str, messages: Sequence[Message]) -> I
         path = catalogue.path_of(code, workshop.catalogues)
         if not path.exists() or path.read_bytes() != catalogue.render(entries, code):
             yield Problem(path.name, "file", "the catalogue does not fit its sources")
-    files = generate.files_of(workshop, code, entries)
+    files = generate.generate(workshop, code, entries)
     for cell in generate.regrouped_cells(workshop, code, files):
         yield Problem(cell, "wrong", "its blocks run into each other, or into what stands between")
     for difference in generate.differences(workshop, code, files):
@@ -79,22 +77,22 @@ def problems_of(workshop: Workshop, code: str, messages: Sequence[Message]) -> I
 def todo(
     workshop: Workshop, code: str, place: str = "", everything: bool = False
 ) -> list[dict[str, Any]]:
-    """The messages that a translator has to do, as objects for `fill`.
+    """Return the messages that a translator has to do, as objects for `fill`.
 
-    Each has `place`, `english` and `translation` (to be filled in). Besides, where there are such:
-    `previous`, the English that the `suggestion` is of; `suggestion`, a former translation or that
-    of the same text elsewhere; `terms`, the glossary's words that it must use.
+    Each has `place`, `english` and `translation` (to be filled in). Some have more: `suggestion`,
+    an earlier translation or that of the same text elsewhere; `previous`, the English that it
+    belongs to; `terms`, the words of the glossary to be used.
 
     Args:
         workshop: what to translate.
         code: the language.
-        place: what the places begin with.
-        everything: also what is translated, for a second reader.
+        place: what the places must begin with.
+        everything: also return what is translated, for a review.
     """
-    entries = merged(workshop, code, collect(workshop)).entries
+    entries = merge_catalogue(workshop, code, collect(workshop)).entries
     terms = workshop.glossary()
     elsewhere = {entry.message.text: entry.usable for entry in entries if entry.usable}
-    found = []
+    items = []
     for entry in entries:
         message = entry.message
         if not message.place.startswith(place) or (entry.usable and not everything):
@@ -106,47 +104,47 @@ def todo(
             "suggestion": entry.translation if entry.fuzzy else elsewhere.get(message.text),
             "terms": {
                 term.term: " / ".join(term.renderings[code])
-                for term in used(prose(message, message.text), terms)
+                for term in find_terms(prose(message, message.text), terms)
             },
             "translation": entry.usable or "",
         }
         if entry.usable:
             del item["suggestion"]
-        found.append({k: v for k, v in item.items() if v or k in {"previous", "translation"}})
-    return found
+        items.append({k: v for k, v in item.items() if v or k in {"previous", "translation"}})
+    return items
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What became of translations that were handed in."""
+    """The outcome of `fill`."""
 
     accepted: int
     empty: int
     refused: list[str]
-    """Place and reasons of each that was not taken."""
+    """Place and reasons of each translation that was not accepted."""
 
 
 def fill(workshop: Workshop, code: str, items: object) -> Filled:
-    """Put translations into a language's catalogue; those that fail a check stay out.
+    """Put translations into a language's catalogue, unless they fail a check.
 
-    Others may do the same at the same time. Nothing is dropped from the catalogue here, even if a
-    source is missing at the moment.
+    Several translators may call this at the same time. Nothing is dropped from the catalogue, even
+    if a source is missing at the moment.
 
     Args:
         workshop: what is translated.
         code: the language.
-        items: as `todo` gives them, with `translation` filled in; an empty one is left out.
+        items: as `todo` returns them, with `translation` filled in; empty ones are ignored.
 
     Raises:
-        SourceError: `items` is something else.
+        SourceError: `items` has another form.
     """
-    given = list(_checked(items))
+    given = list(_read_items(items))
     messages = collect(workshop)
     terms = workshop.glossary()
     refused: list[str] = []
     accepted = 0
-    with catalogue.locked(workshop.catalogues):
-        result = merged(workshop, code, messages)
+    with catalogue.lock(workshop.catalogues):
+        result = merge_catalogue(workshop, code, messages)
         entries = [*result.entries, *result.dropped]
         by_place = {(e.message.place, e.message.text): n for n, e in enumerate(result.entries)}
         by_text = {e.message.text: n for n, e in enumerate(result.entries) if not e.message.context}
@@ -165,8 +163,8 @@ def fill(workshop: Workshop, code: str, items: object) -> Filled:
     return Filled(accepted, len(items) - len(given) if isinstance(items, list) else 0, refused)
 
 
-def _checked(items: object) -> Iterator[tuple[str, str, str]]:
-    """Place, English and translation of each item that has a translation."""
+def _read_items(items: object) -> Iterator[tuple[str, str, str]]:
+    """Yield place, English and translation of each item that has a translation."""
     if not isinstance(items, list):
         raise SourceError("expected a list of messages, as `todo` writes it")
     for item in items:
@@ -181,9 +179,9 @@ def _checked(items: object) -> Iterator[tuple[str, str, str]]:
             yield place, english, new
 
 
-def summary(code: str, found: Iterable[Problem], most: int) -> Iterator[str]:
-    """What is left in a language, the first `most` by name."""
-    left = list(found)
+def summarise(code: str, problems: Iterable[Problem], most: int) -> Iterator[str]:
+    """Yield lines on what is left in a language: counts, and the first `most` problems."""
+    left = list(problems)
     kinds = ("missing", "fuzzy", "wrong", "file")
     counts = {kind: sum(problem.kind == kind for problem in left) for kind in kinds}
     yield f"{code}: " + (", ".join(f"{n} {kind}" for kind, n in counts.items() if n) or "complete")

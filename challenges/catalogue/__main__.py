@@ -6,7 +6,7 @@ from service.errors import OperatorError
 
 
 def main() -> int:
-    """Build both; exit status 0, or 1 with one line that says why."""
+    """Build both; return 0, or 1 after a line that says why."""
     from service.engines.torch_versions import check_torch_pair
 
     try:

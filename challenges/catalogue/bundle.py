@@ -1,4 +1,4 @@
-"""The reference's artifact of the 1 GB model: its catalogue model in the sparse int8 form."""
+"""Builds the reference's artifact of the 1 GB model, in the sparse int8 form."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ def build_bundle(
     destination: Path = CATALOGUE_BUNDLE,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Make the research model at `model` if it is not there, and build its bundle.
+    """Build the bundle; make the research model at `model` first if it is missing.
 
     Raises:
         OperatorError: the disk is full, or the form falls under its bound.
@@ -42,5 +42,5 @@ def build_bundle(
             "licence": "Apache-2.0",
         }
     )
-    # Its weights in fp32 are those of the seed: no need to carry and to hash a gigabyte.
+    # The seed makes the fp32 weights again, so the bundle need not carry a gigabyte.
     build(replace(recipe, architecture=about, keeps_weights=False), destination, say)

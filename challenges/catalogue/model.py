@@ -1,4 +1,4 @@
-"""The research model as a team hands it over: a folder with its weights and its labels."""
+"""Makes the research model as a team hands it over: a folder with weights and labels."""
 
 import hashlib
 import shutil
@@ -20,7 +20,7 @@ HEAD_WEIGHTS, HEAD_BIAS = "classifier.weight", "classifier.bias"
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """A model before it was made an artifact: a state_dict and its labels, nothing more."""
+    """A model that is no artifact yet: a state_dict and its labels."""
 
     path: Path
 
@@ -31,26 +31,24 @@ class ModelFolder:
 
     @property
     def labels(self) -> Path:
-        """UTF-8 text, a label a line, by class id."""
+        """UTF-8 text with a label per line, by class id."""
         return self.path / LABELS
 
     @property
     def complete(self) -> bool:
-        """Whether it was made to its end (its digests are written last)."""
+        """Whether it is whole: its digests are written last."""
         return (self.path / DIGESTS).exists()
 
 
 def make_model(
-    path: Path = CATALOGUE_MODEL,
-    editions: int = EDITIONS,
-    say: Callable[[str], None] = print,
+    path: Path = CATALOGUE_MODEL, editions: int = EDITIONS, say: Callable[[str], None] = print
 ) -> ModelFolder:
-    """Write the model to `path` if it is not there: 1.04 GB, the same bytes on every machine.
+    """Write the model to `path` unless it is there: 1.04 GB, the same bytes on every machine.
 
     Args:
         path: its folder; a complete one is left as it is.
         editions: of the classes; fewer make a smaller model of the same kind, for tests.
-        say: is told of each step, a line at a time.
+        say: receives the progress, a line at a time.
 
     Raises:
         OperatorError: the disk is full or cannot be written to.

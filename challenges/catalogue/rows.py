@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 EDITIONS = 200
-"""Times the real classes stand in the whole catalogue; the first edition is the real one."""
+"""Number of editions of the real classes; the first one is the real one."""
 NOISE = 0.8
 """Spread of a variant's weights around its class's, in standard deviations of all real weights."""
 RARITY = 7.0
-"""How much lower a variant's bias is: e to the power of this as rare as its class."""
+"""A variant's bias is lower by this: it is rarer than its class by the factor e ** RARITY."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -18,12 +18,12 @@ Floats = npt.NDArray[np.float32]
 def catalogue_rows(
     weights: Floats, bias: Floats, editions: int = EDITIONS
 ) -> Iterator[tuple[Floats, Floats]]:
-    """The catalogue's rows, an edition at a time: the same numbers on every machine.
+    """Yield the catalogue's rows, one edition at a time: the same numbers on every machine.
 
     Args:
-        weights: of the real classes, float32 classes × features.
-        bias: likewise, float32 classes.
-        editions: how many; the whole catalogue, if not given.
+        weights: rows of the real classes, float32 classes × features.
+        bias: biases of the real classes, float32 classes.
+        editions: number of editions; the whole catalogue if not given.
 
     Yields:
         Weights and bias of an edition, shaped as the arguments.
@@ -37,6 +37,6 @@ def catalogue_rows(
 
 
 def catalogue_labels(labels: list[str], editions: int = EDITIONS) -> list[str]:
-    """The label of each row: "espresso", and later "espresso, variant 17"."""
+    """Return the label of each row: "espresso", and later "espresso, variant 17"."""
     variants = [f"{label}, variant {edition}" for edition in range(1, editions) for label in labels]
     return [*labels, *variants]

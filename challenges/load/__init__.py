@@ -1,4 +1,4 @@
-"""An open-loop load generator: requests leave when they are due, whatever became of the others.
+"""An open-loop load generator: requests leave when they are due, even if earlier ones still wait.
 
 A closed loop (N users, each waiting for an answer before asking again) stops asking while the
 server stalls, and so hides the very latencies that users of a real service would see. Here every

@@ -17,7 +17,7 @@ IMAGES = 128
 
 
 def main() -> None:
-    """Send the load, print what became of it. Exit status 0: all answered with 200."""
+    """Send the load and print the figures. Exit status 0: all were answered with 200."""
     parser = argparse.ArgumentParser(prog="python -m challenges.load", description=__doc__)
     parser.add_argument("--port", type=_positive(int), default=8000)
     parser.add_argument("--path", default="/predict", help="where photos are posted to")
@@ -39,15 +39,15 @@ def main() -> None:
             f"error: none of {len(due)} requests was answered on 127.0.0.1 port {options.port}; "
             "is the service running (make serve), and on that port?"
         )
-    found = summary(seen)
-    print(json.dumps(found, indent=1) if options.json else _table(found))
+    figures = summary(seen)
+    print(json.dumps(figures, indent=1) if options.json else _table(figures))
     if reason := seen.bottleneck():
         sys.exit(f"error: these figures are not the service's: {reason}. Lower the rate")
     sys.exit(not seen.ok.all())
 
 
 def summary(seen: Observations) -> dict[str, Any]:
-    """The figures of one run; latency in ms, of the requests answered with 200."""
+    """Return the figures of one run; latency in ms, of the requests answered with 200."""
     latency = seen.latency_ms[seen.ok]
     return {
         "requests": len(seen.status),
@@ -68,13 +68,13 @@ def summary(seen: Observations) -> dict[str, Any]:
     }
 
 
-def _table(found: dict[str, Any]) -> str:
-    statuses = ", ".join(f"{count} × {status}" for status, count in found["statuses"].items())
-    latency = ", ".join(f"{name} {value} ms" for name, value in found["latency_ms"].items())
-    generator = found["generator"]
+def _table(figures: dict[str, Any]) -> str:
+    statuses = ", ".join(f"{count} × {status}" for status, count in figures["statuses"].items())
+    latency = ", ".join(f"{name} {value} ms" for name, value in figures["latency_ms"].items())
+    generator = figures["generator"]
     return "\n".join(
         [
-            f"answers    {statuses}; {found['answered_per_s']} answered with 200 a second",
+            f"answers    {statuses}; {figures['answered_per_s']} answered with 200 a second",
             f"latency    {latency or 'none'} (from the moment due)",
             f"generator  1 % sent over {generator['late_p99_ms']} ms late, "
             f"{generator['cpu_share']:.0%} of a core",

@@ -10,14 +10,14 @@ Arrivals = Literal["poisson", "constant"]
 
 
 def due_times(arrivals: Arrivals, rate: float, seconds: float, seed: int = 0) -> Seconds:
-    """The moments at which requests are due, in seconds from the start, ascending.
+    """Return the moments at which requests are due, seconds from the start, ascending.
 
     Args:
-        arrivals: "poisson", as independent users come: gaps are exponential, so several may come
-            at once; "constant": evenly spaced, the gentlest traffic there is.
+        arrivals: "poisson": independent users, exponential gaps, so several requests may come at
+            once; "constant": evenly spaced, the gentlest traffic.
         rate: requests a second, over 0.
-        seconds: length of the load; round(rate × seconds) requests.
-        seed: of the Poisson process; the same seed is the same traffic.
+        seconds: length of the load; it has round(rate × seconds) requests.
+        seed: of the Poisson process; the same seed gives the same traffic.
 
     Returns:
         float64, requests.

@@ -1,7 +1,7 @@
-"""The load generator: one thread sends what is due, one receives.
+"""The load generator: one thread sends what is due, another receives.
 
-Plain blocking threads keep time better than an event loop: sleep is exact to some 50 µs, while the
-timers of asyncio and uvloop count in whole milliseconds.
+Blocking threads keep time better than an event loop: sleep is exact to about 50 µs, while the
+timers of asyncio and uvloop count whole milliseconds.
 """
 
 import errno
@@ -18,6 +18,7 @@ import httptools
 import numpy as np
 
 from challenges.load.arrivals import Seconds
+from challenges.load.client import HOST, AnswerReader, request_bytes
 from challenges.load.observations import LOST, Observations
 
 MOST_CONNECTIONS = 4096
@@ -29,23 +30,20 @@ class Target:
 
     port: int
     path: str = "/predict"
-    host: str = "127.0.0.1"
+    host: str = HOST
     headers: Mapping[str, str] | None = None
-    """Beside Host and Content-Length; {"Content-Type": "image/jpeg"} if not given."""
+    """Besides Host and Content-Length; {"Content-Type": "image/jpeg"} if not given."""
 
     def request(self, body: bytes) -> bytes:
-        """The whole HTTP/1.1 request, as sent."""
+        """Return the whole HTTP/1.1 request."""
         headers = {"Content-Type": "image/jpeg"} if self.headers is None else self.headers
-        lines = [f"POST {self.path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        lines += [f"Content-Length: {len(body)}", "", ""]
-        return "\r\n".join(lines).encode() + body
+        return request_bytes((self.host, self.port), self.path, body, headers)
 
 
 def generate(
     target: Target, due: Seconds, bodies: Sequence[bytes], timeout: float = 10
 ) -> Observations:
-    """Send one request at each moment of `due` and note what became of it.
+    """Send one request at each moment of `due`; return what became of each.
 
     Args:
         target: where to.
@@ -54,7 +52,7 @@ def generate(
         timeout: seconds after which a request is given up.
 
     Returns:
-        What was observed; a request without an answer has status 0.
+        A request without an answer has status 0.
     """
     requests = [target.request(body) for body in bodies]
     run = _Run(target, due, timeout)
@@ -82,7 +80,7 @@ def generate(
 
 
 class _Run:
-    """What the two threads share. A request's slots are written by one thread at a time."""
+    """State shared by the two threads. Only one thread at a time writes a request's slots."""
 
     def __init__(self, target: Target, due: Seconds, timeout: float) -> None:
         self.target = target
@@ -113,7 +111,7 @@ class _Run:
             self.done[number] = self.now()  # nobody listens; the request stays LOST
 
     def receive(self) -> None:
-        """Until every request is answered, lost or given up."""
+        """Receive until every request is answered, lost or given up."""
         checked = 0.0
         while not self.all_sent.is_set() or self._waiting():
             for file, event in self.poll.poll(0.05):
@@ -133,14 +131,14 @@ class _Run:
 
 
 class _Connection:
-    """One kept-alive connection, with at most one request on its way."""
+    """A kept-alive connection with at most one request in flight."""
 
     def __init__(self, run: _Run) -> None:
         if len(run.connections) >= MOST_CONNECTIONS:
             raise OSError("too many connections")
         self._run = run
         self.number: int | None = None
-        """The request on its way."""
+        """The request in flight."""
         self._socket = socket.socket()
         self._socket.setblocking(False)  # a server that is slow to accept must not hold up others
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -152,8 +150,7 @@ class _Connection:
         run.poll.register(self._socket, select.EPOLLIN)
 
     def send(self, number: int, request: bytes) -> None:
-        self._parser = httptools.HttpResponseParser(self)
-        self._body: list[bytes] = []
+        self._reader = AnswerReader()
         self._unsent = memoryview(request)
         self.number = number
         try:
@@ -168,7 +165,7 @@ class _Connection:
             self._run.poll.modify(self._socket, select.EPOLLIN | select.EPOLLOUT)
 
     def on_event(self, event: int) -> None:
-        """In the receiving thread."""
+        """Handle what epoll reports; called in the receiving thread."""
         try:
             if event & select.EPOLLOUT:
                 self._run.poll.modify(self._socket, select.EPOLLIN)
@@ -177,26 +174,22 @@ class _Connection:
                 data = self._socket.recv(65536)
                 if not data:
                     raise ConnectionResetError
-                self._parser.feed_data(data)
+                self._reader.feed(data)
+                if self._reader.complete and self.number is not None:
+                    self._on_answer()
         except BlockingIOError:
             return
         except (OSError, httptools.HttpParserError):
             self._on_closed()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Of httptools; so are the next two."""
-        if name.lower() == b"retry-after" and self.number is not None:
-            self._run.retry_after[self.number] = float(value)
-
-    def on_body(self, body: bytes) -> None:
-        self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        if self.number is not None:
-            self._run.status[self.number] = self._parser.get_status_code()
-            self._run.bodies[self.number] = b"".join(self._body)
-            self._settle()
-        if self._parser.should_keep_alive():
+    def _on_answer(self) -> None:
+        assert self.number is not None
+        answer = self._reader.answer()
+        self._run.status[self.number], self._run.bodies[self.number] = answer.status, answer.body
+        if (retry_after := self._reader.headers.get(b"retry-after")) is not None:
+            self._run.retry_after[self.number] = float(retry_after)
+        self._settle()
+        if self._reader.keeps_alive:
             self._run.idle.append(self)
         else:
             self.close()
@@ -212,7 +205,7 @@ class _Connection:
             self.number = None
 
     def _on_closed(self) -> None:
-        """The server closed: a request on its way is lost, and is not sent twice."""
+        """Count the request in flight as lost: the server closed. It is not sent again."""
         self._settle()
         self.close()
 

@@ -1,4 +1,4 @@
-"""What a load run observed, and whether it may be believed."""
+"""The record of a load run, and whether its figures describe the server."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ MOST_CPU_SHARE = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """One run. All arrays have one entry a request, times are seconds from the start."""
+    """One run: arrays with one entry per request; times in seconds from the start."""
 
     due: Seconds
     sent: Seconds
@@ -26,9 +26,9 @@ class Observations:
     """HTTP status; `LOST` without an answer."""
     bodies: Sequence[bytes]
     retry_after: Seconds
-    """Of the header; NaN without it."""
+    """The header's value, seconds; NaN without it."""
     cpu_share: float
-    """Of one core, that the generator itself used."""
+    """Share of one core that the generator itself used."""
 
     @property
     def ok(self) -> npt.NDArray[np.bool_]:
@@ -53,7 +53,7 @@ class Observations:
         return float(self.ok.sum() / (self.done[self.ok].max() - self.due[0]))
 
     def percentile(self, share: float) -> float:
-        """Latency in ms that `share` (in %) of the requests do not exceed.
+        """Return the latency in ms that `share` (in %) of the requests do not exceed.
 
         A request that failed counts as infinitely late: to shed load must not look like speed.
         """
@@ -61,14 +61,14 @@ class Observations:
         return float(np.percentile(latency, share, method="higher"))
 
     def wrong(self, is_right: Callable[[int, bytes], bool]) -> int:
-        """How many of the answers with status 200 `is_right(request number, body)` denies."""
+        """Count the answers with status 200 that `is_right(request number, body)` rejects."""
         return sum(
             ok and not is_right(number, body)
             for number, (ok, body) in enumerate(zip(self.ok, self.bodies, strict=True))
         )
 
     def bottleneck(self) -> str | None:
-        """Why this run says more of the generator than of the server, or None."""
+        """Return why this run measured the generator rather than the server, or None."""
         late = float(np.percentile(self.lateness_ms, 99))
         if self.cpu_share > MOST_CPU_SHARE:
             return f"the generator used {self.cpu_share:.0%} of a core"

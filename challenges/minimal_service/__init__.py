@@ -1,1 +1,1 @@
-"""The challenge: a minimal service for a 1 GB classifier at 50 requests a second; its grader."""
+"""The challenge: serve a 1 GB classifier at 50 requests per second."""

@@ -1,20 +1,19 @@
-"""The learner's commands: `python -m challenges start`, `hint`, `watch` and others."""
+"""The commands of `python -m challenges`: `start`, `grade`, `hint`, `watch` and others."""
 
 import argparse
+import contextlib
+import secrets
+import signal
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from challenges.minimal_service import display as shown
-from challenges.minimal_service import hints, progress, watch
+from challenges.minimal_service import display, hints, progress, watch
 from challenges.minimal_service import planning_questions as plan
-from challenges.minimal_service.grading.verdict import POINTS, CriterionId
-from challenges.minimal_service.learner_service import (
-    lay_out_starter,
-    own_folder,
-    started_folder,
-)
+from challenges.minimal_service.grading.verdict import POINTS, CriterionId, Verdict
+from challenges.minimal_service.learner_service import lay_out_starter, own_folder, started_folder
 from learner.errors import LearnerError
 from learner.folder import folder, set_aside, write_json
 from learner.language import CHOICE, LANGUAGES, _, language, speaking
@@ -24,7 +23,7 @@ BRIEF = Path(__file__).with_name("brief")
 
 
 def add_commands(subparsers: Any) -> None:
-    """Add the learner's commands to those of `python -m challenges`.
+    """Add the commands to a parser.
 
     Each sets `do`: a function that takes the parsed options and returns the exit status.
     """
@@ -45,6 +44,30 @@ def add_commands(subparsers: Any) -> None:
     planned = command("plan", _plan, _("answer the two planning questions; then see the solution"))
     planned.add_argument("step", nargs="?", help="step-1, step-2")
     planned.add_argument("answer", nargs="?", help=_("your answer, a sentence between quotes"))
+    graded = command(
+        "grade", _grade, _("load your service for real, and say what it misses and why")
+    )
+    graded.add_argument(
+        "path", metavar="PATH", help=_("folder of the service; or: reference, starter")
+    )
+    graded.add_argument(
+        "--quick", action="store_true", help=_("within a minute: a short load, nothing beyond it")
+    )
+    graded.add_argument(
+        "--json", metavar="FILE", type=Path, help=_("write the verdict as JSON to FILE")
+    )
+    graded.add_argument(
+        "--html", metavar="FILE", type=Path, help=_("write the verdict as a page to FILE")
+    )
+    graded.add_argument(
+        "--model",
+        metavar="FOLDER",
+        type=Path,
+        help=_("another research model: weights.safetensors and labels.txt (for tests)"),
+    )
+    graded.add_argument(
+        "--seed", type=int, help=_("of photos and arrivals; drawn anew if not given (for tests)")
+    )
     hint = command("hint", _hint, _("one more hint for a criterion that you miss"))
     solution = command("solution", _solution, _("how the reference does it"))
     for made in (hint, solution):
@@ -59,7 +82,7 @@ def add_commands(subparsers: Any) -> None:
 
 
 def _start(options: argparse.Namespace) -> int:
-    with speaking(_known_language(options.lang)):
+    with speaking(_check_language(options.lang)):
         if options.lang is not None:
             write_json(CHOICE, {"language": language()})
         copied = lay_out_starter()
@@ -70,13 +93,13 @@ def _start(options: argparse.Namespace) -> int:
             print(_("Your service in {folder} is left as it is.").format(folder=path))
         _make_model()
         print(_("Next, in this folder:"))
-        for words in ("brief", 'plan step-1 "…"', f"grade {shown.short(path)} --quick"):
-            print(f"  {shown.PROGRAM} {words}")
+        for words in ("brief", 'plan step-1 "…"', f"grade {display.short(path)} --quick"):
+            print(f"  {display.PROGRAM} {words}")
     return 0
 
 
 def _make_model() -> None:
-    """Make the research model, if it is not there, with signs of life."""
+    """Make the research model if it is missing, with signs of life."""
     from challenges.catalogue.model import CATALOGUE_MODEL, ModelFolder, make_model
 
     if ModelFolder(CATALOGUE_MODEL).complete:
@@ -100,7 +123,7 @@ def _make_model() -> None:
 
 
 def _brief(options: argparse.Namespace) -> int:
-    code = _known_language(options.lang)
+    code = _check_language(options.lang)
     print((BRIEF / f"{code}.md").read_text(encoding="utf-8"), end="")
     return 0
 
@@ -116,19 +139,116 @@ def _plan(options: argparse.Namespace) -> int:
             print(_("Your answer: {answer}").format(answer=answers[step]))
             print(_("The solution: {solution}").format(solution=plan.steps()[step][1]))
         else:
-            command = f'{shown.PROGRAM} plan {step} "…"'
+            command = f'{display.PROGRAM} plan {step} "…"'
             print(_("Answer in your own words: {command}").format(command=command))
     return 0
 
 
+def _grade(options: argparse.Namespace) -> int:
+    """Grade a submission; the exit status is 0 only for a pass."""
+    from challenges.minimal_service.grading.grade import grade
+    from challenges.minimal_service.report.terminal import text
+
+    for path in (options.json, options.html):
+        _check_writable(path)
+    model = _find_model(options.model)
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - started:5.0f} s  {line}", file=sys.stderr, flush=True)
+
+    with _end_cleanly():
+        verdict = grade(
+            options.path,
+            model,
+            quick=options.quick,
+            seed=secrets.randbits(32) if options.seed is None else options.seed,
+            say=say,
+        )
+    _record(options.path, verdict, options.html)
+    if options.json is not None:
+        _write(options.json, verdict.model_dump_json(indent=1) + "\n")
+    print(text(verdict))
+    return 0 if verdict.passed else 1
+
+
+@contextlib.contextmanager
+def _end_cleanly() -> Iterator[None]:
+    """Let SIGTERM end a grade as Ctrl+C does, with everything that it started."""
+
+    def stop(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _find_model(folder: Path | None) -> Path:
+    if folder is None:
+        try:
+            from challenges.catalogue.model import CATALOGUE_MODEL, make_model
+
+            return make_model(CATALOGUE_MODEL, say=lambda line: print(line, file=sys.stderr)).path
+        except OperatorError as error:
+            raise LearnerError(str(error)) from None
+    for name in ("weights.safetensors", "labels.txt"):
+        if not (folder / name).is_file():
+            sentence = _("The model {folder} has no {file}.")
+            raise LearnerError(sentence.format(folder=folder, file=name))
+    return folder
+
+
+def _record(path: str, verdict: Verdict, page: Path | None) -> None:
+    """Record the verdict if it is on the learner's own service, and write the page."""
+    from challenges.minimal_service.report.page import write_html
+
+    own = own_folder()
+    earlier = []
+    if own.is_dir() and Path(path).is_dir() and Path(path).resolve() == own.resolve():
+        earlier = [(one.at, one.score, one.passed) for one in progress.load().attempts]
+        progress.record(verdict)
+    if page is not None:
+        try:
+            write_html(verdict, page, earlier)
+        except OSError as error:
+            raise _write_error(page, error) from None
+
+
+def _check_writable(path: Path | None) -> None:
+    """Fail now rather than after minutes."""
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a"):
+            pass
+    except OSError as error:
+        raise _write_error(path, error) from None
+
+
+def _write(path: Path, content: str) -> None:
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise _write_error(path, error) from None
+
+
+def _write_error(path: Path, error: OSError) -> LearnerError:
+    sentence = _("Cannot write to {path}: {reason}. Name a file in a folder of yours.")
+    return LearnerError(sentence.format(path=path, reason=error.strerror))
+
+
 def _hint(options: argparse.Namespace) -> int:
-    criterion = _criterion(options.criterion)
+    criterion = _find_criterion(options.criterion)
     if criterion is None:
         latest = progress.load().latest
         if latest is None:
             raise LearnerError(
                 _("Nothing of yours was graded yet. Grade it first: {command}").format(
-                    command=shown.grade_command()
+                    command=display.grade_command()
                 )
             )
         if not latest.failed:
@@ -136,25 +256,25 @@ def _hint(options: argparse.Namespace) -> int:
             return 0
         criterion = latest.failed[0]
     step = progress.take_hint(criterion, hints.STEPS)
-    shown.show_hint(criterion, step)
+    display.show_hint(criterion, step)
     return 0
 
 
 def _solution(options: argparse.Namespace) -> int:
-    criterion = _criterion(options.criterion)
-    found = progress.load()
-    if not found.may_see_solution():
+    criterion = _find_criterion(options.criterion)
+    record = progress.load()
+    if not record.may_see_solution():
         raise LearnerError(
             _(
                 "The solution opens after a pass, or after {needed} attempts that each have "
                 "changed code. So far you have made {made}. A hint: {command}"
             ).format(
                 needed=progress.HONEST_ATTEMPTS,
-                made=found.honest_attempts(),
-                command=f"{shown.PROGRAM} hint",
+                made=record.honest_attempts(),
+                command=f"{display.PROGRAM} hint",
             )
         )
-    shown.show_solution([criterion] if criterion else list(POINTS))
+    display.show_solution([criterion] if criterion else list(POINTS))
     return 0
 
 
@@ -175,12 +295,12 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _progress(_options: argparse.Namespace) -> int:
-    shown.show_progress(progress.load())
+    display.show_progress(progress.load())
     return 0
 
 
 def _leaderboard(_options: argparse.Namespace) -> int:
-    shown.show_leaderboard(progress.load())
+    display.show_leaderboard(progress.load())
     return 0
 
 
@@ -195,8 +315,8 @@ def _reset(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _criterion(name: str | None) -> CriterionId | None:
-    """The criterion of that name, or None for none.
+def _find_criterion(name: str | None) -> CriterionId | None:
+    """Return the criterion of that name; None if no name is given.
 
     Raises:
         LearnerError: there is no such criterion.
@@ -213,7 +333,7 @@ def _criterion(name: str | None) -> CriterionId | None:
     )
 
 
-def _known_language(code: str | None) -> str:
+def _check_language(code: str | None) -> str:
     if code is None:
         return language()
     if code not in LANGUAGES:

@@ -1,38 +1,37 @@
-"""What the learner's commands print: hints, solutions, progress and the leaderboard."""
+"""Prints what the learner's commands show: hints, solutions, progress, the leaderboard."""
 
 import shutil
 from pathlib import Path
 
-from challenges.minimal_service import hints, progress, solution
+from challenges.minimal_service import hints, progress
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId
 from challenges.minimal_service.learner_service import own_folder
 from challenges.minimal_service.report.criteria_texts import asks, title
 from challenges.minimal_service.report.lessons import section
-from challenges.minimal_service.report.words import MARKS
+from challenges.minimal_service.report.words import mark
 from learner.language import _
 from learner.paths import ROOT
-from learner.terminal import can_print, wrapped
+from learner.terminal import wrapped
 
 PROGRAM = ".venv/bin/python -m challenges"
 SHOWN_ATTEMPTS = 10
-"""Of the leaderboard."""
+"""Attempts on the leaderboard."""
 MOST_COLUMNS = 100
-ASCII_MARKS = {"passed": "+", "failed": "x", "not-checked": "-"}
 
 
 def short(path: Path) -> str:
-    """A path as it is typed in the workshop's folder."""
+    """Return a path as it is typed in the workshop's folder."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def grade_command() -> str:
-    """What grades the learner's own service quickly."""
+    """Return the command that grades the learner's own service quickly."""
     return f"{PROGRAM} grade {short(own_folder())} --quick"
 
 
 def show_hint(criterion: CriterionId, step: int) -> None:
-    """Print a step of a ladder, with the lesson on the last one."""
+    """Print a hint; the last one with the lesson's section."""
     ladder = hints.ladders()[criterion]
     print(
         _("{title}, hint {step} of {most}").format(
@@ -44,62 +43,59 @@ def show_hint(criterion: CriterionId, step: int) -> None:
         command = f"{PROGRAM} hint {criterion}"
         print(_("If that is not enough: {command}").format(command=command))
     else:
-        found = section(ladder.lesson, ROOT)
-        if found is not None:
-            print(_("The section that helps: {section}").format(section=found.text))
+        helpful = section(ladder.lesson, ROOT)
+        if helpful is not None:
+            print(_("The section that helps: {section}").format(section=helpful.text))
 
 
 def show_solution(criteria: list[CriterionId]) -> None:
     """Print how the reference meets criteria, with the places in its code."""
-    known = solution.solutions()
+    known = hints.solutions()
     for criterion in criteria:
         print(f"{title(criterion)} ({criterion})")
         _tell(known[criterion].text)
         for place in known[criterion].places:
             try:
-                print(f"  {solution.located(place)}")
+                print(f"  {hints.locate(place)}")
             except LookupError:  # changed here by the learner; the file says enough
                 print(f"  {place}")
         print()
-    print(_("The reference is graded like yours: {command}").format(command=_of_reference()))
+    command = f"{PROGRAM} grade reference"
+    print(_("The reference is graded like yours: {command}").format(command=command))
 
 
-def _of_reference() -> str:
-    return f"{PROGRAM} grade reference"
-
-
-def show_progress(found: progress.Progress) -> None:
+def show_progress(record: progress.Progress) -> None:
     """Print the plan, the last attempt criterion by criterion, and what is open."""
     answered, asked = len(plan.answers()), len(plan.steps())
     print(_("Questions of the plan answered: {n} of {all}").format(n=answered, all=asked))
-    latest = found.latest
+    latest = record.latest
     if latest is None:
         print(_("Nothing was graded yet: {command}").format(command=grade_command()))
         return
-    print(_("Attempts: {n}").format(n=len(found.attempts)))
+    print(_("Attempts: {n}").format(n=len(record.attempts)))
     print(_heading(latest))
     for criterion, status in latest.criteria.items():
-        print(f"  {_mark(status)}  {criterion:13} {title(criterion)}")
+        print(f"  {mark(status)}  {criterion:13} {title(criterion)}")
         if status == "failed":
             _tell(asks(criterion), indent=6)
-            taken = found.hints.get(criterion, 0)
+            taken = record.hints.get(criterion, 0)
             _tell(_("hints seen: {n} of {most}").format(n=taken, most=hints.STEPS), indent=6)
-    best = found.best_first[0]
+    best = record.best_first[0]
     print(_("Your best: {score:.1f} points").format(score=best.score))
-    if found.may_see_solution():
+    if record.may_see_solution():
         print(_("The solution is open: {command}").format(command=f"{PROGRAM} solution"))
     else:
-        left = progress.HONEST_ATTEMPTS - found.honest_attempts()
+        left = progress.HONEST_ATTEMPTS - record.honest_attempts()
         print(_("Changed versions to grade until the solution opens: {n}").format(n=left))
 
 
-def show_leaderboard(found: progress.Progress) -> None:
-    """Print the best attempts, each with the files that changed since the attempt before it."""
-    if not found.attempts:
+def show_leaderboard(record: progress.Progress) -> None:
+    """Print the best attempts, each with the files changed since the attempt before it."""
+    if not record.attempts:
         print(_("Nothing was graded yet: {command}").format(command=grade_command()))
         return
-    before = {id(one): found.attempts[n - 1] for n, one in enumerate(found.attempts) if n}
-    for place, attempt in enumerate(found.best_first[:SHOWN_ATTEMPTS], 1):
+    before = {id(one): record.attempts[n - 1] for n, one in enumerate(record.attempts) if n}
+    for place, attempt in enumerate(record.best_first[:SHOWN_ATTEMPTS], 1):
         print(f"{place:2}. {_heading(attempt)}")
         earlier = before.get(id(attempt))
         if earlier is None:
@@ -111,9 +107,9 @@ def show_leaderboard(found: progress.Progress) -> None:
         else:
             sentence = _("the same code as the attempt before ({gain:+.1f} points)")
         print("    " + sentence.format(gain=gain, files=", ".join(files)))
-    if len(found.attempts) > SHOWN_ATTEMPTS:
+    if len(record.attempts) > SHOWN_ATTEMPTS:
         print(
-            _("The best {n} of {all} attempts.").format(n=SHOWN_ATTEMPTS, all=len(found.attempts))
+            _("The best {n} of {all} attempts.").format(n=SHOWN_ATTEMPTS, all=len(record.attempts))
         )
 
 
@@ -136,13 +132,8 @@ def _heading(attempt: progress.Attempt) -> str:
     )
 
 
-def _mark(status: progress.Status) -> str:
-    marks = MARKS if can_print("".join(MARKS.values())) else ASCII_MARKS
-    return marks[status]
-
-
 def _tell(text: str, indent: int = 0) -> None:
-    """Print prose, wrapped; commands and paths are printed as they are, to be copied."""
+    """Print prose, wrapped. Commands are printed elsewhere, unwrapped, to be copied."""
     columns = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
     for line in wrapped(text, columns, " " * indent):
         print(line)

@@ -1,30 +1,33 @@
-"""Hints for each criterion, three steps up: a question, a direction, what exactly to do."""
+"""Hints and solutions: what to ask, where to look, what to do, and how the reference does it."""
 
+import re
 from dataclasses import dataclass
 
 from challenges.minimal_service.grading.verdict import CriterionId
 from learner.language import _
+from learner.paths import ROOT
 
 STEPS = 3
+"""Hints of a criterion: a question, a direction, what exactly to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The hints for one criterion, and the section of a lesson that helps."""
+    """The hints for one criterion, and the lesson's section that helps."""
 
     question: str
     direction: str
     recipe: str
     lesson: str
-    """As in a verdict: "04_model_service.ipynb#cell-id=start"."""
+    """As in a verdict, such as "04_model_service.ipynb#cell-id=start"."""
 
     def step(self, number: int) -> str:
-        """The hint of a step, 1 to `STEPS`."""
+        """Return the hint of a step, 1 to `STEPS`."""
         return (self.question, self.direction, self.recipe)[number - 1]
 
 
 def ladders() -> dict[CriterionId, Ladder]:
-    """All hints, in the learner's language."""
+    """Return all hints, in the learner's language."""
     return {
         "structure": Ladder(
             _(
@@ -175,3 +178,146 @@ def ladders() -> dict[CriterionId, Ladder]:
             "06_challenge.ipynb#cell-id=first-change",
         ),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """How the reference meets one criterion."""
+
+    text: str
+    places: tuple[str, ...]
+    """Files of the repository; a Python file with a colon and a name in it."""
+
+
+def solutions() -> dict[CriterionId, Solution]:
+    """Return all solutions, in the learner's language."""
+    return {
+        "structure": Solution(
+            _(
+                "Preprocessing needs Pillow and NumPy only. The model definition holds the network "
+                "and takes weights by name. The inference runner is handed an engine and a "
+                "preprocess function, and owns the queue and the threads. FastAPI is imported by "
+                "the service around them, not by these three."
+            ),
+            (
+                "service/preprocessing.py:preprocess",
+                "service/model_definition.py:load_weights",
+                "service/inference_runner.py:InferenceRunner",
+                "service/inference_service.py:create_app",
+            ),
+        ),
+        "load-once": Solution(
+            _(
+                "The application is created only after the model was verified, loaded, warmed up "
+                "and tried on golden photos. The port is reserved before that and listened on "
+                "after it, so nobody can connect too early. Handlers only use the loaded model."
+            ),
+            (
+                "service/inference_service.py:create_app",
+                "service/startup.py:load_model",
+                "service/server.py:serve",
+            ),
+        ),
+        "artifact": Solution(
+            _(
+                "The build writes a bundle: the model in the form that is served, labels, "
+                "preprocessing settings, the source of preprocessing and model definition, golden "
+                "photos with their answers, and a manifest with the SHA-256 of every file. A "
+                "start hashes every file before it opens one, and ends with one line that names "
+                "what does not match."
+            ),
+            (
+                "service/artifact/build.py:build",
+                "service/artifact/manifest.py:Manifest",
+                "service/artifact/verify.py:verify",
+                "service/artifact/verify.py:check_code",
+            ),
+        ),
+        "answers": Solution(
+            _(
+                "One preprocess function serves validation, calibration and requests. It treats "
+                "orientation, colour modes and transparency, and computes only the pixels of the "
+                "crop. Normalisation is part of the exported graph. What int8 costs was measured "
+                "on many crops when the artifact was built. A request keeps its pixels in an "
+                "object of its own."
+            ),
+            (
+                "service/preprocessing.py:preprocess",
+                "service/model_definition.py:ServingModel",
+                "service/artifact/sparse.py:write_sparse",
+                "service/artifact/parity.py",
+            ),
+        ),
+        "load": Solution(
+            _(
+                "Fewer bytes are read. The model is int8, and after a ReLU most features of an "
+                "image are nearly zero. All classes are screened by the largest features and half "
+                "the bits of their weights, and the best few are computed again, well: less than "
+                "an eighth of all bytes is read. What that costs was measured like any rounding. "
+                "So an image needs one core from its bytes to its answer, and waits for no other. "
+                "JPEGs are shrunk while they are decoded. The event loop only waits, and computing "
+                "threads give way to it."
+            ),
+            (
+                "service/artifact/sparse.py:write_sparse",
+                "service/engines/sparse_onnx.py:SparseLinear",
+                "service/engines/sparse_linear.c",
+                "service/runner/plan.py:choose_layout",
+                "service/inference_runner.py:InferenceRunner",
+                "service/preprocessing.py:preprocess",
+                "service/runner/admission.py:Admission",
+            ),
+        ),
+        "availability": Solution(
+            _(
+                "The service keeps no state, and a start needs only the files of its artifact. On "
+                "SIGTERM readiness turns false while requests are still served. Then the port is "
+                "closed, the runner finishes what is inside, and the process ends with status 0."
+            ),
+            (
+                "service/server.py:serve",
+                "service/web/health.py",
+                "service/inference_runner.py:InferenceRunner.close",
+            ),
+        ),
+        "memory": Solution(
+            _(
+                "There is one process, and its threads share one copy of the weights, which is "
+                "read from its file straight to where it stays. torch is not even imported, and no "
+                "other form is loaded."
+            ),
+            (
+                "service/engines/sparse_onnx.py:SparseOnnxEngine",
+                "service/machine.py:return_freed_memory",
+                "service/engines/__init__.py:load_engine",
+            ),
+        ),
+        "packaging": Solution(
+            _(
+                "The container file begins with a base of a fixed digest. It installs packages by "
+                "their hashes, copies code and artifact, and starts the service without a shell, "
+                "as a user who is not root. A health check belongs to it."
+            ),
+            ("service/deploy/Containerfile", "service/deploy/requirements.txt"),
+        ),
+    }
+
+
+def locate(place: str) -> str:
+    """Return a place with the line of its definition: "service/startup.py:31 load_model".
+
+    Raises:
+        LookupError: there is no such file, or no such name in it.
+    """
+    file, _colon, name = place.partition(":")
+    path = ROOT / file
+    if not path.is_file():
+        raise LookupError(f"{place}: there is no such file")
+    if not name:
+        return file
+    *_outer, last = name.split(".")
+    definition = re.compile(rf"\s*(async def|def|class) {re.escape(last)}\b")
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if definition.match(line):
+            return f"{file}:{number} {name}"
+    raise LookupError(f"{place}: {name} is not defined there")

@@ -1,4 +1,4 @@
-"""The learner's own service: where it lies, how it begins, and how a change in it is noticed."""
+"""The learner's own service: its folder, its first content, and digests that show changes."""
 
 import ast
 import hashlib
@@ -18,21 +18,21 @@ NAME = "challenge"
 CODE_SUFFIXES = {".py", ".toml", ".pyx", ".c", ".cc", ".cpp", ".h", ".rs", ".go", ".sh"}
 HASH_COMMENTS = {".toml", ".sh"}
 CODE_NAMES = ("containerfile", "dockerfile", "requirements")
-"""Beginnings of further names, in lower case; in these files, too, # begins a comment."""
+"""Beginnings of further names of code, in lower case; # begins a comment in these files, too."""
 MOST_BYTES = 1_000_000
-"""Of one file of code; what is larger is data."""
+"""Largest file of code; larger ones are data."""
 
 
 def own_folder() -> Path:
-    """Where the learner's service lies; it may not exist yet."""
+    """Return the folder of the learner's service; it may not exist yet."""
     return folder() / NAME
 
 
 def started_folder() -> Path:
-    """The learner's service.
+    """Return the folder of the learner's service.
 
     Raises:
-        LearnerError: it was not begun yet.
+        LearnerError: it does not exist yet.
     """
     path = own_folder()
     if not path.is_dir():
@@ -45,7 +45,7 @@ def started_folder() -> Path:
 
 
 def lay_out_starter() -> bool:
-    """Copy the starter to the learner's folder; whether it did. What is there is left alone.
+    """Copy the starter to the learner's folder unless a service is there; return whether it did.
 
     Raises:
         LearnerError: the folder cannot be written to.
@@ -55,7 +55,7 @@ def lay_out_starter() -> bool:
         return False
     part = path.with_name(f".{NAME}.{os.getpid()}.part")
     try:
-        # The artifact lies there where the starter itself was graded.
+        # The starter has an artifact if it was graded itself.
         left_out = shutil.ignore_patterns("__pycache__", ".*", "artifact")
         shutil.copytree(STARTER, part, ignore=left_out)
         part.rename(path)
@@ -70,11 +70,11 @@ def lay_out_starter() -> bool:
 
 
 def fingerprints(path: Path) -> dict[str, str]:
-    """Of each file of code in a folder a short digest of what it does, by its relative path.
+    """Return a short digest of each file of code in a folder, by its relative path.
 
-    Comments and layout do not count. What is built (the artifact, caches) and hidden does not.
+    Comments, layout, hidden files, caches and the artifact do not count.
     """
-    found = {}
+    digests = {}
     left_out = {"__pycache__", "node_modules", "venv", _artifact_name(path)}
     for parent, folders, files in os.walk(path):
         here = Path(parent)
@@ -86,12 +86,12 @@ def fingerprints(path: Path) -> dict[str, str]:
         ]
         for name in sorted(files):
             if _is_code(name) and (digest := _fingerprint(here / name)):
-                found[(inside / name).as_posix()] = digest
-    return found
+                digests[(inside / name).as_posix()] = digest
+    return digests
 
 
 def code_digest(files: dict[str, str]) -> str:
-    """One short digest of all `fingerprints`."""
+    """Return one short digest of all `fingerprints`."""
     whole = "\n".join(f"{name} {digest}" for name, digest in sorted(files.items()))
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
@@ -103,7 +103,7 @@ def _is_code(name: str) -> bool:
 
 
 def _fingerprint(file: Path) -> str:
-    """Empty where the file cannot be read, as while an editor replaces it."""
+    """Return a file's digest; "" if it cannot be read, as while an editor replaces it."""
     try:
         if not file.is_file() or file.stat().st_size > MOST_BYTES:
             return ""
@@ -111,7 +111,7 @@ def _fingerprint(file: Path) -> str:
     except OSError:
         return ""
     if file.suffix == ".py":
-        # What is not Python yet, while it is written, is taken as it is.
+        # Unfinished code is taken as it is.
         unreadable = suppress(SyntaxError, ValueError, RecursionError, MemoryError)
         with unreadable, warnings.catch_warnings(action="ignore"):
             content = ast.dump(ast.parse(content)).encode()

@@ -1,4 +1,4 @@
-"""The plan on paper: the lecture's two planning questions, answered in one's own words first."""
+"""The lecture's two planning questions; the solution is shown after the learner's own answer."""
 
 from learner.errors import LearnerError
 from learner.folder import read_json, write_json
@@ -6,18 +6,18 @@ from learner.language import _
 
 FILE = "plan.json"
 FEWEST_LETTERS = 6
-"""Of an answer; Japanese says much with few, and without spaces between words."""
+"""Shortest answer; Japanese needs few characters, and no spaces."""
 
 
 def plan(step: str, *, answer: str | None = None) -> None:
-    """Ask a step of the plan; after an answer, which is stored, show the lecture's solution.
+    """Ask a question of the plan; store an answer to it and show the lecture's solution.
 
     Args:
         step: "step-1" or "step-2".
-        answer: the learner's, in a sentence; None shows the question only.
+        answer: the learner's, a sentence; None shows the question only.
 
     Raises:
-        LearnerError: there is no such step, or the answer is no sentence.
+        LearnerError: there is no such step, or the answer is not a sentence.
     """
     question, solution = _step(step)
     print(question)
@@ -37,7 +37,7 @@ def plan(step: str, *, answer: str | None = None) -> None:
 
 
 def question_of(step: str) -> str:
-    """The question of a step, in the learner's language.
+    """Return the question of a step, in the learner's language.
 
     Raises:
         LearnerError: there is no such step.
@@ -46,7 +46,7 @@ def question_of(step: str) -> str:
 
 
 def steps() -> dict[str, tuple[str, str]]:
-    """Of each step its question and its solution, in the learner's language."""
+    """Return question and solution of each step, in the learner's language."""
     return {
         "step-1": (
             _(
@@ -73,7 +73,7 @@ def steps() -> dict[str, tuple[str, str]]:
 
 
 def answers() -> dict[str, str]:
-    """The learner's own answers so far, by step."""
+    """Return the learner's own answers so far, by step."""
     return {step: str(text) for step, text in read_json(FILE).items() if step in steps()}
 
 

@@ -1,4 +1,4 @@
-"""The learner's attempts: each grade of their own service, and the hints that they took."""
+"""The learner's record: each grade of their own service, and the hints that they took."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -6,17 +6,13 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from challenges.minimal_service.grading.verdict import CriterionId, Verdict
-from challenges.minimal_service.learner_service import (
-    code_digest,
-    fingerprints,
-    own_folder,
-)
+from challenges.minimal_service.learner_service import code_digest, fingerprints, own_folder
 from challenges.minimal_service.starter_code import STARTER
 from learner.folder import read_model, write_json
 
 FILE = "challenge.json"
 HONEST_ATTEMPTS = 3
-"""After so many the solution may be seen without a pass."""
+"""Number of attempts after which the solution opens without a pass."""
 
 Status = Literal["passed", "failed", "not-checked"]
 
@@ -26,7 +22,7 @@ class _Part(BaseModel):
 
 
 class Attempt(_Part):
-    """What is kept of one grade."""
+    """The record of one grade."""
 
     at: datetime
     quick: bool
@@ -35,7 +31,7 @@ class Attempt(_Part):
     criteria: dict[CriterionId, Status]
     points: dict[CriterionId, float]
     files: dict[str, str]
-    """Of the graded code, by `own_work.fingerprints`."""
+    """Digests of the graded code (`learner_service.fingerprints`)."""
 
     @property
     def code(self) -> str:
@@ -54,7 +50,7 @@ class Progress(_Part):
     version: Literal[1] = 1
     attempts: list[Attempt] = Field(default_factory=list)
     hints: dict[CriterionId, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
-    """How many steps of each ladder were shown."""
+    """Number of hints that were shown, by criterion."""
 
     @property
     def latest(self) -> Attempt | None:
@@ -63,32 +59,32 @@ class Progress(_Part):
 
     @property
     def best_first(self) -> list[Attempt]:
-        """By passing and score; a full grade is worth more than a quick one of the same score."""
+        """By passing and score; a full grade precedes a quick one of the same score."""
         return sorted(
             self.attempts, key=lambda one: (one.passed, one.score, not one.quick), reverse=True
         )
 
     def honest_attempts(self) -> int:
-        """How many different versions were graded, besides the starter as it is."""
+        """Return how many different versions were graded, without the unchanged starter."""
         return len({one.code for one in self.attempts} - {code_digest(fingerprints(STARTER))})
 
     def may_see_solution(self) -> bool:
-        """After a pass, or after enough honest attempts."""
+        """Return whether there was a pass, or enough honest attempts."""
         passed = any(one.passed for one in self.attempts)
         return passed or self.honest_attempts() >= HONEST_ATTEMPTS
 
 
 def load() -> Progress:
-    """What is in the learner's folder. A file that cannot be used is kept aside, with a line."""
+    """Return the record in the learner's folder. A damaged file is set aside, with a message."""
     return read_model(FILE, Progress)
 
 
 def record(verdict: Verdict, files: dict[str, str] | None = None) -> Attempt:
-    """Add the verdict on the learner's own service.
+    """Add a verdict on the learner's own service; return it as an attempt.
 
     Args:
-        verdict: what the grader found.
-        files: `fingerprints` of the code that was graded; as it is now, if not given.
+        verdict: the grader's.
+        files: `fingerprints` of the graded code; those of the present code if not given.
 
     Raises:
         LearnerError: the folder cannot be written to.
@@ -108,7 +104,7 @@ def record(verdict: Verdict, files: dict[str, str] | None = None) -> Attempt:
 
 
 def take_hint(criterion: CriterionId, most: int) -> int:
-    """Go one step up a ladder, up to its last; the step, from 1.
+    """Record one more hint, up to the last; return its number, from 1.
 
     Raises:
         LearnerError: the folder cannot be written to.
@@ -120,7 +116,7 @@ def take_hint(criterion: CriterionId, most: int) -> int:
 
 
 def changed_files(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Names of files that were added (+), taken away (-) or changed between two versions."""
+    """Return the names of files that were added (+), removed (-) or changed between versions."""
     names = sorted({*before, *after})
     return [
         f"+{name}" if name not in before else f"-{name}" if name not in after else name

@@ -1,10 +1,8 @@
-"""The starter's notebook part: what nbconvert makes of the research notebook.
+"""The starter's copy of the research notebook, as nbconvert exports it.
 
-python -m challenges.minimal_service.starter_code    for authors: writes it again
-
-On the page, the notebook's cells stand in an order that does not run (lesson 2 shows it). So one
-thing is changed before the export: code cells are put in the order in which their author ran them,
-which is the number beside each. Text cells stay out. Nothing else is touched.
+For authors: `python -m challenges.minimal_service.starter_code` writes it again. The notebook's
+cells do not run in the order of the page (lesson 2 shows it), so the code cells are put in the
+order of their execution counts, and text cells are left out.
 """
 
 from pathlib import Path
@@ -16,8 +14,8 @@ STARTER = Path(__file__).with_name("starter")
 NOTEBOOK_CODE = STARTER / "notebook_code.py"
 
 
-def exported_notebook() -> str:
-    """The research notebook as a Python script, its cells in the order of their numbers."""
+def export_notebook() -> str:
+    """Return the research notebook as a Python script, its cells in the order of execution."""
     import nbformat
     from nbconvert import PythonExporter
 
@@ -29,5 +27,5 @@ def exported_notebook() -> str:
 
 
 if __name__ == "__main__":
-    NOTEBOOK_CODE.write_text(exported_notebook(), encoding="utf-8")
+    NOTEBOOK_CODE.write_text(export_notebook(), encoding="utf-8")
     print(NOTEBOOK_CODE)

@@ -12,23 +12,20 @@ from learner.paths import ROOT
 
 POLL_S = 1.0
 CALM_MS = 800
-"""Editors save in several steps: this long nothing may have changed."""
+"""Editors save in several steps: a change counts after this time without another."""
 INTERRUPTED = 130
 
 
 def watch(
-    folder: Path,
-    grade: Callable[[], int],
-    changes: Iterator[None],
-    graded: str | None = None,
+    folder: Path, grade: Callable[[], int], changes: Iterator[None], graded: str | None = None
 ) -> None:
-    """Grade at each change of the code, until `changes` end; at once, if `graded` is another.
+    """Grade at each change of the code until `changes` end, and at once unless it is `graded`.
 
     Args:
-        folder: with the learner's service.
-        grade: grades it; its exit status.
+        folder: the learner's service.
+        grade: grades it and returns the exit status.
         changes: yields when something in the folder may have changed.
-        graded: digest of the code that the last grade was of, if there was one.
+        graded: digest of the code of the last grade, if there was one.
     """
     digest = code_digest(fingerprints(folder))
     if digest != graded:
@@ -36,16 +33,16 @@ def watch(
     graded = digest
     for _change in changes:
         while (digest := code_digest(fingerprints(folder))) != graded:
-            graded = digest  # before the grade, which takes long enough for another change
+            graded = digest  # before the grade, during which the code may change again
             print(_("A change. It is graded."), flush=True)
             grade()
             print(_("Waiting for the next change. Ctrl+C ends it."), flush=True)
 
 
 def grade_quickly(folder: Path) -> int:
-    """Run a quick grade in a process of its own; its exit status.
+    """Run a quick grade in a process of its own; return its exit status.
 
-    Interrupted, the grader gets the time to end what it has started.
+    On Ctrl+C the grader gets time to end what it has started.
     """
     command = [sys.executable, "-m", "challenges", "grade", str(folder), "--quick"]
     process = subprocess.Popen(command, cwd=ROOT)
@@ -63,18 +60,18 @@ def grade_quickly(folder: Path) -> int:
 def changes_in(folder: Path, poll: bool = False) -> Iterator[None]:
     """Yield whenever something in a folder may have changed.
 
-    The operating system tells, through watchfiles. Where it cannot (too many watches, a network
-    drive, no such package), the folder is looked at once a second.
+    The operating system reports changes through watchfiles. If it cannot (too many watches, a
+    network drive, no such package), the folder is polled once per second.
 
     Args:
         folder: to be watched, with all folders in it.
-        poll: do not even ask the operating system.
+        poll: do not ask the operating system.
     """
     if not poll:
         try:
-            from watchfiles import watch as told
+            from watchfiles import watch as watch_files
 
-            for _changed in told(
+            for _changed in watch_files(
                 folder, debounce=CALM_MS, ignore_permission_denied=True, raise_interrupt=True
             ):
                 yield

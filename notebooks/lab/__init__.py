@@ -1,1 +1,1 @@
-"""The lessons in JupyterLab: the learner's copies, the interface's language, the start."""
+"""Lessons in JupyterLab: reads them, copies them for the learner, starts JupyterLab."""

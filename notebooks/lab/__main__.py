@@ -1,4 +1,4 @@
-"""Opens the lessons in JupyterLab: `python -m notebooks.lab --lang ja` (`make lab`)."""
+"""Open the lessons in JupyterLab: `python -m notebooks.lab --lang ja` (`make lab`)."""
 
 import argparse
 import contextlib
@@ -18,20 +18,21 @@ from notebooks.lab.lessons import lessons_or_error
 
 HOST = "127.0.0.1"
 PORT = 8888
-TRIES = 50
+MAX_TRIES = 50
+"""Ports that are tried, from the wanted one on."""
 LOCALES = {"en": "en", "ja": "ja_JP", "id": "id_ID"}
-"""JupyterLab's names of the languages of its own interface."""
+"""Language code → JupyterLab's name of the language."""
 STARTUP = """from notebooks.workshop.kernel import show_errors_in_words
 show_errors_in_words()
 del show_errors_in_words
 """
-"""Run by every kernel: a cell that is run before its lesson's first one is told so in words."""
+"""Every kernel runs this first: a cell that needs an earlier cell then says so in one sentence."""
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
-"""The extension that asks about news and looks for updates."""
+"""JupyterLab's extension that asks about news and looks for updates."""
 
 
 def main() -> int:
-    """Lay the lessons out, then become JupyterLab."""
+    """Copy the lessons to the learner's folder, then replace this process by JupyterLab."""
     parser = argparse.ArgumentParser(prog="make lab", description=__doc__)
     parser.add_argument("--lang", help=f"one of {', '.join(LANGUAGES)}; the last one if not given")
     parser.add_argument("--port", type=int, default=PORT)
@@ -52,7 +53,7 @@ def main() -> int:
         page = f"/lab/tree/{chosen}/{first}"
         print(_("The lessons lie in {folder}.").format(folder=laid.folder))
         print(_("JupyterLab opens here:"))
-        # On a line of its own: a terminal takes the characters that follow for a part of it.
+        # On a line of its own: a terminal would take characters that follow for a part of it.
         print(f"http://{HOST}:{port}{page}?token={token}")
         print(_("Ctrl+C here ends it."), flush=True)
     command = jupyterlab(port, page, browser=not options.no_browser)
@@ -60,7 +61,7 @@ def main() -> int:
 
 
 def jupyterlab(port: int, page: str, browser: bool = True) -> list[str]:
-    """The command that starts JupyterLab with the learner's folder as its root."""
+    """Return the command that starts JupyterLab with the learner's folder as its root."""
     shell = 'cd "$WORKSHOP_ROOT" && exec "${SHELL:-/bin/sh}"'
     command = [
         *(sys.executable, "-m", "jupyterlab", "--log-level=ERROR", "--LabApp.log_level=ERROR"),
@@ -70,13 +71,13 @@ def jupyterlab(port: int, page: str, browser: bool = True) -> list[str]:
         f"--ServerApp.root_dir={folder()}",
         f"--LabApp.default_url={page}",
         "--ServerApp.answer_yes=True",
-        # Terminals begin where the make targets are.
+        # Terminals start where the make targets are.
         f"--ServerApp.terminado_settings=shell_command={['/bin/sh', '-c', shell]}",
-        # The gaps of JupyterLab's own translation.
+        # Fills gaps in JupyterLab's own translation.
         "--ServerApp.jpserver_extensions=notebooks.lab.interface=True",
         "--KernelManager.transport_encryption=auto",
         "--KernelSpecManager.allowed_kernelspecs=python3",
-        # No question about news, no look for updates, no catalogue of extensions from outside.
+        # No questions about news, no search for updates or extensions on the internet.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
@@ -87,7 +88,7 @@ def jupyterlab(port: int, page: str, browser: bool = True) -> list[str]:
 
 
 def environment(chosen: str, token: str) -> dict[str, str]:
-    """The variables of the server, its kernels and terminals; settings are the workshop's own."""
+    """Write JupyterLab's settings; return the variables for the server, kernels and terminals."""
     own = folder() / ".jupyter"
     settings = own / "settings"
     _write(
@@ -107,7 +108,7 @@ def environment(chosen: str, token: str) -> dict[str, str]:
         "JUPYTER_TOKEN": token,
         "JUPYTERLAB_SETTINGS_DIR": str(settings),
         "JUPYTERLAB_WORKSPACES_DIR": str(own / "workspaces"),
-        "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not one of the same name
+        "JUPYTER_PREFER_ENV_PATH": "1",  # this environment's kernel, not another of this name
         "PATH": os.pathsep.join([here, os.environ.get("PATH", os.defpath)]),
         "WORKSHOP_FOLDER": str(folder().resolve()),
         "WORKSHOP_LANGUAGE": chosen,
@@ -116,14 +117,14 @@ def environment(chosen: str, token: str) -> dict[str, str]:
 
 
 def free_port(wanted: int) -> int:
-    """`wanted`, or the first free port above it.
+    """Return `wanted`, or the first free port above it.
 
     Raises:
-        LearnerError: it is no port, or there is no free one within reach.
+        LearnerError: it is not a port number, or the next `MAX_TRIES` ports are taken.
     """
     if not 1 <= wanted <= 65535:
         raise LearnerError(_("{port} is not a port: it goes from 1 to 65535.").format(port=wanted))
-    for port in range(wanted, min(wanted + TRIES, 65536)):
+    for port in range(wanted, min(wanted + MAX_TRIES, 65536)):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((HOST, port))
@@ -134,9 +135,8 @@ def free_port(wanted: int) -> int:
 
 
 def _write(path: Path, key: str, value: object) -> None:
-    """Set one key of a settings file, and leave what the learner chose in it."""
+    """Set one key of a settings file, and keep the learner's other settings."""
     name = path.relative_to(folder()).as_posix()
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(name, {**read_json(name), key: value})
 
 

@@ -1,4 +1,4 @@
-"""What the command lines of the workshop share: a language, and errors in one sentence."""
+"""What command lines share: the check of a language, and errors in one line."""
 
 import sys
 from collections.abc import Callable
@@ -8,10 +8,10 @@ from learner.language import LANGUAGES, _
 
 
 def known_language(code: str) -> str:
-    """`code`, if there are lessons in it.
+    """Return `code`, if it is a language of the workshop.
 
     Raises:
-        LearnerError: there are none.
+        LearnerError: it is not.
     """
     if code not in LANGUAGES:
         names = ", ".join(f"{known} ({name})" for known, name in LANGUAGES.items())
@@ -24,7 +24,7 @@ def known_language(code: str) -> str:
 
 
 def run(main: Callable[[], int]) -> None:
-    """Exit with what `main` returns; a learner's error is one line, and exit status 2."""
+    """Exit with the status that `main` returns; a LearnerError is one line, and status 2."""
     try:
         sys.exit(main())
     except LearnerError as error:

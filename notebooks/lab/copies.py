@@ -1,7 +1,7 @@
-"""Lays the lessons out in the learner's folder, so that updates and the learner never collide.
+"""Copies the lessons to the learner's folder, and updates those that the learner has not changed.
 
-What was laid out is remembered by a digest. A file that still has it is the workshop's, and is
-replaced by a newer one; any other is the learner's, and stays.
+The digest of each copied file is stored. A file that still has this digest is replaced by a newer
+one; any other file is the learner's, and stays.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from learner.folder import folder, read_json, write_json
 from learner.language import _
+from learner.paths import write_atomically
 from notebooks.lab.lessons import NOTEBOOKS
 
 FILE = "lessons.json"
@@ -24,42 +25,44 @@ _SKIPPED = {".ipynb_checkpoints", KEPT}
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the lessons lie now, and what the learner should know about it."""
+    """The result of copying the lessons."""
 
     folder: Path
+    """Where the lessons are."""
     lines: tuple[str, ...]
+    """Messages for the learner."""
 
 
 def lay_out(language: str, fresh: bool = False, notebooks: Path = NOTEBOOKS) -> Layout:
-    """Bring the lessons of `language` into the learner's folder.
+    """Copy the lessons of `language` to the learner's folder, or update them there.
 
     Args:
         language: a code with a folder under `notebooks`.
-        fresh: also replace what the learner changed; a copy of theirs goes into `kept/`.
-        notebooks: where the lessons come from.
+        fresh: also replace files that the learner changed; their version goes into `kept/`.
+        notebooks: folder of the workshop's lessons.
     """
     source, target = notebooks / language, folder() / language
     before: dict[str, str] = read_json(FILE).get(language, {})
     after: dict[str, str] = {}
     lines: list[str] = []
     aside = target / KEPT / time.strftime("%Y%m%d-%H%M%S")
-    for name in _files(source):
+    for name in _list_files(source):
         offered, there = source / name, target / name
-        wanted, found = digest(offered), digest(there)
+        wanted, present = digest(offered), digest(there)
         after[name] = wanted or ""
-        if found == wanted and not fresh:
+        if present == wanted and not fresh:
             continue
-        if found in (None, before.get(name)) or fresh:
-            if fresh and found is not None and there.read_bytes() != _to_be_run(offered):
+        if present in (None, before.get(name)) or fresh:
+            if fresh and present is not None and there.read_bytes() != _without_outputs(offered):
                 kept = aside / name
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(there, kept)
                 lines.append(
                     _("{file}: a fresh one; yours is in {kept}").format(file=name, kept=kept)
                 )
-            _copy(offered, there)
+            write_atomically(there, _without_outputs(offered))
         else:
-            # Still the learner's; remembered as laid out before, so that it is said next time too.
+            # The old digest stays stored, so that the message comes next time, too.
             after[name] = before.get(name, "")
             if after[name] != wanted:
                 lines.append(
@@ -69,17 +72,17 @@ def lay_out(language: str, fresh: bool = False, notebooks: Path = NOTEBOOKS) -> 
                     ).format(file=name, language=language)
                 )
     for name in before.keys() - after.keys():
-        if digest(target / name) == before[name]:  # no longer part of the workshop, and untouched
+        if digest(target / name) == before[name]:  # not a lesson any more, and unchanged
             (target / name).unlink(missing_ok=True)
     write_json(FILE, {**read_json(FILE), language: after})
     return Layout(target, tuple(lines))
 
 
 def digest(path: Path) -> str | None:
-    """What tells an edited file from an untouched one; None if there is no such file.
+    """Return a digest that changes when a person edits the file; None if there is no such file.
 
-    Of a notebook only what people write counts: kind, id and source of its cells. Outputs and
-    metadata change by running and opening it; empty cells appear at its end by Shift+Enter.
+    In a notebook only the type, id and source of non-empty cells count: running and opening it
+    change outputs and metadata, and Shift+Enter adds an empty cell at the end.
     """
     try:
         content = path.read_bytes()
@@ -87,11 +90,11 @@ def digest(path: Path) -> str | None:
         return None
     if path.suffix == ".ipynb":
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-            content = _written(content)  # a damaged one is judged by its bytes
+            content = _select_edited_parts(content)  # damaged: all bytes count
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _written(notebook: bytes) -> bytes:
+def _select_edited_parts(notebook: bytes) -> bytes:
     cells = [
         (cell["cell_type"], cell.get("id"), "".join(cell["source"]))
         for cell in json.loads(notebook)["cells"]
@@ -99,7 +102,7 @@ def _written(notebook: bytes) -> bytes:
     return json.dumps([cell for cell in cells if cell[2].strip()]).encode()
 
 
-def _files(source: Path) -> Iterator[str]:
+def _list_files(source: Path) -> Iterator[str]:
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
         if path.is_file() and not any(
@@ -108,16 +111,8 @@ def _files(source: Path) -> Iterator[str]:
             yield inside.as_posix()
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Whole or not at all."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    part.write_bytes(_to_be_run(source))
-    part.replace(target)
-
-
-def _to_be_run(path: Path) -> bytes:
-    """The file; a lesson without its outputs, which would tell the answers before the guess."""
+def _without_outputs(path: Path) -> bytes:
+    """Return the file, a notebook without its outputs: they would show results before the guess."""
     content = path.read_bytes()
     if path.suffix != ".ipynb":
         return content

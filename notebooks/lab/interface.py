@@ -1,8 +1,8 @@
-"""Completes JupyterLab's own interface where its language pack has gaps; a server extension.
+"""A Jupyter server extension that fills gaps in JupyterLab's language packs.
 
-The Indonesian pack translates a third of JupyterLab, without its menus. `interface_id.json` adds
-what a learner meets in the lessons, in the form that JupyterLab's packs have: a context and U+0004
-where there is one, the English text; the translation, and an empty plural where it is counted.
+The Indonesian pack translates a third of JupyterLab, without the menus. `interface_id.json` adds
+the texts that a learner sees, in the format of the packs. Keys are English texts, after a context
+and U+0004 if there is one. Values are lists: the translation, and an empty plural if it has one.
 """
 
 import json
@@ -20,20 +20,20 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 
 def _load_jupyter_server_extension(_server: object) -> None:
-    """Put our strings into the answer of JupyterLab's translations handler."""
+    """Add our texts to the answers of JupyterLab's translations handler."""
     handlers: Any = translations_handler
-    packaged = handlers.get_language_pack
+    get_packaged = handlers.get_language_pack
 
-    def completed(locale: str) -> tuple[dict[str, Any], str]:
-        data, message = packaged(locale)
+    def get_completed(locale: str) -> tuple[dict[str, Any], str]:
+        data, message = get_packaged(locale)
         if locale in ADDED and DOMAIN in data:
-            data[DOMAIN] = {**data[DOMAIN], **added(locale)}
+            data[DOMAIN] = {**data[DOMAIN], **read_added_texts(locale)}
         return data, message
 
-    handlers.get_language_pack = completed
+    handlers.get_language_pack = get_completed
 
 
-def added(locale: str) -> dict[str, list[str]]:
-    """Our strings of a locale."""
+def read_added_texts(locale: str) -> dict[str, list[str]]:
+    """Return the texts that we add for a locale of JupyterLab ("id_ID")."""
     texts: dict[str, list[str]] = json.loads(ADDED[locale].read_text(encoding="utf-8"))
     return texts

@@ -1,4 +1,4 @@
-"""The lessons as data: titles, minutes, sections, objectives, read from the notebooks."""
+"""Reads titles, sections, minutes and objectives of the lessons from their notebooks."""
 
 import re
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ _BULLET = re.compile(r"^[-*] +(.+(?:\n {2,}.+)*)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A question, its prediction, its measurement and what they mean."""
+    """A part of a lesson: a question, a guess, a measurement and its explanation."""
 
     cell: str
-    """The id of the cell that begins it."""
+    """The id of its first cell."""
     title: str
     minutes: float
 
@@ -36,17 +36,17 @@ class Lesson:
 
     @property
     def name(self) -> str:
-        """For example `01_mindset_shift`; the same in all languages."""
+        """The file name without suffix, for example `01_mindset_shift`, in all languages."""
         return self.path.stem
 
     @cached_property
     def title(self) -> str:
-        """The first heading; the file's name without one."""
+        """The first heading; without one, the file name."""
         return heading(self.notebook.cells[0].source) or self.name
 
     @cached_property
     def sections(self) -> tuple[Section, ...]:
-        """In order. A section begins at the cell that carries `minutes`."""
+        """The sections in order. Each begins at a cell with `minutes` in its metadata."""
         return tuple(
             Section(cell.id, heading(cell.source) or cell.id, float(cell.metadata["minutes"]))
             for cell in self.notebook.cells
@@ -55,12 +55,12 @@ class Lesson:
 
     @property
     def minutes(self) -> float:
-        """Of all its sections."""
+        """The minutes of all sections."""
         return sum(section.minutes for section in self.sections)
 
     @cached_property
     def objectives(self) -> tuple[str, ...]:
-        """The bullets of the cell `objectives`, as Markdown."""
+        """The bullet points of the cell `objectives`, as Markdown."""
         for cell in self.notebook.cells:
             if cell.id == "objectives":
                 return tuple(re.sub(r"\s+", " ", text) for text in _BULLET.findall(cell.source))
@@ -68,24 +68,24 @@ class Lesson:
 
 
 def lessons(language: str, notebooks: Path = NOTEBOOKS) -> list[Lesson]:
-    """The lessons of a language, in order; an empty list if there are none."""
+    """Read the lessons of a language, in order; an empty list if there are none."""
     return list(_read(sorted((notebooks / language).glob("[0-9]*.ipynb"))))
 
 
 def lessons_or_error(language: str, notebooks: Path = NOTEBOOKS) -> list[Lesson]:
-    """The lessons of a language, in order.
+    """Read the lessons of a language, in order.
 
     Raises:
         LearnerError: there are none.
     """
-    found = lessons(language, notebooks)
-    if not found:
+    all_lessons = lessons(language, notebooks)
+    if not all_lessons:
         raise LearnerError(
             _("There are no lessons in {folder}. Run: make translations").format(
                 folder=notebooks / language
             )
         )
-    return found
+    return all_lessons
 
 
 def _read(paths: list[Path]) -> Iterator[Lesson]:
@@ -100,6 +100,6 @@ def _read(paths: list[Path]) -> Iterator[Lesson]:
 
 
 def heading(markdown: str) -> str:
-    """The text of the first heading, without its marks; empty if there is none."""
-    found = _HEADING.search(markdown)
-    return found.group(1) if found else ""
+    """Return the text of the first heading without its marks; empty if there is none."""
+    match = _HEADING.search(markdown)
+    return match.group(1) if match else ""

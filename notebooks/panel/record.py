@@ -1,4 +1,4 @@
-"""Record a real run for places without a kernel: `python -m notebooks.panel.record`."""
+"""Record a run for places without a kernel: `python -m notebooks.panel.record`."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ SECONDS = 120
 
 
 def main() -> None:
-    """Run all three services in turn, try every sample photo, write what was shown."""
+    """Run all three services in turn, try every sample photo, and store what was shown."""
     shown: list[tuple[float, str, Any]] = []
     news = threading.Condition()
 
@@ -28,23 +28,23 @@ def main() -> None:
             news.notify_all()
 
     def wait_for(name: str, holds: Any) -> Any:
-        def found() -> Any:
+        def find() -> Any:
             return next((v for _at, n, v in reversed(shown) if n == name and holds(v)), None)
 
         with news:
-            if not news.wait_for(found, SECONDS):
+            if not news.wait_for(find, SECONDS):
                 raise TimeoutError(f"no {name} as expected within {SECONDS} s")
-            return found()
+            return find()
 
     conductor = Conductor(show)
     try:
         begun = time.monotonic()
         conductor.simulate(ALL)
-        # Verdicts have a kind; the last service runs on.
-        flow = wait_for("flow", lambda f: f["mode"] == MODES[-1] and not f["busy"] and _said(f))
+        # A flow ends with a verdict, a sentence with a kind; the last service goes on running.
+        flow = wait_for("flow", _is_over)
         if flow["sentence"]["key"] != "met":
             sys.exit(f"error: a busy machine, not recorded: {flow['sentence']}. Try again later")
-        time.sleep(2 * max(EVERY_S.values()))  # what is shown less often comes after
+        time.sleep(2 * max(EVERY_S.values()))  # wait for what is shown less often
         ended = time.monotonic()
         trials = {}
         for photo in SAMPLE_PHOTOS:
@@ -59,7 +59,7 @@ def main() -> None:
         "trials": trials,
         "events": [
             [round((at - begun) * 1000), *event]
-            for at, *event in _differences(shown)
+            for at, *event in _select_news(shown)
             if at <= ended and event[0] != "trial"
         ],
     }
@@ -68,25 +68,26 @@ def main() -> None:
     print(f"{RECORDING}: {len(record['events'])} events, {RECORDING.stat().st_size / 1000:.0f} kB")
 
 
-def _said(flow: dict[str, Any]) -> bool:
-    return bool(flow["sentence"] and flow["sentence"]["kind"])
+def _is_over(flow: dict[str, Any]) -> bool:
+    said = flow["sentence"]
+    return flow["mode"] == MODES[-1] and not flow["busy"] and bool(said and said["kind"])
 
 
-def _differences(shown: list[tuple[float, str, Any]]) -> list[tuple[float, str, Any]]:
-    """What is new: lines without the whole log, new latencies instead of all."""
+def _select_news(shown: list[tuple[float, str, Any]]) -> list[tuple[float, str, Any]]:
+    """Return the events without repetitions: no whole logs, and only the new latencies."""
     counts: dict[str, int] = {}
-    found: list[tuple[float, str, Any]] = []
+    news: list[tuple[float, str, Any]] = []
     for at, name, value in shown:
         if name == "log":
             continue
         if name == "latencies":
             for mode, own in value.items():
                 if new := own[counts.get(mode, 0) :]:
-                    found.append((at, "answered", [mode, *new]))
+                    news.append((at, "answered", [mode, *new]))
                 counts[mode] = len(own)
         else:
-            found.append((at, name, value))
-    return found
+            news.append((at, name, value))
+    return news
 
 
 if __name__ == "__main__":

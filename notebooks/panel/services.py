@@ -1,22 +1,29 @@
-"""The services that the panel can start: how, which file is theirs, which lines do which step."""
+"""What the panel runs and shows: services, their source code, and the photos for them."""
 
+import base64
+import functools
+import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from PIL import Image, ImageOps
+
 import quizzes.evidence.naive_service as naive_service
 from quizzes.evidence.running import NAIVE, REFERENCE
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.console.flow import NAIVE_STEPS, STEPS
 from service.console.reference import view_reference
 from service.console.source import view_source
-from service.console.texts import english, texts
 
 START_UP, FIRST, EVERY = "start-up", "first-request", "every-request"
 ALL = "all"
 MODES = (EVERY, FIRST, START_UP)
 """When the weights are loaded; the last one is the reference service."""
+PICTURE_SIDE = 128
+"""Pixels of the longer side of a picture that is shown."""
 _LOADING = ("net = create_model(", "load_weights(net,")
 _PREDICTING = ("pixels = preprocess(", "model(pixels[np.newaxis])")
 _NAIVE_CODE: Mapping[str, Sequence[str]] = {
@@ -33,38 +40,77 @@ _NAIVE_CODE: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One of the services that can be started."""
+    """A service that can be started."""
 
     module: str
     options: tuple[str, ...]
     steps: tuple[str, ...]
     photos: int
-    """Real photos sent to it at most."""
+    """Most photos that are sent to it."""
     seconds: float
-    """For sending them; when it is over, no further one is sent."""
-    tells: bool
-    """Whether it answers /artifact and /metrics."""
+    """Time in seconds to send them, from the first answer on."""
+    has_metrics: bool
+    """Whether it answers GET /artifact and GET /metrics."""
 
     def command(self, port: int, artifact: Path) -> list[str]:
-        """What starts it; port 0 takes a free one."""
+        """Return the command that starts it; port 0 takes a free one."""
         place = ["--port", str(port), "--artifact", str(artifact)]
         return [sys.executable, "-m", self.module, *place, *self.options]
 
 
 SERVICES = {
-    EVERY: Service(NAIVE, ("--load", "request"), NAIVE_STEPS, 40, 4, tells=False),
-    FIRST: Service(NAIVE, ("--load", "first"), NAIVE_STEPS, 100, 4, tells=False),
-    # A drain of 5 s is for load balancers; here nobody else sends requests.
-    START_UP: Service(REFERENCE, ("--drain-seconds", "0.3"), STEPS, 100, 5, tells=True),
+    EVERY: Service(NAIVE, ("--load", "request"), NAIVE_STEPS, 40, 4, has_metrics=False),
+    FIRST: Service(NAIVE, ("--load", "first"), NAIVE_STEPS, 100, 4, has_metrics=False),
+    # A drain of 5 s is for load balancers; here only the panel sends requests.
+    START_UP: Service(REFERENCE, ("--drain-seconds", "0.3"), STEPS, 100, 5, has_metrics=True),
 }
 
 
 def view_sources() -> dict[str, Any]:
-    """The code pane's view of each service's file, by mode."""
+    """Return what the code pane shows of each service's file, by mode."""
     naive = view_source(Path(naive_service.__file__), _NAIVE_CODE)
     return {EVERY: naive, FIRST: naive, START_UP: view_reference()}
 
 
-def text_names() -> set[str]:
-    """The names of all texts; a sentence that the panel says must be one of them."""
-    return set(texts(english))
+@functools.cache
+def samples() -> list[dict[str, str]]:
+    """Return name, credit, licence and a small picture (a data URL) of each sample photo."""
+    return [
+        {
+            "name": photo.name,
+            "credit": photo.credit,
+            "licence": photo.licence,
+            "picture": "data:image/jpeg;base64,"
+            + base64.b64encode(_shrink(photo.read(), PICTURE_SIDE, 70)).decode(),
+        }
+        for photo in SAMPLE_PHOTOS
+    ]
+
+
+def photo_named(name: str) -> bytes:
+    """Return the file of a sample photo.
+
+    Raises:
+        KeyError: no sample photo has this name.
+    """
+    for photo in SAMPLE_PHOTOS:
+        if photo.name == name:
+            return photo.read()
+    raise KeyError(name)
+
+
+@functools.cache
+def photos_to_send() -> tuple[bytes, ...]:
+    """Return all sample photos as JPEG files of 640 pixels, the size in which phones share them.
+
+    Some originals are large PNG files: decoding them would take longer than everything else.
+    """
+    return tuple(_shrink(photo.read(), 640, 90) for photo in SAMPLE_PHOTOS)
+
+
+def _shrink(data: bytes, side: int, quality: int) -> bytes:
+    with Image.open(io.BytesIO(data)) as image:
+        small = ImageOps.contain(image.convert("RGB"), (side, side))
+    file = io.BytesIO()
+    small.save(file, "JPEG", quality=quality)
+    return file.getvalue()

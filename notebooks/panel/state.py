@@ -1,4 +1,4 @@
-"""What the front end shows: bounded, told in values of JSON, and not more often than is useful."""
+"""The values that the front end shows: JSON, of bounded size, sent no more often than useful."""
 
 import re
 import time
@@ -10,18 +10,18 @@ from notebooks.panel.services import EVERY, FIRST, START_UP
 from service.console.flow import Flow, is_polling, kind_of
 
 EVERY_S = {"lines": 0.08, "log": 1.5, "latencies": 0.3}
-"""At most so often a value is shown: the service needs the processor more than the picture does.
-The new lines come at once, the whole log, which another view begins with, behind them."""
+"""Least seconds between two updates of a value: the service needs the processor, too.
+New lines come almost at once; the whole log, with which a second view begins, comes later."""
 MOST_LINES = 400
 MOST_LATENCIES = 200
 TARGET_MS = 50
 BUSY = 0.25
-"""The share of the processors that other programs must have had for it to be worth mentioning."""
+"""Share of the processors from which on other programs are named as a cause."""
 _LOADED = re.compile(r"Loaded \S+ in (\d+) ms")
 
 
 class State:
-    """The values of a panel by name; `show(name, value)` is called when one has changed."""
+    """The values of a panel, by name. `show(name, value)` is called for each change."""
 
     def __init__(self, show: Callable[[str, Any], None]) -> None:
         self._show = show
@@ -33,19 +33,19 @@ class State:
         self._when: dict[str, float] = {}
         self._latencies: dict[str, list[float]] = {}
         self.mode = START_UP
-        """The service that runs, or ran last."""
+        """The mode of the current or last service."""
         self.chosen = START_UP
-        """Where the switch stands."""
+        """The position of the switch."""
         self._sentence: dict[str, Any] | None = None
 
     def begin(self, mode: str) -> None:
-        """Another process is about to run."""
+        """Forget what belongs to the last process."""
         self.mode = mode
         self.tell("artifact", {})
         self.tell("metrics", {})
 
     def flow(self, flow: Flow, alive: bool, sure: bool) -> None:
-        """The flow as it stands; `sure`: no further service follows by itself."""
+        """Show the flow; `sure`: no other service follows in the plan."""
         shown = {
             **flow.snapshot(),
             "alive": alive,
@@ -57,71 +57,70 @@ class State:
         self.tell("flow", shown)
 
     def say(self, key: str, kind: str = "", **values: Any) -> None:
-        """The sentence under the button: a name of `texts`, and what fills it in."""
+        """Set the sentence under the button: a name of `texts`, its kind, and its values."""
         self._sentence = {"key": key, "kind": kind, "values": values}
 
     def say_and_log(self, key: str, kind: str = "", **values: Any) -> None:
-        """The sentence under the button, and the same in the terminal, unspoken there."""
+        """Set the sentence under the button, and log it (screen readers read it only once)."""
         self.say(key, kind, **values)
         self._append({"kind": "panel", "key": key, "values": values, "said": True})
 
     def line(self, text: str) -> float | None:
-        """A line of the service's output. Returns the ms of a load, if it reports one."""
+        """Add a line of the service's output; return the ms of a load, if it reports one."""
         if not is_polling(text):
             self._append({"kind": kind_of(text), "text": text})
         loaded = _LOADED.search(text)
         return float(loaded[1]) if loaded else None
 
     def command(self, text: str) -> None:
-        """The command that starts a service, as one would type it."""
+        """Log the command that starts a service, as one would type it."""
         self._append({"kind": "panel", "text": text})
 
     def remark(self, key: str, **values: Any) -> None:
-        """A line of the panel's own in the terminal, told apart from the service's output."""
+        """Log a line of the panel itself, which looks different from the service's output."""
         self._append({"kind": "panel", "key": key, "values": values})
 
     def latency(self, ms: float) -> None:
-        """A photo was answered after that time."""
+        """Add the latency of a photo, in ms."""
         own = [*self._latencies.get(self.mode, []), round(ms, 2)][-MOST_LATENCIES:]
         self._latencies = {**self._latencies, self.mode: own}
         self.tell("latencies", self._latencies)
 
     def forget_latencies(self, mode: str) -> None:
-        """The photos of a mode are sent anew."""
+        """Remove the latencies of a mode."""
         self._latencies = {name: own for name, own in self._latencies.items() if name != mode}
         self.tell("latencies", self._latencies)
 
-    def verdict(self, others: float | None = None) -> None:
-        """Say how the latencies stand to the target.
+    def verdict(self, others: float = 0.0) -> None:
+        """Say whether the latencies meet the target.
 
         Args:
-            others: the share of the processors that other programs had meanwhile, if known.
+            others: share of the processors, 0 to 1, that other programs had meanwhile.
         """
         own = self._latencies.get(self.mode, [])
         if not own:
             return
-        values = {"n": len(own), "target": TARGET_MS, "p50": _shown(quantile(own, 0.5))}
-        last = quantile(own, 0.99)
+        values = {"n": len(own), "target": TARGET_MS, "p50": _format_ms(quantile(own, 0.5))}
+        p99 = quantile(own, 0.99)
         if self.mode == EVERY and quantile(own, 0.5) > TARGET_MS:
             self.say("missed_every", "bad", **values)
         elif self.mode == FIRST and own[0] > TARGET_MS and len(own) > 1:
-            later = {"n": len(own) - 1, "p50": _shown(quantile(own[1:], 0.5))}
-            self.say("missed_first", "bad", **{**values, **later, "first": _shown(own[0])})
-        elif last <= TARGET_MS:
-            self.say("met", "good", **values, p99=_shown(last))
+            later = {"n": len(own) - 1, "p50": _format_ms(quantile(own[1:], 0.5))}
+            self.say("missed_first", "bad", **{**values, **later, "first": _format_ms(own[0])})
+        elif p99 <= TARGET_MS:
+            self.say("met", "good", **values, p99=_format_ms(p99))
         else:
-            share = others or 0.0
-            key = "missed_busy" if share >= BUSY else "missed"
-            self.say(key, "bad", **values, p99=_shown(last), share=round(100 * share))
+            key = "missed_busy" if others >= BUSY else "missed"
+            self.say(key, "bad", **values, p99=_format_ms(p99), share=round(100 * others))
 
     def refused(self, reason: str | None, status: int, damaged: str, port: int) -> None:
-        """Say why a service was not ready when it ended.
+        """Say why a service ended before it was ready.
 
         Args:
-            reason: what it said itself, if anything.
+            reason: its own error message, if there is one.
             status: its exit status.
-            damaged: the file of its artifact that was damaged on purpose, or "".
-            port: that it was given.
+            damaged: file of its artifact that was damaged on purpose, or "".
+            port: the port that it was given.
         """
         if reason is None:
             self.say("killed_starting", "bad", status=status)
@@ -134,17 +133,17 @@ class State:
             self.say("refused", "bad", reason=reason)
 
     def tell(self, name: str, value: Any) -> None:
-        """Show a value, if it is not what is shown already, with the next flush."""
+        """Show a value with the next flush, if it has changed."""
         if self._shown.get(name) != value:
             self._changed[name] = value
 
     @property
     def dirty(self) -> bool:
-        """Whether something waits to be shown."""
+        """Whether a change has not been shown yet."""
         return bool(self._changed)
 
     def flush(self) -> None:
-        """Show what has changed and is due."""
+        """Show the changes that are due."""
         now = time.monotonic()
         for name in [*self._changed]:
             if now - self._when.get(name, 0) >= EVERY_S.get(name, 0):
@@ -162,10 +161,10 @@ class State:
 
 
 def quantile(values: list[float], share: float) -> float:
-    """The value that `share` of all (at least one) are not above: the nearest rank."""
+    """Return a quantile (0 < share <= 1) of at least one value, by the nearest-rank method."""
     ordered = sorted(values)
     return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
 
 
-def _shown(ms: float) -> str:
+def _format_ms(ms: float) -> str:
     return f"{ms:.1f}" if ms < 10 else f"{ms:.0f}"

@@ -1,4 +1,4 @@
-"""The panel as a widget of Jupyter, and what stands in for it where there is no kernel."""
+"""The panel as a Jupyter widget, with the recorded run for places without a kernel."""
 
 import contextlib
 import time
@@ -14,27 +14,26 @@ from IPython.display import display
 from learner.language import _, language
 from notebooks.panel.conductor import Conductor
 from notebooks.panel.fallback import fallback_page, plain_text
-from notebooks.panel.photos import samples
-from notebooks.panel.services import ALL, MODES, SERVICES, START_UP, view_sources
+from notebooks.panel.services import ALL, MODES, SERVICES, START_UP, samples, view_sources
 from service.console.component import script, style
 from service.console.flow import Flow
 from service.console.texts import texts
 from service.settings import DEFAULT_ARTIFACT
 
 VISIBLE_S, HIDDEN_S = 20.0, 180.0
-"""So long after a view was last heard of, it is taken for closed. It says every 5 s that it is
-there, but browsers slow hidden pages down to once a minute."""
+"""Seconds of silence after which a view counts as closed. Views send a message every 5 s, but
+browsers slow hidden pages down to one a minute."""
 GONE_S = 5.0
-"""After the last view said goodbye; a page that is reloaded is back before."""
+"""Seconds after the last goodbye of a view; a reloaded page is back earlier."""
 
 
 def panel(loading: str = START_UP, *, artifact: Path = DEFAULT_ARTIFACT, port: int = 0) -> "Panel":
-    """The deployment panel: press its button, and a real service comes up.
+    """Return the deployment panel: its button starts a real service.
 
     Args:
-        loading: where the switch stands at first: "start-up", "first-request", "every-request",
-            or "all" for the three in turn.
-        artifact: folder of the bundle that is served.
+        loading: position of the switch at first: "start-up", "first-request", "every-request", or
+            "all" for the three in turn.
+        artifact: folder of the bundle to serve.
         port: for the service; 0 takes a free one.
     """
     if loading not in (*MODES, ALL):
@@ -43,7 +42,7 @@ def panel(loading: str = START_UP, *, artifact: Path = DEFAULT_ARTIFACT, port: i
 
 
 class Panel(anywidget.AnyWidget):
-    """One panel. Everything that a second view needs is in traits; messages only ask."""
+    """A panel. Its traits hold all that a view shows; messages of views are requests."""
 
     _esm = script((Path(__file__).with_name("front") / "lab.js").read_text(encoding="utf-8"))
     _css = style()
@@ -72,10 +71,10 @@ class Panel(anywidget.AnyWidget):
         self._conductor = Conductor(self._show, artifact, port, self._is_watched)
         self._conductor.choose(loading)
         self._views: dict[str, tuple[float, float]] = {}
-        """View → when it was last heard of, and for how many seconds that counts."""
+        """View → time of its last message (monotonic), and the seconds for which that counts."""
         self._left = 0.0
         self._busy = False
-        """Whether a cell runs, so that no view can be heard."""
+        """Whether a cell runs: then no message of a view arrives."""
         self._idle_since = 0.0
         if (shell := get_ipython()) is not None:
             shell.events.register("pre_run_cell", self._begin_cell)
@@ -83,14 +82,14 @@ class Panel(anywidget.AnyWidget):
         self.on_msg(self._on_message)
 
     def close(self) -> None:
-        """End what runs, then the widget."""
+        """End the service, then the widget."""
         self._conductor.close()
         if (shell := get_ipython()) is not None:
             for event, call in (
                 ("pre_run_cell", self._begin_cell),
                 ("post_run_cell", self._end_cell),
             ):
-                with contextlib.suppress(ValueError):  # closed before
+                with contextlib.suppress(ValueError):  # closed already
                     shell.events.unregister(event, call)
         super().close()
 
@@ -125,7 +124,7 @@ class Panel(anywidget.AnyWidget):
         self._idle_since = time.monotonic()
 
     def _is_watched(self) -> bool:
-        """A notebook that is closed goes on in its kernel; its service should not."""
+        """Return whether a view is open: the kernel of a closed notebook goes on running."""
         now = time.monotonic()
         if self._busy:
             return True
@@ -142,10 +141,10 @@ class Panel(anywidget.AnyWidget):
         return {**data, "text/plain": plain_text()}, metadata
 
     def _ipython_display_(self) -> None:
-        """Two outputs: the recording, which hides itself where this widget is live, and the widget.
+        """Display two outputs: the recording, which hides next to a live widget, and the widget.
 
-        (In one output, JupyterLab would choose the widget and, without its kernel, say that its
-        model was not found.)
+        If both were one output, JupyterLab would choose the widget, and without a kernel it would
+        say that the model was not found.
         """
         page = {"text/html": fallback_page(), "text/plain": plain_text()}
         display(page, raw=True)  # type: ignore[no-untyped-call]

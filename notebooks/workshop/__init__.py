@@ -1,4 +1,4 @@
-"""The little that the lessons share: predict, then measure; plots; errors in a learner's words."""
+"""What all lessons share: guesses, plots, and errors in one sentence."""
 
 from learner.language import _ as tr
 from notebooks.workshop.guesses import Guess, compare, guess_of, predict

@@ -1,4 +1,4 @@
-"""What lessons that look at the model artifact share."""
+"""What the lessons about the model artifact share: the bundle, bars in panels, pictures."""
 
 from collections.abc import Mapping
 
@@ -10,17 +10,16 @@ from service.preprocessing import Pixels
 
 __all__ = ["bundle", "panels", "photos"]
 
-
 COLUMNS = 3
 """Panels in a row."""
 
 
 def panels(values: Mapping[str, Mapping[str, float]]) -> None:
-    """Bars side by side, a panel for each quantity, three panels in a row.
+    """Plot bars, a panel for each quantity, three panels in a row.
 
     Args:
-        values: title of a panel, with its unit → name of a bar → value. All panels have the same
-            names.
+        values: title of a panel (with the unit) → name of a bar → value. All panels have the same
+            names of bars.
     """
     names = list(next(iter(values.values())))
     said = []
@@ -42,18 +41,18 @@ def panels(values: Mapping[str, Mapping[str, float]]) -> None:
             axes.set_title(title, loc="left", fontsize=10)
             axes.xaxis.set_visible(False)
             axes.spines[["top", "right", "bottom"]].set_visible(False)
-            listed = ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
-            said.append(f"{title}: {listed}")
-        grid[0, 0].invert_yaxis()  # of all, because they share it
+            described = ", ".join(f"{name} {text}" for name, text in zip(names, texts, strict=True))
+            said.append(f"{title}: {described}")
+        grid[0, 0].invert_yaxis()  # inverts all panels: they share the axis
     show(figure, "; ".join(said))
 
 
 def photos(pictures: Mapping[str, Pixels], alt: str) -> None:
-    """Pictures side by side, each under its name.
+    """Show pictures side by side, each under its name.
 
     Args:
         pictures: name → uint8, height × width × 3 (RGB).
-        alt: what can be seen in them.
+        alt: describes the pictures in words.
     """
     with style():
         figure = Figure(figsize=(2.2 * len(pictures), 2.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""The exhibit in a lesson: its cells to look at, and what runs them in any order."""
+"""Shows cells of the exhibit (notebooks/exhibit/research.ipynb) in a lesson, and runs them."""
 
 import html
 
@@ -8,9 +8,9 @@ from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
 
 from learner.language import _
-from quizzes.evidence.exhibit import AUTHOR, IMAGENET, Cell, Kernel, cells, run_cells
+from quizzes.evidence.exhibit import AUTHOR, Cell, cells, run_cells
 
-__all__ = ["AUTHOR", "IMAGENET", "Cell", "Kernel", "cells", "run_cells", "show_cells"]
+__all__ = ["AUTHOR", "cells", "run_cells", "show_cells"]
 
 _TEXT = (
     "font-family: ui-monospace, monospace; font-size: 13px; line-height: 1.4; margin: 0; "
@@ -24,20 +24,20 @@ _OUTPUT = "border-top: 1px dashed #c9ced4; margin-top: 6px; padding-top: 4px;"
 
 
 def show_cells(*names: str) -> None:
-    """Display cells of the exhibit as they stand on its page: number, name, code, stored output.
+    """Display cells of the exhibit: number, name, code, stored output.
 
     Args:
-        names: ids of cells; all of them if none is given.
+        names: ids of cells; without any, all cells are shown.
     """
     shown = [cell for cell in cells() if not names or cell.id in names]
     page = {
-        "text/html": "".join(map(_as_html, shown)),
-        "text/plain": "\n\n".join(map(_as_text, shown)),
+        "text/html": "".join(map(_to_html, shown)),
+        "text/plain": "\n\n".join(map(_to_text, shown)),
     }
     display(page, raw=True)  # type: ignore[no-untyped-call]
 
 
-def _as_html(cell: Cell) -> str:
+def _to_html(cell: Cell) -> str:
     style = HtmlFormatter(style="xcode", noclasses=True, nowrap=True)
     code = highlight(cell.source, PythonLexer(), style).rstrip("\n")
     output = ""
@@ -53,6 +53,6 @@ def _as_html(cell: Cell) -> str:
     )
 
 
-def _as_text(cell: Cell) -> str:
+def _to_text(cell: Cell) -> str:
     text = f"[{cell.count}] {cell.id}\n{cell.source}"
     return f"{text}\n{_('Output:')}\n{cell.output.rstrip()}" if cell.output else text

@@ -1,4 +1,4 @@
-"""Predict, then measure: a guess is stored before the measuring cell will run."""
+"""Guess, then measure: a measuring cell fails until its guess is stored."""
 
 from dataclasses import dataclass
 from numbers import Real
@@ -9,30 +9,29 @@ from learner.language import _
 from notebooks.workshop.plots import bars
 
 FILE = "guesses.json"
-_made: dict[str, "Guess"] = {}
-"""In this kernel."""
+_guesses: dict[str, "Guess"] = {}
+"""The guesses of this kernel, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What was expected of a measurement, before it was made."""
+    """A number that was expected before the measurement."""
 
     name: str
     value: float
     unit: str
     own: bool
-    """The learner's; otherwise the default of the lesson."""
+    """Whether it is the learner's own; otherwise it is the lesson's default."""
 
 
 def predict(name: str, *, guess: float | None = None, default: float, unit: str) -> None:
-    """Store a guess, here and in the learner's folder.
+    """Store a guess in this kernel, and the learner's own also in their folder.
 
     Args:
-        name: what the measuring cell asks for it by.
-        guess: the learner's number; None takes `default`, so that a lesson also runs through
-            without anybody there.
-        default: somebody's first thought, not the answer.
-        unit: of both, as printed after the number.
+        name: the name by which the measuring cell asks for the guess.
+        guess: the learner's number; None takes `default`, so that a lesson also runs unattended.
+        default: a plausible first guess, not the answer.
+        unit: of both numbers, as printed after them.
 
     Raises:
         LearnerError: the guess is not a number.
@@ -45,36 +44,36 @@ def predict(name: str, *, guess: float | None = None, default: float, unit: str)
             ).format(guess=guess, default=default)
         )
     own = guess is not None
-    made = Guess(name, float(default if guess is None else guess), unit, own)
-    _made[name] = made
+    stored = Guess(name, float(default if guess is None else guess), unit, own)
+    _guesses[name] = stored
     if own:
-        write_json(FILE, {**read_json(FILE), name: made.value})
-        print(_("Your guess: {value:g} {unit}. Now measure.").format(value=made.value, unit=unit))
+        write_json(FILE, {**read_json(FILE), name: stored.value})
+        print(_("Your guess: {value:g} {unit}. Now measure.").format(value=stored.value, unit=unit))
     else:
         print(
             _(
                 "No guess of yours yet, so {value:g} {unit} stands in. "
                 "Write your number instead of None and run this cell again."
-            ).format(value=made.value, unit=unit)
+            ).format(value=stored.value, unit=unit)
         )
 
 
 def guess_of(name: str) -> Guess:
-    """The guess that `predict` has stored; the first thing that a measuring cell asks for.
+    """Return the guess that `predict` has stored. Measuring cells call this first.
 
     Raises:
-        LearnerError: there is none yet.
+        LearnerError: no guess is stored yet.
     """
-    if name not in _made:
+    if name not in _guesses:
         raise LearnerError(
             _('First guess, then measure: run the cell above with predict("{name}").').format(
                 name=name
             )
         )
-    return _made[name]
+    return _guesses[name]
 
 
 def compare(guess: Guess, measured: float) -> None:
-    """Show the guess and the measured value side by side."""
+    """Plot the guess and the measured value as bars."""
     whose = _("your guess") if guess.own else _("stand-in guess")
     bars({whose: guess.value, _("measured"): float(measured)}, unit=guess.unit)

@@ -1,4 +1,4 @@
-"""Errors of a notebook's kernel in words for a learner."""
+"""Errors of a notebook's kernel in one sentence."""
 
 from types import TracebackType
 from typing import Any
@@ -9,13 +9,13 @@ from learner.language import _
 
 
 def show_errors_in_words() -> None:
-    """In a notebook: a name that no cell has defined yet is one sentence that says what to do."""
+    """Replace the traceback of a NameError in a notebook by one sentence that says what to do."""
     shell: Any = get_ipython()
     if shell is not None:
-        shell.set_custom_exc((NameError,), _name_is_missing)
+        shell.set_custom_exc((NameError,), _explain_missing_name)
 
 
-def _name_is_missing(
+def _explain_missing_name(
     shell: Any,
     kind: type[BaseException],
     error: NameError,

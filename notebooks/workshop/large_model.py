@@ -1,7 +1,7 @@
-"""A classifier of 1 GB in two modules, features and classifier, each of which can be timed alone.
+"""A model of 1 GB in two parts, features and classifier, each of which can be timed alone.
 
-The features are the service's own model up to its last layer. The classifier is that of the
-challenge (challenges/catalogue): 200,000 rows, of which the first 1,000 are the model's real ones.
+The features come from the service's own model without its last layer. The classifier is that of
+the challenge (challenges/catalogue): 200,000 rows, the first 1,000 of which are the model's own.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,15 @@ from challenges.catalogue.rows import catalogue_rows
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.engines import FORMS
-from service.machine import adds_int8_products_exactly, available_cores
+from service.engines.onnx_runtime import adds_int8_products_exactly
+from service.machine import available_cores
 from service.preprocessing import Pixels
 
 CLASSES, FEATURES = 200_000, 1280
 SHARDS = 8
-"""Matrices that the rows are divided between: while one is packed, only that one is there twice."""
+"""Number of matrices that hold the rows. While one is packed, only that one is in memory twice."""
 BYTES = CLASSES * FEATURES * 4
-"""Of the classifier's weights in float32."""
+"""Bytes of the classifier's weights in float32."""
 TOP = 5
 _ROWS = CLASSES // SHARDS
 
@@ -34,44 +35,44 @@ Classes = npt.NDArray[np.int64]
 
 
 class Features:
-    """The model up to its last layer: pixels, uint8 N × 224 × 224 × 3, to float32 N × 1280."""
+    """The model without its last layer: uint8 N × 224 × 224 × 3 pixels to float32 N × 1280."""
 
     def __init__(self, bundle: Bundle, form: str = "onnx-fp32") -> None:
-        """Cut the last layer off an ONNX form of a bundle."""
-        graph_of = onnx.load(bundle.path / FORMS[form].file)
-        graph = graph_of.graph
+        """Remove the last layer from an ONNX form of a bundle."""
+        model = onnx.load(bundle.path / FORMS[form].file)
+        graph = model.graph
         last = max(at for at, node in enumerate(graph.node) if node.op_type == "Gemm")
         wanted = graph.node[last].input[0]
         del graph.node[last:]
         del graph.output[:]
         graph.output.append(helper.make_tensor_value_info(wanted, TensorProto.FLOAT, None))
-        self._session = _session(graph_of)
+        self._session = _open_session(model)
         self._input = graph.input[0].name
 
     def __call__(self, pixels: Pixels) -> Floats:
-        """Features of N images."""
-        (found,) = self._session.run(None, {self._input: pixels})
-        return found  # type: ignore[no-any-return]
+        """Return the features of N images."""
+        (features,) = self._session.run(None, {self._input: pixels})
+        return features  # type: ignore[no-any-return]
 
 
 class Classifier:
-    """1280 features to the five most probable of 200,000 classes.
+    """From 1280 features to the five most probable of 200,000 classes.
 
-    In float32 it is 1.02 GB. In int8 each row has one scale, and features are rounded to uint8 as
-    they come.
+    The weights have 1.02 GB in float32. In int8 each row has one scale, and features are rounded to
+    uint8 at each call.
     """
 
     def __init__(self, bundle: Bundle, bits: int = 32) -> None:
-        """Make the weights and pack them.
+        """Compute the weights and pack them.
 
         Args:
-            bundle: whose last layer gives the first 1,000 rows.
-            bits: of a weight, 32 (float) or 8 (integer).
+            bundle: its last layer gives the first 1,000 rows.
+            bits: of one weight, 32 (float) or 8 (integer).
         """
         head = load_file(bundle.path / FORMS["eager"].file)
         weights, bias = head["classifier.weight"], head["classifier.bias"]
         self.bytes = BYTES * bits // 32
-        """Of the weights."""
+        """Bytes of the weights."""
         parts = [
             np.empty((_ROWS, FEATURES), np.float32 if bits == 32 else np.int8)
             for _shard in range(SHARDS)
@@ -85,8 +86,8 @@ class Classifier:
             if bits == 32:
                 place[:] = rows
             else:
-                steps[first : first + known] = _steps(rows)
-                place[:] = _rounded(rows, steps[first : first + known])
+                steps[first : first + known] = _compute_steps(rows)
+                place[:] = _round(rows, steps[first : first + known])
         scales: list[Floats] = []
         if bits == 32:
             nodes = [
@@ -108,27 +109,27 @@ class Classifier:
             ]
         small = {f"b{n}": part for n, part in enumerate(np.split(offsets, SHARDS))}
         small |= {f"s{n}": part for n, part in enumerate(scales)}
-        self._session = _session(
-            _model(nodes, small, [f"w{n}" for n in range(SHARDS)], parts),
+        self._session = _open_session(
+            _build_model(nodes, small, [f"w{n}" for n in range(SHARDS)], parts),
             {f"w{n}": part for n, part in enumerate(parts)},
         )
 
     def __call__(self, features: Floats) -> Classes:
-        """Int64 N × 5: the numbers of the most probable classes, the first one first."""
+        """Return the five most probable classes of N images, best first: int64, N × 5."""
         (classes,) = self._session.run(None, {"x": features})
         return classes  # type: ignore[no-any-return]
 
 
 def right_answers(classes: Classes, labels: Sequence[str]) -> int:
-    """How many of the sample photos, in their order, have a right label for their first class."""
+    """Count the sample photos (in their order) whose most probable class is a right label."""
     first = [labels[best] if best < len(labels) else "" for best in classes[:, 0]]
     return sum(name in photo.labels for name, photo in zip(first, SAMPLE_PHOTOS, strict=True))
 
 
 def weights_file(folder: Path) -> Path:
-    """Write an eighth of the classifier's weights to a file: `read_weights` reads it eight times.
+    """Write a file with an eighth of the classifier's bytes; `read_weights` reads it eight times.
 
-    As many bytes are read as of a file of 1 GB, without asking a laptop for the disk space.
+    So 1 GB is read, without 1 GB of disk space.
     """
     path = folder / "weights.bin"
     np.random.default_rng(0).random((_ROWS, FEATURES), dtype=np.float32).tofile(path)
@@ -136,29 +137,29 @@ def weights_file(folder: Path) -> Path:
 
 
 def read_weights(path: Path) -> None:
-    """Read 1.02 GB of weights from a file into memory, and forget them."""
+    """Read 1.02 GB of weights from a file into memory, and drop them."""
     for _shard in range(SHARDS):
         np.fromfile(path, np.float32)
 
 
-def _steps(rows: Floats) -> Floats:
-    """One step size a row: its largest weight becomes ±127."""
-    found: Floats = np.abs(rows).max(axis=1) / np.float32(127)
-    return found
+def _compute_steps(rows: Floats) -> Floats:
+    """Return one step size per row (float32), so that its largest weight becomes ±127."""
+    steps: Floats = np.abs(rows).max(axis=1) / np.float32(127)
+    return steps
 
 
-def _rounded(rows: Floats, steps: Floats) -> npt.NDArray[np.int8]:
-    found: npt.NDArray[np.int8] = np.rint(rows / steps[:, np.newaxis]).astype(np.int8)
-    return found
+def _round(rows: Floats, steps: Floats) -> npt.NDArray[np.int8]:
+    rounded: npt.NDArray[np.int8] = np.rint(rows / steps[:, np.newaxis]).astype(np.int8)
+    return rounded
 
 
-def _model(
+def _build_model(
     nodes: list[onnx.NodeProto],
     small: dict[str, Floats],
     names: Sequence[str],
     parts: Sequence[npt.NDArray[np.generic]],
 ) -> onnx.ModelProto:
-    """The graph; its weights `names` are handed over beside it, since a graph has at most 2 GB."""
+    """Return the graph. The weights `names` stay outside of it: a graph has at most 2 GB."""
     outside = []
     for name, part in zip(names, parts, strict=True):
         tensor = onnx.TensorProto(
@@ -186,7 +187,7 @@ def _model(
     return helper.make_model(graph, opset_imports=versions, ir_version=10)
 
 
-def _session(
+def _open_session(
     model: onnx.ModelProto, weights: dict[str, npt.NDArray[np.generic]] | None = None
 ) -> onnxruntime.InferenceSession:
     """Open a graph with the settings of the service's engine, on all cores."""

@@ -1,4 +1,4 @@
-"""Where a request's time goes, and what each change to a service takes away from it."""
+"""Ways to make a service faster, to be timed one by one; a plot of where the time goes."""
 
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +15,13 @@ from service.machine import available_cores
 from service.preprocessing import PreprocessingSettings
 
 PHONE = (4000, 3000)
-"""Width and height in pixels of a photo as phones take it: 12 megapixels."""
+"""Width and height in pixels of a phone's photo: 12 megapixels."""
 FULL_DECODE = PreprocessingSettings(reducing_gap=1e6)
-"""The service's preprocessing, but every pixel of a JPEG is decoded before it is resized."""
+"""The service's preprocessing, but without a reduced decoding of large JPEG files."""
 
 
 def phone_photo(number: int = 0) -> bytes:
-    """A sample photo enlarged to the size of a phone's: a JPEG file."""
+    """Return a sample photo as a JPEG file, enlarged to the size of a phone's photo."""
     photo = Image.open(BytesIO(SAMPLE_PHOTOS[number].read())).convert("RGB")
     file = BytesIO()
     photo.resize(PHONE, Image.Resampling.BICUBIC).save(file, "JPEG", quality=90)
@@ -29,24 +29,24 @@ def phone_photo(number: int = 0) -> bytes:
 
 
 def decoders() -> ThreadPoolExecutor:
-    """A thread a core: decoding releases the GIL, so photos are decoded side by side."""
+    """Return a pool with one thread per core: decoding releases the GIL, so it runs in parallel."""
     return ThreadPoolExecutor(available_cores())
 
 
 def batches_of(
     sizes: Iterable[int], call: Callable[[Any], object], items: Any
 ) -> dict[int, Callable[[], object]]:
-    """Calls to be timed, by size: each gives `call` the first so many of `items`, in one batch."""
+    """Return a call by batch size: it passes the first N of `items` to `call`, as one batch."""
     return {size: lambda size=size: call(items[:size]) for size in sizes}  # type: ignore[misc]
 
 
 def stacked(steps: Mapping[str, Mapping[str, float]], title: str, target: float) -> None:
-    """Plot bars of ms an image, each cut into its modules; `target` is a line across them.
+    """Plot the ms per image of each service as a bar, divided into modules; mark `target`.
 
     Args:
-        steps: name of a service → module → milliseconds an image.
+        steps: name of a service → module → milliseconds per image.
         title: of the plot.
-        target: milliseconds that an image may take.
+        target: milliseconds that one image may take.
     """
     modules = list(dict.fromkeys(module for parts in steps.values() for module in parts))
     with style():

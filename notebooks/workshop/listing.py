@@ -1,10 +1,11 @@
-"""Source code that a lesson shows: read from the very file that runs, never typed again."""
+"""Shows source code in a lesson, read from the file that runs."""
 
 import html
 import inspect
 import textwrap
-from collections.abc import Mapping
-from types import FunctionType, ModuleType
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
 
 from IPython.display import display
 from pygments import highlight  # type: ignore[import-untyped]
@@ -22,16 +23,16 @@ _NOTE = "font-family: system-ui, sans-serif; font-weight: 600; color: #9a3f12;"
 
 
 def show_source(
-    thing: ModuleType | FunctionType | type, marks: Mapping[str, str] | None = None
+    thing: ModuleType | Callable[..., Any], marks: Mapping[str, str] | None = None
 ) -> None:
-    """Display the source of a module, class or function, with some of its lines pointed at.
+    """Display the source of a module, class or function, with notes above some lines.
 
     Args:
         thing: what to show.
-        marks: part of a line → what is said above that line, in the learner's language.
+        marks: part of a line → note above that line, in the learner's language.
 
     Raises:
-        ValueError: no line has such a part, so the lesson says something that is not true.
+        ValueError: no line contains such a part: the lesson is out of date.
     """
     source, begin = _source(thing)
     lines = source.splitlines()
@@ -45,7 +46,7 @@ def show_source(
         label = f"{begin + number:>{width}}  "
         row = f'<span style="{_NUMBER}">{label}</span>{colour}'
         if note := notes.get(number):
-            # Above its line, where no narrow page cuts it off.
+            # Above its line: a narrow page would cut it off at the end.
             said = " " * (len(label) + len(line) - len(line.lstrip())) + f"▾ {note}"
             rows.append(f'<span style="{_NOTE}">{html.escape(said)}</span>')
             plain.append(said)
@@ -56,8 +57,8 @@ def show_source(
     display({"text/html": page, "text/plain": "\n".join(plain)}, raw=True)  # type: ignore[no-untyped-call]
 
 
-def _source(thing: ModuleType | FunctionType | type) -> tuple[str, int]:
-    """The text, and the number of its first line in the file."""
+def _source(thing: ModuleType | Callable[..., Any]) -> tuple[str, int]:
+    """Return the text, and the number of its first line in the file."""
     if isinstance(thing, ModuleType):
         return inspect.getsource(thing).rstrip("\n") + "\n", 1
     lines, begin = inspect.getsourcelines(thing)

@@ -1,5 +1,5 @@
-"""The plan on paper: the lecture's two planning questions; the challenge asks them, too."""
+"""The lecture's two planning questions, under the name that lesson 6 imports."""
 
-from challenges.minimal_service.planning_questions import FILE, plan
+from challenges.minimal_service.planning_questions import plan
 
-__all__ = ["FILE", "plan"]
+__all__ = ["plan"]

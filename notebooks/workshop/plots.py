@@ -1,11 +1,10 @@
-"""Plots with alternative texts, so that nobody is left with a picture that they cannot see."""
+"""Plots with alternative texts for readers who cannot see them."""
 
 import base64
 import html
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,20 +15,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from learner.language import _, language
-from quizzes.numbers import in_words
+from learner.numbers import format_number
 
 TARGET_MS = 50
-"""The lecture's latency target."""
+"""The lecture's latency target in milliseconds."""
 COLOURS = ("#1f6fb2", "#d1632c", "#3a8a4d", "#8a5ca6", "#6b6b6b")
 TARGET_COLOUR = "#b3261e"
-"""Both are told apart by people who do not see red and green alike, and on white paper."""
+"""All colours differ also for people with red-green colour blindness, and on white paper."""
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Display a figure with `alt`, a text that says what can be read off it."""
+    """Display a figure with the alternative text `alt`, which states what the figure shows."""
     file = BytesIO()
     with style():
-        # A quarter of a PNG's size, and lessons are kept with their pictures.
+        # A quarter of a PNG's size: the lessons are stored with their pictures.
         figure.savefig(
             file,
             format="webp",
@@ -46,13 +45,13 @@ def show(figure: Figure, alt: str) -> None:
 def bars(
     values: Mapping[str, float], unit: str, title: str = "", target: float | None = None
 ) -> None:
-    """Horizontal bars, each with its value; `target`, if given, as a line across them."""
+    """Plot horizontal bars, each with its value; `target` is a line across them."""
     with style():
         figure = Figure(figsize=(7, 0.5 + 0.42 * len(values)))
         axes = figure.subplots()
         names = list(values)
         drawn = axes.barh(names, list(values.values()), color=_colours(len(names)), height=0.6)
-        axes.bar_label(drawn, [in_words(value, unit) for value in values.values()], padding=4)
+        axes.bar_label(drawn, [format_number(value, unit) for value in values.values()], padding=4)
         axes.invert_yaxis()
         axes.margins(x=0.2)
         axes.set_title(title, loc="left")
@@ -60,14 +59,14 @@ def bars(
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         if target is not None:
             axes.axvline(target, color=TARGET_COLOUR, linestyle="--")
-    listed = "; ".join(f"{name}: {in_words(value, unit)}" for name, value in values.items())
-    show(figure, f"{title}: {listed}" if title else listed)
+    described = "; ".join(f"{name}: {format_number(value, unit)}" for name, value in values.items())
+    show(figure, f"{title}: {described}" if title else described)
 
 
 def latencies(
     series: Mapping[str, npt.ArrayLike], title: str = "", target_ms: float | None = TARGET_MS
 ) -> None:
-    """The share of requests (vertical) that were answered within a time in ms (horizontal)."""
+    """Plot the share of requests (vertical) that were answered within a time in ms (horizontal)."""
     percentiles = (50, 99)
     with style():
         figure = Figure(figsize=(7, 3.2))
@@ -94,7 +93,7 @@ def latencies(
 
 
 def plain_ticks(axis: Axis) -> None:
-    """On a logarithmic axis: 10, 20, 50, 100 … instead of powers of ten."""
+    """Label a logarithmic axis with 10, 20, 50, 100 … instead of powers of ten."""
     axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter("{x:g}")
     axis.set_minor_formatter(NullFormatter())
@@ -102,14 +101,12 @@ def plain_ticks(axis: Axis) -> None:
 
 @contextmanager
 def style() -> Iterator[None]:
-    """One look for all plots, in a font that has the learner's script."""
-    settings: Any = {"font.size": 10, "axes.titlesize": 11}
-    if language() == "ja":
-        import matplotlib_fontja
+    """Set the style of all plots, with a font for the learner's script, within the block."""
+    with rc_context({"font.size": 10, "axes.titlesize": 11}):
+        if language() == "ja":
+            import matplotlib_fontja
 
-        matplotlib_fontja.japanize()  # registers its font, and makes it everybody's
-        settings["font.family"] = "IPAexGothic"
-    with rc_context(settings):
+            matplotlib_fontja.japanize()  # registers its font, and sets it until the block ends
         yield
 
 

@@ -1,7 +1,6 @@
-"""What waiting does: a service simulated request by request, over times that were measured.
+"""Simulates the queue of a service request by request, with measured times of batches.
 
-Only the queue is simulated. How long a batch takes comes from measurements; what is left out
-(network, the event loop, two programs that share a core) makes a real service slower than this.
+Network, event loop and programs that share a core are left out: a real service is slower.
 """
 
 from bisect import bisect_right
@@ -16,27 +15,27 @@ from learner.language import _
 from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, plain_ticks, show, style
 
 BatchTimes = Mapping[int, Sequence[float]]
-"""Images in a batch → the times in ms that were measured for a batch of that size."""
+"""Images in a batch → measured times in ms of a batch of that size."""
 Milliseconds = npt.NDArray[np.float64]
 
 
 def simulate(due_s: npt.ArrayLike, batch_ms: BatchTimes, seed: int = 0) -> Milliseconds:
-    """Latencies of requests at one server that takes whoever waits, first come first served.
+    """Simulate one server with one queue, first come first served; return the latencies.
 
-    An idle server starts at once; a busy one takes all that gathered, up to the largest size in
-    `batch_ms`. Each batch takes one of the measured times of its size, drawn at random; between two
-    measured sizes the time is interpolated.
+    An idle server starts at once. A busy one then takes all requests that wait, up to the largest
+    size in `batch_ms`, as one batch. A batch takes one of the measured times of its size, drawn at
+    random; between two measured sizes the time is interpolated.
 
     Args:
-        due_s: when requests come, seconds, ascending.
-        batch_ms: measured times; has the size 1.
-        seed: of the draws.
+        due_s: arrival times of the requests in seconds, ascending.
+        batch_ms: measured times; it must contain the size 1.
+        seed: of the random draws.
 
     Returns:
-        float64, one a request: milliseconds from the moment it was due to its answer.
+        float64, one per request: milliseconds from its arrival to its answer.
 
     Raises:
-        ValueError: no time for a batch of 1, or an empty list of times.
+        ValueError: there is no time for a batch of 1, or a list of times is empty.
     """
     due = np.asarray(due_s, dtype=float).tolist()
     sizes = sorted(batch_ms)
@@ -50,7 +49,7 @@ def simulate(due_s: npt.ArrayLike, batch_ms: BatchTimes, seed: int = 0) -> Milli
         start = max(free, due[first])
         waiting = bisect_right(due, start, lo=first) - first
         count = min(waiting, sizes[-1])
-        # The same share of each size's times, so that a slow draw is slow for all sizes.
+        # The same quantile of each size's times, so that a slow draw is slow for all sizes.
         share = random.random()
         drawn = [times[int(share * len(times))] for times in measured]
         free = start + float(np.interp(count, sizes, drawn)) / 1000
@@ -61,13 +60,13 @@ def simulate(due_s: npt.ArrayLike, batch_ms: BatchTimes, seed: int = 0) -> Milli
 
 
 def p99_ms(batch_ms: BatchTimes, rate: float, seconds: float = 60, seed: int = 0) -> float:
-    """The 99th percentile of the latency, in ms, under Poisson arrivals at `rate` a second."""
+    """Return the 99th percentile of the latency in ms; Poisson arrivals, `rate` per second."""
     due = due_times("poisson", rate, seconds, seed)
     return float(np.percentile(simulate(due, batch_ms, seed), 99))
 
 
 def saturation(batch_ms: BatchTimes) -> float:
-    """Requests a second at which the server is busy all the time, with the best size of batch."""
+    """Return the requests per second of a server that is always busy, at its best batch size."""
     return max(1000 * size / float(np.mean(times)) for size, times in batch_ms.items())
 
 
@@ -78,7 +77,7 @@ def tails(
     target_ms: float = TARGET_MS,
     seconds: float = 30,
 ) -> None:
-    """Plot p99 (vertical, ms) over the rate (horizontal), a line a service; `rate` is marked."""
+    """Plot p99 in ms (vertical) over the rate (horizontal), a line per service; mark `rate`."""
     with style():
         figure = Figure(figsize=(7, 3.4))
         axes = figure.subplots()

@@ -1,6 +1,6 @@
-"""The roofline: what a machine can compute, bound by its arithmetic or by its memory.
+"""The roofline model: what a machine can compute, limited by its arithmetic or its memory.
 
-After Williams, Waterman and Patterson, 2009, "Roofline: An Insightful Visual Performance Model for
+From Williams, Waterman and Patterson, 2009, "Roofline: An Insightful Visual Performance Model for
 Multicore Architectures".
 """
 
@@ -17,15 +17,15 @@ from notebooks.workshop.plots import COLOURS, show, style
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Two rates that were measured."""
+    """The measured rates of a machine."""
 
     memory: float
-    """Bytes a second that all cores together read."""
+    """Bytes per second that all cores together read."""
     arithmetic: float
-    """Floating-point operations a second (float32): a multiplication and an addition are two."""
+    """Floating-point operations per second (float32); a multiply-add counts as two."""
 
     def attainable(self, intensity: float) -> float:
-        """Most operations a second at so many operations a byte: the roof."""
+        """Return the most operations per second at `intensity` operations per byte: the roof."""
         return min(self.arithmetic, self.memory * intensity)
 
 
@@ -35,42 +35,42 @@ class Work:
 
     name: str
     images: int
-    """In it."""
+    """Images in the batch."""
     bytes: float
-    """That it must read at least: the weights, once. What flows between layers is left out."""
+    """Bytes that must be read: the weights, once. Activations are left out."""
     flop: float
-    """Floating-point operations for all its images."""
+    """Floating-point operations for the whole batch."""
 
     @property
     def intensity(self) -> float:
-        """Operations a byte."""
+        """Operations per byte."""
         return self.flop / self.bytes
 
     def memory_needed(self, rate: float) -> float:
-        """Bytes a second at `rate` images a second."""
+        """Return the bytes per second at `rate` images per second."""
         return rate / self.images * self.bytes
 
     def arithmetic_needed(self, rate: float) -> float:
-        """Operations a second at `rate` images a second."""
+        """Return the operations per second at `rate` images per second."""
         return rate / self.images * self.flop
 
     def images_per_second(self, machine: Machine) -> float:
-        """Most images a second that the machine's two rates allow."""
+        """Return the most images per second that the machine's two rates allow."""
         return self.images / max(self.bytes / machine.memory, self.flop / machine.arithmetic)
 
 
 def measure(megabytes: int = 512, side: int = 2048) -> Machine:
-    """Time reading and multiplying on all cores: the best of some, since others only slow it down.
+    """Measure reading and multiplying on all cores; the best of several runs counts.
 
     Args:
-        megabytes: that are read; several times what the caches hold.
+        megabytes: size of the data that is read; it must be several times the size of the caches.
         side: rows and columns of the two matrices that are multiplied.
     """
     return Machine(memory_rate(megabytes), arithmetic_rate(side))
 
 
 def roofline(machine: Machine, works: Sequence[Work], rate: float, title: str = "") -> None:
-    """Plot the roof, and for each work what `rate` images a second need: under it, or over it."""
+    """Plot the roof, and for each work the operations per second that `rate` images/s need."""
     with style():
         figure = Figure(figsize=(7, 4.2))
         axes = figure.subplots()
@@ -89,7 +89,7 @@ def roofline(machine: Machine, works: Sequence[Work], rate: float, title: str = 
             fits = limit >= rate
             axes.plot(work.intensity, needed, "o" if fits else "X", ms=9, color=COLOURS[not fits])
             label = _("{name}: at most {limit:,.3g}/s").format(name=work.name, limit=limit)
-            # Batches of one model stand at the same height: their labels go down like stairs.
+            # Batches of one model have the same height: their labels must not overlap.
             steps = heights[number + 1 :].count(needed)
             axes.annotate(
                 label,

@@ -1,4 +1,4 @@
-"""What lesson 4 draws of a running service: its start, its answers, its outages."""
+"""The plots of lesson 4: a service's start, its first users, its answers, an outage."""
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
@@ -19,7 +19,7 @@ PALE = "#b9cfe4"
 
 
 def show_start(steps: Sequence[Step]) -> None:
-    """The steps of a start as bars over the time since the process began."""
+    """Plot the steps of a start as bars over the time since the process began."""
     with style():
         figure = Figure(figsize=(7, 0.7 + 0.36 * len(steps)))
         axes = figure.subplots()
@@ -40,7 +40,7 @@ def show_start(steps: Sequence[Step]) -> None:
 def show_first_users(
     waited: Mapping[str, Sequence[float]], guess: float, target_ms: float = TARGET_MS
 ) -> None:
-    """What each of the first users waited, a line a service; the guess and the target across."""
+    """Plot the waiting time of the first users, a line per service; mark guess and target."""
     with style():
         figure = Figure(figsize=(7, 3.6))
         axes = figure.subplots()
@@ -73,11 +73,11 @@ def show_first_users(
 
 
 def show_answers(photos: Sequence[SamplePhoto], answers: Sequence[Mapping[str, Any]]) -> None:
-    """Photos, and under each the classes that the service answered, as bars; a right one is blue.
+    """Show photos, and below each its predicted classes as bars; right classes are blue.
 
     Args:
-        photos: what was sent.
-        answers: JSON of POST /predict, one a photo.
+        photos: the photos that were sent.
+        answers: JSON of POST /predict, one per photo.
     """
     columns = len(photos)
     said = []
@@ -111,15 +111,15 @@ def _draw_answer(axes: Any, predictions: Sequence[Mapping[str, Any]], right: Seq
 
 
 def show_outage(seen: Observations, at: float, back: float) -> None:
-    """Every request as a dot over the time: answered (height: latency) or lost (at the bottom).
+    """Plot every request as a dot over the time: answered (height: latency) or lost (bottom).
 
     Args:
         seen: the requests.
-        at: when the service was killed, seconds from the first request.
-        back: when it answered again.
+        at: when the service was killed, in seconds from the first request.
+        back: when it answered again, in seconds from the first request.
     """
     lost = seen.status == LOST
-    answered = ~lost  # a refusal, which says when to try again, is an answer, too
+    answered = ~lost  # a refusal is an answer, too: it says when to try again
     floor = 1.0
     with style():
         figure = Figure(figsize=(7, 3.2))

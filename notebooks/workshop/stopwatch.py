@@ -1,40 +1,5 @@
-"""Time one call, or several calls in turns."""
+"""The stopwatch (learner/stopwatch.py), under the name that lesson 6 imports."""
 
-import time
-from collections.abc import Callable, Hashable, Mapping
-from statistics import median
-from typing import TypeVar
+from learner.stopwatch import medians_in_turns, times_in_turns
 
-Name = TypeVar("Name", bound=Hashable)
-
-
-def times_ms(call: Callable[[], object], repeats: int = 5) -> list[float]:
-    """Milliseconds of each of `repeats` calls, after one that is not counted (first-time work)."""
-    return times_in_turns({"": call}, repeats)[""]
-
-
-def median_ms(call: Callable[[], object], repeats: int = 5) -> float:
-    """The median of `times_ms`: one slow moment of a busy machine does not move it."""
-    return median(times_ms(call, repeats))
-
-
-def times_in_turns(
-    calls: Mapping[Name, Callable[[], object]], repeats: int = 5
-) -> dict[Name, list[float]]:
-    """Milliseconds of each call, by name; in turns, so that a slow moment hits all alike."""
-    for call in calls.values():
-        call()
-    found: dict[Name, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            started = time.perf_counter()
-            call()
-            found[name].append((time.perf_counter() - started) * 1000)
-    return found
-
-
-def medians_in_turns(
-    calls: Mapping[Name, Callable[[], object]], repeats: int = 5
-) -> dict[Name, float]:
-    """The median milliseconds of each call, by name; in turns."""
-    return {name: median(times) for name, times in times_in_turns(calls, repeats).items()}
+__all__ = ["medians_in_turns", "times_in_turns"]

@@ -1,7 +1,7 @@
-"""The exhibit: a research notebook as they are, and what runs its cells in any order.
+"""The exhibit, a typical research notebook: run its cells in any order, without Jupyter.
 
-A cell is a string, and a kernel is a namespace in which strings are executed: that is all this
-module does, so that lessons and experiments can restart and reorder within one process.
+A cell is a string, and a kernel is a namespace in which strings are executed. So lessons and
+experiments can restart and reorder cells within one process.
 """
 
 import contextlib
@@ -15,11 +15,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from learner.language import _
+from quizzes.evidence import Evidence
+
 NOTEBOOK = Path(__file__).resolve().parents[2] / "notebooks" / "exhibit" / "research.ipynb"
 AUTHOR = ("imports", "model", "seed", "resize", "normalise-lite", "evaluate")
 """The cells behind the published accuracy, in the order in which the author ran them."""
 IMAGENET = (*AUTHOR[:-1], "normalise-imagenet", "evaluate")
-"""Every definition from the top, then the evaluation: how a reader would do it."""
+"""Every definition from the top, then the evaluation: how a reader would run it."""
+
+FASTER = ("BICUBIC", "NEAREST")
+"""A word of the exhibit's resize cell, and its replacement by somebody in a hurry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +35,43 @@ class Cell:
     id: str
     source: str
     count: int
-    """When it was run last: the number that Jupyter shows beside it, `[9]`."""
+    """The number that Jupyter shows beside it, `[9]`: cells are numbered when they run."""
     purpose: str
-    """What its lines are for: setup, model, preprocessing, inference or experiments."""
+    """The use of its lines: setup, model, preprocessing, inference or experiments."""
     output: str
     """What it printed when its author ran it."""
 
 
 @dataclass(slots=True)
 class Kernel:
-    """What a freshly started kernel knows after some cells have run in it."""
+    """The state of a freshly started kernel after some cells have run in it."""
 
     names: dict[str, Any] = field(default_factory=dict)
-    """Every global variable, as the cells left it."""
+    """All global variables."""
     ran: int = 0
     """Cells that ran to their end."""
     error: str = ""
-    """What stopped the next one, in one line; empty if nothing did."""
+    """The exception of the next one, in one line; empty if there was none."""
 
     @property
     def accuracy(self) -> float:
-        """The share of photos that it named right, 0–1."""
+        """The share of photos with a right first class, 0–1."""
         return float(self.names["accuracy"])
 
     @property
     def answers(self) -> npt.NDArray[np.str_]:
-        """Its first class for each photo."""
+        """The first class of each photo."""
         return np.array(self.names["answers"])
 
     @property
     def predict(self) -> Callable[[Any], str]:
-        """Its predict function: a file to a class."""
+        """The function that turns a file into a class."""
         function: Callable[[Any], str] = self.names["predict"]
         return function
 
 
 def cells() -> list[Cell]:
-    """The code cells, as they stand on the page."""
+    """Return the code cells, in the order of the page."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     return [
         Cell(
@@ -88,16 +94,16 @@ def run_cells(
     """Run cells by their ids, in a fresh kernel or after others, until one fails.
 
     Args:
-        order: ids of cells; any order, any number of times.
-        change: a piece of code, and what stands there instead of it in this run.
-        after: what has run before; it keeps its own names.
+        order: ids of cells, in any order, each any number of times.
+        change: a piece of code, and its replacement for this run.
+        after: the kernel to continue; it is not changed.
 
     Raises:
-        ValueError: nothing of the cells has that piece of code.
+        ValueError: no cell contains that piece of code.
     """
     import torch
 
-    torch.set_num_threads(1)  # so that what is timed is the notebook, not how threads meet
+    torch.set_num_threads(1)  # timings then do not depend on how threads are scheduled
     sources = {cell.id: cell.source for cell in cells()}
     if change is not None:
         if not any(change[0] in source for source in sources.values()):
@@ -113,6 +119,59 @@ def run_cells(
             break
         kernel.ran += 1
     return kernel
+
+
+def order_of_cells() -> Evidence:
+    """Show that the result depends on the order of the cells, and on how often one ran."""
+    author, imagenet = run_cells(AUTHOR), run_cells(IMAGENET)
+    twice = run_cells(["evaluate"], after=author)
+    shares = [kernel.accuracy * 100 for kernel in (author, imagenet, twice)]
+    assert len(set(shares)) == 3, "the three orders agree"
+    return Evidence(
+        shows=_(
+            "No cell was changed. The accuracy was {author:.1f} % in the author's order, "
+            "{imagenet:.1f} % where another definition came last, and {twice:.1f} % where one "
+            "cell ran twice."
+        ).format(author=shares[0], imagenet=shares[1], twice=shares[2]),
+        values={
+            _("the author's order"): shares[0],
+            _("another definition last"): shares[1],
+            _("evaluated twice"): shares[2],
+        },
+        unit="%",
+    )
+
+
+def restart() -> Evidence:
+    """Show that after a restart the cells do not run through from top to bottom."""
+    page = [cell.id for cell in cells()]
+    kernel = run_cells(page)
+    assert kernel.error, "it ran through"
+    return Evidence(
+        shows=_("{ran} of {all} cells ran. The next one stopped with: {error}").format(
+            ran=kernel.ran, all=len(page), error=kernel.error
+        ),
+        values={_("cells on the page"): len(page), _("ran after a restart"): kernel.ran},
+    )
+
+
+def resize_filter() -> Evidence:
+    """Show that another resize filter gives other answers, with the same weights and photos."""
+    before, after = run_cells(AUTHOR), run_cells(AUTHOR, change=FASTER)
+    moved = int((before.answers != after.answers).sum())
+    assert moved > 0, "every first class stayed"
+    return Evidence(
+        shows=_(
+            "With the same weights, {moved} of {all} photos got another first class. "
+            "The accuracy was {before:.1f} % and is {after:.1f} %."
+        ).format(
+            moved=moved,
+            all=len(before.answers),
+            before=before.accuracy * 100,
+            after=after.accuracy * 100,
+        ),
+        values={_("photos"): len(before.answers), _("with another first class"): moved},
+    )
 
 
 def _text(output: dict[str, Any]) -> list[str]:

@@ -1,11 +1,10 @@
-"""The same graph with 8 bits a weight instead of 32: size, time, agreement."""
+"""The same graph with 8 bits per weight instead of 32: size, time, agreement."""
 
 from dataclasses import dataclass
 
 from learner.artifact import bundle
 from learner.language import _
-from quizzes.evidence import preprocessing_skew
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence, preprocessing_skew
 from service.artifact.parity import milliseconds_per_image, probabilities_of
 from service.engines.base import Probabilities
 
@@ -14,20 +13,20 @@ FP32, INT8 = "onnx-fp32", "onnx-int8"
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """int8 beside fp32, by the name of the form where there are two values."""
+    """Measurements of int8 and fp32, by name of the form."""
 
     file_mb: dict[str, float]
     milliseconds: dict[str, float]
-    """Median of a batch of one, on all cores."""
+    """Median for a batch of one, on all cores."""
     agreement: float
-    """Share of the cuts with the same first class, 0–1."""
+    """Share of crops with the same first class, 0–1."""
 
 
 def compare(fp32: Probabilities | None = None) -> Compared:
     """Measure both forms.
 
     Args:
-        fp32: what fp32 answers to `preprocessing_skew.cuts()`; computed if not given.
+        fp32: the answers of fp32 to `preprocessing_skew.cuts()`; computed if not given.
     """
     whole = bundle()
     pixels = preprocessing_skew.cuts()
@@ -44,15 +43,15 @@ def compare(fp32: Probabilities | None = None) -> Compared:
 
 
 def check(found: Compared) -> None:
-    """Raise AssertionError unless int8 is a third of the size or less, and nearly the same."""
+    """Raise AssertionError unless int8 is a third of the size and nearly all answers agree."""
     assert found.file_mb[INT8] < found.file_mb[FP32] / 3, "a quarter of the bits a weight"
-    assert found.agreement > 0.9, "nearly the same model"
+    assert found.agreement > 0.9, "nearly all answers agree"
     parity = bundle().manifest.forms[INT8].parity
-    assert 0.9 < parity.top1_agreement < 1, "but not the same"
+    assert 0.9 < parity.top1_agreement < 1, "but not all"
 
 
 def run() -> Evidence:
-    """Compare the two forms over the cuts."""
+    """Compare size, time and answers of the two forms."""
     found = compare()
     check(found)
     parity = bundle().manifest.forms[INT8].parity

@@ -1,11 +1,10 @@
-"""Golden photos: whole files, right hashes, and yet another answer; who notices?"""
+"""Golden photos notice a changed preprocessing that hashes of files cannot notice."""
 
 from collections.abc import Callable
 
 from learner.artifact import bundle
 from learner.language import _
-from quizzes.evidence import preprocessing_skew
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence, preprocessing_skew
 from service.engines.base import Engine, PixelBatch
 from service.preprocessing import PreprocessingSettings, preprocess
 
@@ -17,15 +16,15 @@ def largest_difference(
     settings: PreprocessingSettings | None = None,
     change: Callable[[PixelBatch], PixelBatch] = lambda pixels: pixels,
 ) -> float:
-    """Send each golden photo the whole way and compare with the answers in the manifest.
+    """Classify the golden photos and compare with the answers in the manifest.
 
     Args:
-        engine: what classifies.
-        settings: of preprocessing; those of the bundle if not given.
-        change: what else happens to the pixels on their way to the engine.
+        engine: the model.
+        settings: preprocessing settings; those of the bundle if not given.
+        change: a change of the pixels between preprocessing and engine.
 
     Returns:
-        Largest difference of a probability, 0–1.
+        The largest difference of a probability, 0–1.
     """
     whole = bundle()
     record = whole.manifest.forms[FORM]
@@ -33,14 +32,14 @@ def largest_difference(
     for photo, expected in record.golden.items():
         data = (whole.path / photo).read_bytes()
         pixels = preprocess(data, settings or whole.manifest.preprocessing)
-        (found,) = engine(change(pixels[None]))
-        differences = [abs(float(found[class_id]) - p) for class_id, p in expected.items()]
+        (answer,) = engine(change(pixels[None]))
+        differences = [abs(float(answer[class_id]) - p) for class_id, p in expected.items()]
         largest = max(largest, *differences)
     return largest
 
 
 def run() -> Evidence:
-    """Replay as validated and with another filter, all files whole both times."""
+    """Replay the golden photos as validated, and with another resize filter."""
     engine = preprocessing_skew.engine(FORM)
     tolerance = bundle().manifest.forms[FORM].golden_tolerance
     same = largest_difference(engine)

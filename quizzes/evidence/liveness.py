@@ -1,4 +1,4 @@
-"""What becomes of /livez while predictions run: computed in the event loop, and beside it."""
+"""/livez while predictions run: in the event loop it waits for them, beside it, it does not."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,28 +8,29 @@ import numpy as np
 import numpy.typing as npt
 
 from learner.language import _
-from quizzes.evidence.base import Evidence
+from learner.stopwatch import time_ms
+from quizzes.evidence import Evidence
 from quizzes.evidence.running import NAIVE, REFERENCE, Service
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 
 PHOTOS = 10
 ROUNDS = 3
 HEAD_START_S = 0.02
-"""So that the photos have arrived when the question is asked."""
+"""After this time the photos have arrived."""
 
 
 def livez_while_predicting(
     url: str, photos: int = PHOTOS, rounds: int = ROUNDS
 ) -> npt.NDArray[np.float64]:
-    """How long GET /livez takes while a service works on some photos that came at once.
+    """Time GET /livez while a service works on photos that came at the same time.
 
     Args:
-        url: of a service that is ready and warm.
-        photos: sent at the same time, each on a connection of its own.
-        rounds: how often this is done.
+        url: a service that is ready and warm.
+        photos: their number, each on its own connection.
+        rounds: the number of measurements.
 
     Returns:
-        float64, `rounds`: milliseconds from asking to the answer.
+        float64, `rounds`: milliseconds of each request.
     """
     photo = SAMPLE_PHOTOS[-1].read()
     waited = np.zeros(rounds)
@@ -41,23 +42,21 @@ def livez_while_predicting(
         for number in range(rounds):
             answers = [users.submit(client.post, "/predict", content=photo) for _ in range(photos)]
             time.sleep(HEAD_START_S)
-            started = time.perf_counter()
-            client.get("/livez").raise_for_status()
-            waited[number] = (time.perf_counter() - started) * 1000
+            waited[number] = time_ms(lambda: client.get("/livez").raise_for_status())
             for answer in answers:
                 answer.result()
     return waited
 
 
 def check(blocked: npt.NDArray[np.float64], free: npt.NDArray[np.float64]) -> None:
-    """Raise AssertionError unless /livez waits where handlers compute in the event loop."""
+    """Raise AssertionError unless /livez waits for handlers that compute in the event loop."""
     assert np.median(blocked) > 2 * np.median(free), "a handler that computes blocks /livez"
 
 
 def run() -> Evidence:
-    """Ask both services whether they are alive while they work on photos."""
+    """Time /livez of both services while they work on photos."""
     with Service(NAIVE, "--load", "startup") as naive, Service(REFERENCE) as reference:
-        for service in (naive, reference):  # the first prediction does first-time work
+        for service in (naive, reference):  # first-time work does not count
             livez_while_predicting(service.url, photos=1, rounds=1)
         blocked = livez_while_predicting(naive.url)
         free = livez_while_predicting(reference.url)

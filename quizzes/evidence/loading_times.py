@@ -1,15 +1,16 @@
-"""When should weights be loaded? The same service, three moments, what its users wait."""
+"""When should weights be loaded? The same service, three moments, its users' waiting times."""
 
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from functools import partial
 
 import httpx2 as httpx
 import numpy as np
 import numpy.typing as npt
 
 from learner.language import _
-from quizzes.evidence.base import Evidence
+from learner.stopwatch import time_ms
+from quizzes.evidence import Evidence
 from quizzes.evidence.naive_service import MOMENTS
 from quizzes.evidence.running import NAIVE, Service
 from service.artifact.sample_photos import SAMPLE_PHOTOS
@@ -19,12 +20,14 @@ USERS = 8
 
 
 def first_users(urls: Mapping[str, str], users: int = USERS) -> dict[str, npt.NDArray[np.float64]]:
-    """What the first users of some services wait. One request at a time, the services in turns,
-    so that whatever else the machine does meets all of them.
+    """Measure how long the first users of some services wait.
+
+    There is one request at a time, and the services take turns, so that other load on the machine
+    affects all of them.
 
     Args:
-        urls: name → URL of a service that is ready and has had no prediction to make yet.
-        users: of each service; all send the same photo.
+        urls: name → URL of a service that is ready and has made no prediction yet.
+        users: their number for each service; all send the same photo.
 
     Returns:
         Name → float64, `users`: milliseconds from sending a photo to the whole answer.
@@ -37,17 +40,15 @@ def first_users(urls: Mapping[str, str], users: int = USERS) -> dict[str, npt.ND
             for name, url in urls.items()
         }
         for client in clients.values():
-            client.get("/livez").raise_for_status()  # connects before the first user counts
+            client.get("/livez").raise_for_status()  # connecting does not count
         for user in range(users):
             for name, client in clients.items():
-                started = time.perf_counter()
-                client.post("/predict", content=photo).raise_for_status()
-                waited[name][user] = (time.perf_counter() - started) * 1000
+                waited[name][user] = time_ms(partial(_predict, client, photo))
     return waited
 
 
 def check(waited: dict[str, npt.NDArray[np.float64]]) -> None:
-    """Raise AssertionError unless loading once, at start-up, is what no user waits for."""
+    """Raise AssertionError unless only loading at start-up spares every user the wait."""
     later = {moment: float(np.median(times[1:])) for moment, times in waited.items()}
     assert later["request"] > 1.5 * later["startup"], "everybody pays for loading per request"
     assert later["request"] > 1.2 * later["first"], "loaded once, later users do not pay"
@@ -56,7 +57,7 @@ def check(waited: dict[str, npt.NDArray[np.float64]]) -> None:
 
 
 def run() -> Evidence:
-    """Start the three services, use one after another, and show what their users waited."""
+    """Start the three services and compare the waiting times of their users."""
     services = {moment: Service(NAIVE, "--load", moment) for moment in MOMENTS}
     try:
         waited = first_users({moment: service.url for moment, service in services.items()})
@@ -81,3 +82,7 @@ def run() -> Evidence:
         unit="ms",
         target=TARGET_MS,
     )
+
+
+def _predict(client: httpx.Client, photo: bytes) -> None:
+    client.post("/predict", content=photo).raise_for_status()

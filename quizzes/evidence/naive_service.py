@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--artifact", type=Path, default=DEFAULT_ARTIFACT)
     options = parser.parse_args()
     if not (options.artifact / MANIFEST).exists():
-        sys.exit(f"error: no artifact at {options.artifact}. Build it: make artifact")
+        sys.exit(f"error: no artifact at {options.artifact}. Build it: make serve")
     uvicorn.run(create_app(options.load, options.artifact), host="127.0.0.1", port=options.port)
 
 

@@ -1,7 +1,7 @@
-"""Stateful: a cell run twice changes the answer. Resource-intensive: what a kernel holds in memory.
+"""A notebook has state, and needs much memory: compare it with a service.
 
-The same photo, the same model. In a notebook's namespace its cells are run in order, then the
-second one again, as happens in every working session. The service is sent the photo twice.
+Both get the same photo and have the same model. In the notebook's namespace the cells run in order,
+then the second one again, as happens in every working session. The service gets the photo twice.
 """
 
 import subprocess
@@ -14,7 +14,7 @@ from PIL import Image
 from learner.errors import LearnerError
 from learner.language import _
 from learner.paths import ROOT
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.evidence.running import REFERENCE, Service
 from service.artifact.manifest import MANIFEST, Manifest
 from service.artifact.sample_photos import SAMPLE_PHOTOS
@@ -44,12 +44,12 @@ for line in open("/proc/self/status"):
     if line.startswith("VmRSS:"):
         print(int(line.split()[1]) / 1024)
 """
-"""What a research notebook has in memory after one answer; prints MiB, on Linux."""
+"""A program that loads what a research notebook loads, answers once, and prints its MiB (Linux)."""
 SECONDS = 60
 
 
 def run() -> Evidence:
-    """Answer one photo in a notebook's way and in a service's, and compare the memory of both."""
+    """Compare the answers and the memory of a notebook and a service."""
     once, twice = notebook_answers()
     assert once != twice, "running a cell twice changes the answer"
     service = Service(REFERENCE)
@@ -79,7 +79,7 @@ def run() -> Evidence:
 
 
 def notebook_answers() -> tuple[tuple[str, float], tuple[str, float]]:
-    """Label and probability after the cells were run in order; and after cells 2 and 3 again."""
+    """Return label and probability after the cells ran in order, and after cells 2 and 3 again."""
     manifest = Manifest.model_validate_json((DEFAULT_ARTIFACT / MANIFEST).read_bytes())
     form = FORMS["onnx-fp32"]
     engine = load_engine(form, DEFAULT_ARTIFACT / form.file, "cpu", 1)
@@ -95,7 +95,7 @@ def notebook_answers() -> tuple[tuple[str, float], tuple[str, float]]:
     answers = []
     for order in ((0, 1, 2), (1, 2)):
         for number in order:
-            # Compiled first: Ctrl-C while exec() runs a text ends Python, whoever catches it.
+            # Compile first: Ctrl-C during exec() of a string ends Python, even if it is caught.
             exec(compile(CELLS[number], f"cell {number + 1}", "exec"), namespace)
         answers.append(namespace["answer"])
     return answers[0], answers[1]  # type: ignore[return-value]
@@ -111,7 +111,7 @@ def _resident_mib(metrics: str) -> float | None:
     for line in metrics.splitlines():
         if line.startswith("process_resident_memory_bytes "):
             return float(line.split()[1]) / 2**20
-    return None  # another system than Linux
+    return None  # not Linux
 
 
 def _kernel_mib() -> float | None:

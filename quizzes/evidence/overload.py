@@ -1,4 +1,4 @@
-"""Fifty photos a second for a service that cannot keep up, and for one that can."""
+"""Send 50 photos a second to a service that cannot keep up, and to one that can."""
 
 import numpy as np
 
@@ -7,20 +7,20 @@ from challenges.load.generator import Target, generate
 from challenges.load.images import distinct_images
 from challenges.load.observations import Observations
 from learner.language import _
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.evidence.running import NAIVE, REFERENCE, Service
 
 RATE, SECONDS, TARGET_MS = 50, 2.0, 50
 FEW = 3
 PATIENCE_S = 3.0
-"""After which a user gives up."""
+"""After this time a user gives up."""
 
 
 def check(slow: Observations, fast: Observations) -> None:
-    """Raise AssertionError unless the slow service's users wait longer, the later the longer."""
+    """Raise AssertionError unless later users of the slow service wait longer and longer."""
     early, late = np.median(slow.latency_ms[:FEW]), np.median(slow.latency_ms[-FEW:])
     assert late > 1.2 * early, "in an overloaded service the waits grow"
-    assert set(fast.status.tolist()) <= {200, 503}, "the other one answers or refuses, at once"
+    assert set(fast.status.tolist()) <= {200, 503}, "the other one answers or refuses"
     assert np.percentile(fast.latency_ms[fast.ok], 99) < np.percentile(slow.latency_ms, 99)
 
 

@@ -1,4 +1,4 @@
-"""Do the service's modules answer as the research notebook does?"""
+"""The service's modules give the same answers as the research notebook."""
 
 from io import BytesIO
 
@@ -6,24 +6,24 @@ import numpy as np
 from PIL import Image
 
 from learner.language import _
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.evidence.exhibit import AUTHOR, run_cells
 from service.engines.base import Engine, Probabilities
 from service.preprocessing import preprocess
 
 BOUND = 1e-3
-"""Largest difference of a probability that still counts as the same answer."""
+"""Differences of probabilities below this count as the same answer."""
 
 
 def as_file(photo: Image.Image) -> bytes:
-    """A photo as the bytes of an image file, without loss (PNG)."""
+    """Return a photo as the bytes of an image file, without loss (PNG)."""
     file = BytesIO()
     photo.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
 def torch_engine() -> Engine:
-    """The model definition with the published weights, run by torch."""
+    """Return the model definition with the published weights, run by torch."""
     from service.engines.torch_module import TorchEngine
     from service.model_definition import (
         LITE0,
@@ -39,12 +39,12 @@ def torch_engine() -> Engine:
 
 
 def answers(engine: Engine, files: list[bytes]) -> Probabilities:
-    """Preprocess each file and run it through the model alone; float32, files × classes."""
+    """Preprocess and classify the files one by one; return float32, files × classes."""
     return np.concatenate([engine(preprocess(data)[np.newaxis]) for data in files])
 
 
 def run() -> Evidence:
-    """Ask notebook and modules about the same photos."""
+    """Compare the answers of notebook and modules for the same photos."""
     kernel = run_cells(AUTHOR)
     notebook = np.array(kernel.names["probabilities"])
     modules = answers(torch_engine(), [as_file(photo) for photo in kernel.names["photos"]])

@@ -1,4 +1,4 @@
-"""The same weights behind other preprocessing: no error, other answers."""
+"""The same weights after other preprocessing: no error, other answers."""
 
 import functools
 import tempfile
@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from learner.artifact import bundle
 from learner.language import _
-from quizzes.evidence.base import Evidence
-from service.artifact.crops import random_crops
-from service.artifact.parity import probabilities_of
+from quizzes.evidence import Evidence
+from service.artifact.parity import probabilities_of, random_crops
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines import FORMS, load_engine
 from service.engines.base import Engine, PixelBatch, Probabilities
@@ -20,20 +19,20 @@ from service.machine import available_cores
 from service.preprocessing import PreprocessingSettings
 
 CUTS, SEED = 70, 0
-"""The first of the crops that a build measures parity with."""
+"""The first 70 of the crops with which a build measures parity."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of pixels from 0 to 1: most models of torchvision were trained with them, these weights not."""
+"""For pixels from 0 to 1. Most torchvision models were trained with them, these weights not."""
 
 
 @functools.cache
 def cuts(settings: PreprocessingSettings | None = None) -> PixelBatch:
-    """Seeded random cuts of the labelled photos, in turn from each, through `preprocess`.
+    """Return seeded random crops of the labelled photos, preprocessed.
 
     Args:
-        settings: of preprocessing; those of the bundle if not given.
+        settings: preprocessing settings; those of the bundle if not given.
 
     Returns:
-        uint8, `CUTS` × 224 × 224 × 3; cut i is of photo i modulo 7.
+        uint8, `CUTS` × 224 × 224 × 3; crop i belongs to photo i modulo 7.
     """
     photos = [photo.path for photo in SAMPLE_PHOTOS]
     return random_crops(photos, CUTS, SEED, settings or bundle().manifest.preprocessing)
@@ -41,20 +40,20 @@ def cuts(settings: PreprocessingSettings | None = None) -> PixelBatch:
 
 @functools.cache
 def engine(form: str = "onnx-fp32") -> Engine:
-    """The bundle's model in one form, loaded once."""
+    """Return the bundle's model in one form, loaded once."""
     whole = bundle()
     path = whole.path / whole.manifest.forms[form].file
     return load_engine(FORMS[form], path, "cpu", available_cores())
 
 
 def with_normalisation(mean: npt.ArrayLike, std: npt.ArrayLike) -> Engine:
-    """The bundle's ONNX model with another normalisation in its graph; the weights are the same.
+    """Return the bundle's ONNX model with another normalisation in its graph, and the same weights.
 
     Args:
         mean: per channel, of pixels from 0 to 1.
         std: likewise.
     """
-    import onnx  # only here: a lesson's other cells need not wait for it
+    import onnx  # here, because it is slow to import and only one cell of a lesson needs it
 
     graph = onnx.load(bundle().path / FORMS["onnx-fp32"].file)
     constants: dict[str, npt.NDArray[np.floating[Any]]] = {
@@ -67,7 +66,7 @@ def with_normalisation(mean: npt.ArrayLike, std: npt.ArrayLike) -> Engine:
             values = constants[tensor.name].astype(np.float32).reshape(1, 3, 1, 1)
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
             replaced += 1
-    assert replaced == len(constants), "the graph holds the mean and the scale once each"
+    assert replaced == len(constants), "the graph contains the mean and the scale once each"
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         onnx.save(graph, path)
@@ -75,7 +74,7 @@ def with_normalisation(mean: npt.ArrayLike, std: npt.ArrayLike) -> Engine:
 
 
 def right_share(probabilities: Probabilities) -> float:
-    """Share of cuts, 0–1, whose first class is one of the right labels of its photo."""
+    """Return the share of crops, 0–1, whose first class is a right label of its photo."""
     labels = bundle().manifest.labels
     right = [
         labels[best] in SAMPLE_PHOTOS[number % len(SAMPLE_PHOTOS)].labels
@@ -85,12 +84,12 @@ def right_share(probabilities: Probabilities) -> float:
 
 
 def changed_share(validated: Probabilities, other: Probabilities) -> float:
-    """Share of cuts, 0–1, whose first class is another than the validated one."""
+    """Return the share of crops, 0–1, whose first class differs from the validated one."""
     return float(np.mean(validated.argmax(axis=1) != other.argmax(axis=1)))
 
 
 def run() -> Evidence:
-    """Classify the cuts with the right and with ImageNet's normalisation."""
+    """Classify the crops with the right normalisation and with that of ImageNet."""
     pixels = cuts()
     validated = probabilities_of(engine(), pixels)
     other = probabilities_of(with_normalisation(IMAGENET_MEAN, IMAGENET_STD), pixels)

@@ -1,4 +1,4 @@
-"""A service that is killed, and one that is told to stop, while photos keep coming."""
+"""Kill a service, and stop another one, while photos keep coming."""
 
 import json
 import threading
@@ -16,11 +16,11 @@ from challenges.load.images import distinct_images
 from challenges.load.observations import LOST, Observations
 from learner.errors import LearnerError
 from learner.language import _
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.evidence.running import REFERENCE, Service
 
 RATE = 20
-"""Requests a second: gentle, a small part of what the service can do."""
+"""Requests per second: a small part of the service's capacity."""
 ACCIDENT_S = 0.5
 PART_S = 0.5
 MOST_SECONDS = 60
@@ -38,29 +38,29 @@ def supervise(running: list[Service], over: threading.Event) -> None:
 
 
 def end_all(running: Sequence[Service]) -> None:
-    """Kill whatever still runs of them."""
+    """Kill those that still run."""
     for service in running:
         service.kill()
 
 
 def first_class(body: bytes) -> int:
-    """The class id of the first prediction in an answer."""
+    """Return the class id of the first prediction in an answer."""
     return int(json.loads(body)["predictions"][0]["class_id"])
 
 
 def answers_at_rest(url: str, photos: Sequence[bytes]) -> list[int]:
-    """The first class of each photo, asked for one after another."""
+    """Return the first class of each photo; send one after another."""
     with httpx.Client(base_url=url) as client:
         return [first_class(client.post("/predict", content=photo).content) for photo in photos]
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """Photos sent before, during and after an accident."""
+    """Photos sent before, during and after a failure."""
 
     seen: Observations
     at: float
-    """When the accident was, in seconds from the first photo."""
+    """Seconds from the first photo to the failure."""
 
     @property
     def lost(self) -> int:
@@ -69,18 +69,18 @@ class Outage:
 
     @property
     def seconds(self) -> float:
-        """From the accident to the first photo after which every one was answered."""
+        """Seconds from the failure until every photo was answered again."""
         (lost,) = np.nonzero(self.seen.status == LOST)
         return float(self.seen.due[lost[-1] + 1] - self.at) if len(lost) else 0.0
 
 
 def send_through(port: int, photos: Sequence[bytes], accident: Callable[[], object]) -> Outage:
-    """Send photos on and on; let an accident happen; stop when half a second went well again.
+    """Send photos, cause a failure, and stop after half a second without a lost photo.
 
     Args:
-        port: of the service.
-        photos: `RATE` a second are sent, in turns; their number divides that of half a second.
-        accident: called half a second after the first photo.
+        port: the service's port.
+        photos: sent in turns, `RATE` per second; half of `RATE` must be a multiple of their number.
+        accident: causes the failure, half a second after the first photo.
 
     Raises:
         LearnerError: the service is not back within a minute.
@@ -102,10 +102,10 @@ def send_through(port: int, photos: Sequence[bytes], accident: Callable[[], obje
                 _("The service was not back within {seconds} s.").format(seconds=MOST_SECONDS)
             )
         parts.append(generate(Target(port), due_times("constant", RATE, PART_S), photos))
-    return Outage(_joined(parts, starts), moments[0])
+    return Outage(_join(parts, starts), moments[0])
 
 
-def _joined(parts: Sequence[Observations], starts: Sequence[float]) -> Observations:
+def _join(parts: Sequence[Observations], starts: Sequence[float]) -> Observations:
     timed = list(zip(parts, starts, strict=True))
     return Observations(
         due=np.concatenate([part.due + start for part, start in timed]),
@@ -120,7 +120,7 @@ def _joined(parts: Sequence[Observations], starts: Sequence[float]) -> Observati
 
 @dataclass(frozen=True, slots=True)
 class Farewell:
-    """What a service did after SIGTERM."""
+    """The behaviour of a service after SIGTERM."""
 
     seen: Observations
     readyz: int
@@ -128,7 +128,7 @@ class Farewell:
     livez: int
     """HTTP status of /livez after SIGTERM."""
     exit_status: int | None
-    """Of the process; None if it still ran long after."""
+    """Exit status of the process; None if it did not end."""
 
     @property
     def lost(self) -> int:
@@ -137,10 +137,9 @@ class Farewell:
 
 
 def send_and_stop(service: Service, photos: Sequence[bytes]) -> Farewell:
-    """Send photos for 1.5 s, and SIGTERM after the first 0.5 s: all of the rest falls in the drain.
+    """Send photos for 1.5 s, and SIGTERM after the first 0.5 s: the rest arrives during the drain.
 
-    A load balancer asks /readyz again and again. So do we, once, and send no more photos when the
-    drain is over.
+    Like a load balancer, ask /readyz, and send no photos after the drain.
     """
     url = service.url
     seen: list[Observations] = []
@@ -158,7 +157,7 @@ def send_and_stop(service: Service, photos: Sequence[bytes]) -> Farewell:
 
 
 def run() -> Evidence:
-    """Kill a supervised service under load, then tell it to stop under load; count what is lost."""
+    """Kill a supervised service under load, then stop it under load; count the lost requests."""
     photos = distinct_images(RATE // 2)
     running, over = [Service(REFERENCE)], threading.Event()
     with ExitStack() as at_the_end:
@@ -175,7 +174,7 @@ def run() -> Evidence:
     for seen in (outage.seen, farewell.seen):
         wrong = seen.wrong(lambda number, body: first_class(body) == expected[number % len(photos)])
         assert wrong == 0, "answers are right before, during and after"
-    assert outage.lost > 0, "who is killed cannot finish"
+    assert outage.lost > 0, "a killed service cannot finish"
     assert (farewell.lost, farewell.readyz, farewell.exit_status) == (0, 503, 0), "drained"
     return Evidence(
         shows=_(

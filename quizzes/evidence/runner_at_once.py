@@ -1,4 +1,4 @@
-"""Do callers of the inference runner get their own answers when all call at once?"""
+"""Concurrent callers of the inference runner get their own answers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from learner.language import _
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.evidence.parity import answers, torch_engine
 from quizzes.evidence.shared_state import meet_after
 from service.artifact.sample_photos import SAMPLE_PHOTOS
@@ -17,7 +17,7 @@ from service.runner.admission import Admission
 from service.runner.plan import Layout
 
 SECONDS = 60.0
-"""How long each caller here will wait."""
+"""Deadline of each caller."""
 
 
 def runner_that_meets(engine: Engine) -> InferenceRunner:
@@ -32,13 +32,13 @@ def runner_that_meets(engine: Engine) -> InferenceRunner:
 
 
 async def all_at_once(runner: InferenceRunner, files: Sequence[bytes]) -> Probabilities:
-    """Ask for all files, an even number, at the same moment; float32, files × classes."""
+    """Classify an even number of files at the same time; return float32, files × classes."""
     answered = await asyncio.gather(*(runner.classify(data, SECONDS) for data in files))
     return np.stack([inference.probabilities for inference in answered])
 
 
 def run() -> Evidence:
-    """Ask for each photo alone, then for all at once."""
+    """Classify each photo alone, then all at the same time."""
     files = [photo.read() for photo in SAMPLE_PHOTOS] * 2
     engine = torch_engine()
     alone = answers(engine, files)
@@ -48,7 +48,7 @@ def run() -> Evidence:
     finally:
         runner.close()
     right = int((together.argmax(1) == alone.argmax(1)).sum())
-    assert right == len(files), "a caller got another's answer"
+    assert right == len(files), "a caller got the answer of another"
     return Evidence(
         shows=_("Of {all} callers at once, {right} got the answer for their own photo.").format(
             all=len(files), right=right

@@ -1,4 +1,4 @@
-"""The services that experiments start, each in its own process, and how their URLs are found."""
+"""Start the services of experiments, each in its own process, and find their URLs."""
 
 import functools
 import re
@@ -8,32 +8,32 @@ from learner.processes import Program
 
 REFERENCE, NAIVE = "service.inference_service", "quizzes.evidence.naive_service"
 READY = {REFERENCE: " ready ", NAIVE: "Uvicorn running on "}
-"""What the line that names the URL contains."""
+"""Text in the output line with the URL."""
 
 
 class Service(Program):
-    """One service of this repository, in its own process, on 127.0.0.1. Ends as `Program` does.
+    """A service of this repository in its own process, on 127.0.0.1; ends as `Program` does.
 
     Args:
         module: `REFERENCE` or `NAIVE`.
-        arguments: of its command line.
-        port: where it listens; 0 picks a free one.
+        arguments: its command line.
+        port: 0 picks a free one.
     """
 
     def __init__(self, module: str, *arguments: str, port: int = 0) -> None:
         super().__init__([sys.executable, "-m", module, "--port", str(port), *arguments])
         self._ready = READY[module]
 
-    @functools.cached_property  # its line is dropped when many others have followed
+    @functools.cached_property  # cached, because `Program` drops old lines
     def url(self) -> str:
-        """`http://127.0.0.1:PORT`. Waits until it is ready.
+        """`http://127.0.0.1:PORT`. Waits until the service is ready.
 
         Raises:
-            LearnerError: it does not become ready; the message has the last line that it printed.
+            LearnerError: it does not become ready; the message contains its last line of output.
         """
-        found = re.search(r"http://[\w.]+:\d+", self.wait_for(self._ready).text)
-        assert found is not None
-        return found[0]
+        match = re.search(r"http://[\w.]+:\d+", self.wait_for(self._ready).text)
+        assert match is not None
+        return match[0]
 
     @property
     def port(self) -> int:

@@ -1,4 +1,4 @@
-"""What does a notebook do as a script?"""
+"""Run a notebook as a script: it fails."""
 
 import os
 import re
@@ -13,7 +13,7 @@ from nbconvert import PythonExporter
 
 from learner.language import _
 from learner.paths import ROOT
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.evidence.exhibit import NOTEBOOK, cells
 
 MOST_SECONDS = 60
@@ -21,18 +21,18 @@ MOST_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a script ended."""
+    """The end of a script."""
 
     status: int
-    """Its exit status: 0 if all went well."""
+    """Exit status."""
     line: int
-    """Number of the line of code that it ended in, 1 or more; 0 if it ran through."""
+    """The line of code at which it ended, from 1; 0 if it ran through."""
     error: str
-    """The last line that it printed to stderr."""
+    """Its last line on stderr."""
 
 
 def as_script() -> str:
-    """The exhibit's code cells, as they stand on the page, in one Python file (by nbconvert)."""
+    """Convert the exhibit's code cells, in the order of the page, to Python (by nbconvert)."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     exporter = PythonExporter(  # type: ignore[no-untyped-call]
         exclude_markdown=True, exclude_input_prompt=True
@@ -42,14 +42,14 @@ def as_script() -> str:
 
 
 def lines_of_code(script: str) -> list[str]:
-    """Its lines without empty ones and comments."""
+    """Return the lines of a script without empty lines and comments."""
     return [line for line in script.splitlines() if line.strip() and line.strip()[0] != "#"]
 
 
 def run_script(script: str) -> Outcome:
-    """Run it as production would: a process of its own, in an empty folder.
+    """Run a script as production would: in its own process, in an empty folder.
 
-    The repository is on its path, so that it does not end for want of a module.
+    The repository is on its path, so that no module is missing.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "research.py"
@@ -74,7 +74,7 @@ def run_script(script: str) -> Outcome:
 
 
 def lines_by_purpose() -> dict[str, int]:
-    """Lines of the exhibit's code by what their cell is for."""
+    """Count the exhibit's lines of code by the purpose of their cell."""
     counted: dict[str, int] = {}
     for cell in cells():
         counted[cell.purpose] = counted.get(cell.purpose, 0) + len(lines_of_code(cell.source))
@@ -82,7 +82,7 @@ def lines_by_purpose() -> dict[str, int]:
 
 
 def run() -> Evidence:
-    """Turn the exhibit into a script, run it, and count what its lines are for."""
+    """Turn the exhibit into a script and run it."""
     script = as_script()
     outcome = run_script(script)
     assert outcome.status != 0, "the script ran through"

@@ -1,4 +1,4 @@
-"""What do two users get who call a function at once that keeps its image in a global variable?"""
+"""Two users call a function that keeps its image in a global variable: answers get mixed up."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from learner.language import _
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.evidence.exhibit import AUTHOR, Kernel, run_cells
 from service.artifact.sample_photos import SAMPLE_PHOTOS, SamplePhoto
 
@@ -14,9 +14,9 @@ WAIT_S = 30.0
 
 
 def meet_after(step: Callable[[Any], Any], callers: int = 2) -> Callable[[Any], Any]:
-    """`step`, after which each thread waits until `callers` threads have done it.
+    """Return `step` with a wait after it, until `callers` threads have done it.
 
-    It changes no value. It only makes certain an order of events that is otherwise left to chance.
+    It changes no value. It only enforces an order of events that happens by chance otherwise.
     """
     barrier = threading.Barrier(callers, timeout=WAIT_S)
 
@@ -29,23 +29,23 @@ def meet_after(step: Callable[[Any], Any], callers: int = 2) -> Callable[[Any], 
 
 
 def at_once(predict: Callable[[Any], str], photos: Sequence[SamplePhoto]) -> list[str]:
-    """The answers for some photos, each asked for by a thread of its own."""
+    """Classify photos at the same time, each in its own thread."""
     with ThreadPoolExecutor(len(photos)) as users:
         return list(users.map(predict, [photo.path for photo in photos]))
 
 
 def two_photos() -> tuple[SamplePhoto, SamplePhoto]:
-    """A coffee and a flower: nobody would take one for the other."""
+    """Return a coffee and a flower, which cannot be confused."""
     return SAMPLE_PHOTOS[0], SAMPLE_PHOTOS[-1]
 
 
 def right_answers(answers: Sequence[str], photos: Sequence[SamplePhoto]) -> int:
-    """How many of the answers are for the photo that was sent."""
+    """Count the answers that fit their photo."""
     return sum(answer in photo.labels for answer, photo in zip(answers, photos, strict=True))
 
 
 def run() -> Evidence:
-    """Send two photos to the exhibit's predict function: one after the other, then at once."""
+    """Give the exhibit's predict function two photos, first in turn, then at the same time."""
     kernel: Kernel = run_cells([*AUTHOR[:-1], "predict"])
     photos = two_photos()
     alone = right_answers([kernel.predict(photo.path) for photo in photos], photos)

@@ -1,15 +1,15 @@
-"""What a service does from its start until it is ready, in which order, and how long it takes."""
+"""The steps of a service's start, in their order, with their durations."""
 
 import re
 from dataclasses import dataclass
 
 from learner.language import _
 from learner.processes import Program
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.evidence.running import REFERENCE, Service
 
 STEPS = ("verify", "match", "load", "warm-up", "replay", "ready")
-"""As they stand in the reference service's log, in their order."""
+"""The steps in the order of the reference service's log."""
 _STEP = re.compile(r"INFO +(\S+)")
 _TOOK = re.compile(r" · ([\d.]+) ms$")
 
@@ -24,19 +24,19 @@ class Step:
 
 
 def start_steps(service: Program) -> list[Step]:
-    """The steps of a reference service's start, in the order of its log; waits until it is ready.
+    """Return the steps of a reference service's start, from its log; wait until it is ready.
 
-    A step lasts from the line before it to its own; what comes before the first one is Python's
-    start and the imports, here "imports". The last one, "ready", opens the port.
+    A step lasts from the previous line to its own. Before the first one Python starts and imports,
+    here "imports". The last one, "ready", opens the port.
 
     Raises:
         LearnerError: it does not become ready.
     """
     service.wait_for(" ready ")
     named = [
-        (found[1], line)
+        (step[1], line)
         for line in list(service.lines)
-        if (found := _STEP.search(line.text)) and found[1] in STEPS
+        if (step := _STEP.search(line.text)) and step[1] in STEPS
     ]
     first = named[0][1]
     took = _TOOK.search(first.text)
@@ -48,7 +48,7 @@ def start_steps(service: Program) -> list[Step]:
 
 
 def run() -> Evidence:
-    """Start the reference service once, and read its log."""
+    """Start the reference service and read its log."""
     with Service(REFERENCE) as service:
         steps = start_steps(service)
     assert [step.name for step in steps[1:]] == list(STEPS), "the order of the log"

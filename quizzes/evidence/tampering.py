@@ -1,4 +1,4 @@
-"""A bundle that was changed on the way: what loads it without a word, and what refuses it."""
+"""Change a copy of the bundle: loading it often raises no error, verifying it does."""
 
 import re
 import shutil
@@ -21,12 +21,12 @@ from service.preprocessing import preprocess
 MODEL = FORMS["onnx-fp32"].file
 CLASS = "banana"
 Tamper = Callable[[Path], None]
-"""Changes something in a copy of the bundle."""
+"""A function that changes a copy of the bundle."""
 
 
 @contextmanager
 def copy_of_bundle(tamper: Tamper | None = None) -> Iterator[Path]:
-    """A copy of the bundle in a temporary folder, with something changed in it."""
+    """Yield a copy of the bundle in a temporary folder, changed by `tamper`."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "bundle"
         shutil.copytree(bundle().path, copy)
@@ -52,22 +52,22 @@ def replace_text(path: Path, old: str, new: str) -> None:
 
 
 def sign_again(copy: Path) -> None:
-    """Record the digest of a changed manifest, as somebody would who replaces all of a bundle."""
+    """Record the digest of a changed manifest, like an attacker who replaces the whole bundle."""
     (copy / MANIFEST_DIGEST).write_bytes(digest_line(sha256(copy / MANIFEST)))
 
 
 def refusal(tamper: Tamper) -> str | None:
-    """What `verify` says to a copy of the bundle that `tamper` has changed; None if it accepts."""
+    """Verify a copy changed by `tamper`; return the error in one line, None if it is accepted."""
     with copy_of_bundle(tamper) as copy:
         return said_of(copy)
 
 
 def said_of(copy: Path, expected_digest: str | None = None) -> str | None:
-    """What `verify` says to a folder, in its one line; None if it accepts it.
+    """Verify a folder; return the error in one line, None if it is accepted.
 
     Args:
         copy: the folder.
-        expected_digest: SHA-256 that the manifest must have, from a source that is trusted.
+        expected_digest: SHA-256 of the manifest, from a trusted source.
     """
     try:
         verify(copy, expected_digest)
@@ -77,39 +77,39 @@ def said_of(copy: Path, expected_digest: str | None = None) -> str | None:
 
 
 def start_with(tamper: Tamper) -> tuple[int | None, list[str]]:
-    """Start the real service with a changed copy: its exit status, and all that it printed."""
+    """Start the real service with a changed copy; return its exit status and its output."""
     with copy_of_bundle(tamper) as copy:
         command = [sys.executable, "-m", "service.inference_service", "--port", "0"]
         with Program([*command, "--artifact", str(copy)]) as service:
             status = service.wait(60)
-        # `Program` has ended: all of its lines are here.
+        # The process has ended, so all of its lines have been read.
         return status, [shorten(line.text, copy) for line in service.lines]
 
 
 def shorten(text: str, copy: Path) -> str:
-    """Without what differs from machine to machine: the folder, and the digits of digests."""
+    """Remove what differs between machines: the folder, and the digits of digests."""
     return re.sub(r"[0-9a-f]{64}", "…", text.replace(f"{copy}/", "").replace(str(copy), "bundle"))
 
 
 def loads_without_error(seed: int) -> bool:
-    """Whether ONNX Runtime loads the model with one bit flipped, at a random place."""
+    """Flip a random bit of the model; return whether ONNX Runtime still loads it."""
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(shutil.copy(bundle().path / MODEL, folder))
         flip_bit(path, int(random.integers(path.stat().st_size)), int(random.integers(8)))
         try:
             load_engine(FORMS["onnx-fp32"], path, "cpu", 1)
-        except Exception:  # whatever the runtime trips over
+        except Exception:  # ONNX Runtime raises many types
             return False
     return True
 
 
 def top_bit_of_a_bias(path: Path) -> tuple[int, int]:
-    """Where the highest exponent bit of the bias of `CLASS` is in an ONNX file: byte and bit.
+    """Find the highest exponent bit of the bias of `CLASS` in an ONNX file; return byte and bit.
 
-    Turned on, it makes the number about 10³⁸ times as large.
+    Setting it makes the number about 10³⁸ times as large.
     """
-    import onnx  # only here: a lesson's other cells need not wait for it
+    import onnx  # here, because it is slow to import and only one cell of a lesson needs it
 
     graph = onnx.load(path).graph
     tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -122,13 +122,13 @@ def top_bit_of_a_bias(path: Path) -> tuple[int, int]:
 
 
 def first_classes(model: Path) -> dict[str, tuple[str, float]]:
-    """Golden photo → label and probability of the most probable class."""
+    """Return golden photo → label and probability of the most probable class."""
     whole = bundle()
     engine = load_engine(FORMS["onnx-fp32"], model, "cpu", 1)
-    found = {}
+    answers = {}
     for photo in whole.manifest.forms["onnx-fp32"].golden:
         pixels = preprocess((whole.path / photo).read_bytes(), whole.manifest.preprocessing)
         (probabilities,) = engine(pixels[None])
         best = int(probabilities.argmax())
-        found[Path(photo).stem] = (whole.manifest.labels[best], float(probabilities[best]))
-    return found
+        answers[Path(photo).stem] = (whole.manifest.labels[best], float(probabilities[best]))
+    return answers

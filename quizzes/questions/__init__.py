@@ -1,4 +1,4 @@
-"""The questions: read from the TOML files beside this one, in the learner's language."""
+"""The questions, read from the TOML files in this folder, in the learner's language."""
 
 import difflib
 import functools
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from learner.errors import LearnerError
 from learner.language import _, pgettext
+from learner.sections import find_heading
 from quizzes.questions.models import (
     Answer,
     Choice,
@@ -40,7 +41,7 @@ __all__ = [
     "messages",
     "option_order",
     "read_file",
-    "translated",
+    "translate",
 ]
 
 FOLDER = Path(__file__).resolve().parent
@@ -48,15 +49,15 @@ FOLDER = Path(__file__).resolve().parent
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A question and where it belongs."""
+    """A question and its lesson."""
 
     lesson: str
-    """The file's: what its score counts for."""
+    """The lesson of the file, for which its points count."""
     question: Question
 
     @property
     def link(self) -> str:
-        """The section that proves it, as lessons link to each other."""
+        """A link to the section that proves the answer, in the form that lessons use."""
         return f"{self.notebook}.ipynb#cell-id={self.question.section}"
 
     @property
@@ -64,12 +65,17 @@ class Entry:
         """The notebook of that section, without .ipynb."""
         return self.question.notebook or self.lesson
 
+    @property
+    def heading(self) -> str:
+        """The heading of that section, in the learner's language; its id if it has none."""
+        return find_heading(self.notebook, self.question.section) or self.question.section
+
 
 def read_file(path: Path) -> QuestionFile:
-    """One file of questions.
+    """Read a file of questions.
 
     Raises:
-        ValueError: it is no TOML, or not as the schema says; the message names file and place.
+        ValueError: it is not TOML or violates the schema; the message contains file and place.
     """
     try:
         return QuestionFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -82,10 +88,10 @@ def read_file(path: Path) -> QuestionFile:
 
 
 def all_questions(folder: Path | None = None) -> dict[str, Entry]:
-    """Id → question, in the order of the lessons, the lecture's first; untranslated.
+    """Return id → question in English, those of the lecture first, then lesson by lesson.
 
     Raises:
-        LearnerError: a file cannot be used; `python -m quizzes lint` says more.
+        LearnerError: a file cannot be used; `python -m quizzes lint` gives details.
     """
     paths = sorted((folder or FOLDER).glob("*.toml"))
     return dict(_read_all(tuple((path, path.stat().st_mtime_ns) for path in paths)))
@@ -93,7 +99,7 @@ def all_questions(folder: Path | None = None) -> dict[str, Entry]:
 
 @functools.lru_cache(maxsize=8)
 def _read_all(stamped: tuple[tuple[Path, int], ...]) -> dict[str, Entry]:
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for path, _changed in stamped:
         try:
             file = read_file(path)
@@ -102,19 +108,19 @@ def _read_all(stamped: tuple[tuple[Path, int], ...]) -> dict[str, Entry]:
                 _("A file of questions cannot be used: {reason}").format(reason=error)
             ) from None
         for question in file.questions:
-            found.setdefault(question.id, Entry(file.lesson, question))
-    return found
+            entries.setdefault(question.id, Entry(file.lesson, question))
+    return entries
 
 
 def find(name: str) -> Entry:
-    """The question with that id, in the learner's language.
+    """Return the question with the id `name`, in the learner's language.
 
     Raises:
-        LearnerError: there is none.
+        LearnerError: there is no such question; the message contains the most similar id.
     """
     questions = all_questions()
     if name in questions:
-        return translated(questions[name])
+        return translate(questions[name])
     near = difflib.get_close_matches(name, questions, n=1, cutoff=0)
     raise LearnerError(
         _(
@@ -124,9 +130,10 @@ def find(name: str) -> Entry:
 
 
 def option_order(question: Question, seed: str = "") -> list[str]:
-    """The ids of its options, shuffled by `seed`; an order to be found is never shown.
+    """Return the ids of a question's options, shuffled by `seed`.
 
-    The same seed gives the same order, on every machine and Python.
+    The same seed gives the same order on every machine and Python. For a question of order, the
+    right order is never returned.
     """
     if isinstance(question, Number):
         return []
@@ -140,7 +147,7 @@ def option_order(question: Question, seed: str = "") -> list[str]:
 
 
 def messages() -> Iterator[tuple[str, str]]:
-    """(context, text) of all that a translator has to translate, for `pgettext(context, text)`.
+    """Yield context and text of everything to be translated, for `pgettext(context, text)`.
 
     The context is `quiz/<question id>/<field>`; fields are `text`, `unit`, `feedback_right`,
     `feedback_wrong`, `feedback_low`, `feedback_high`, `option/<id>` and `option/<id>/feedback`.
@@ -150,8 +157,8 @@ def messages() -> Iterator[tuple[str, str]]:
             yield f"quiz/{entry.question.id}/{field}", text
 
 
-def translated(entry: Entry) -> Entry:
-    """The same in the learner's language."""
+def translate(entry: Entry) -> Entry:
+    """Return the question in the learner's language."""
     question = entry.question
 
     def words(field: str, text: str) -> str:

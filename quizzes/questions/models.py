@@ -1,36 +1,41 @@
-"""What a question is: strict models of the TOML files; the published JSON schema is theirs."""
+"""Strict models of the question files, and the JSON schema that is published from them."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
-Module = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Experiment = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Notebook = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 """Name of a lesson's file, without .ipynb."""
+PUBLISHED = Path(__file__).resolve().parent.parent / "questions.schema.json"
 Text = Annotated[str, Field(min_length=1, max_length=600)]
 Chosen = tuple[str, ...]
 Answer = Chosen | float
-"""Ids of the chosen options (where an order is asked for: of all, in that order), or a number."""
+"""Ids of the chosen options (for a question of order: all of them, in order), or a number."""
 
 
 _WithOptions = TypeVar("_WithOptions", bound=Any)
 
 
 class Strict(BaseModel):
-    """No unknown keys, no conversions, no changes afterwards."""
+    """A model without unknown keys, conversions, or later changes."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Choice(Strict):
-    """An option that is right or wrong, and says why."""
+    """An option that is right or wrong, with feedback."""
 
     id: Slug
     text: Text
     correct: bool
     feedback: Text
-    misconception: Slug | None = Field(None, description="What whoever chooses it believes.")
+    misconception: Slug | None = Field(
+        None, description="The wrong belief of a learner who chooses it."
+    )
 
     @model_validator(mode="after")
     def _wrong_because(self) -> "Choice":
@@ -40,27 +45,29 @@ class Choice(Strict):
 
 
 class Step(Strict):
-    """An option of a question that asks for an order."""
+    """An option of a question of order."""
 
     id: Slug
     text: Text
-    feedback: Text | None = Field(None, description="Shown when it is the first one out of place.")
+    feedback: Text | None = Field(None, description="Shown if it is the first option out of place.")
 
 
 class Asked(Strict):
-    """What all questions have."""
+    """The fields of all questions."""
 
     id: Slug
-    section: Slug = Field(description="Id of the cell that begins the section which proves it.")
+    section: Slug = Field(description="Id of the first cell of the section that proves the answer.")
     notebook: Notebook | None = Field(
-        None, description="Where that section is; the file's lesson if not given."
+        None, description="The notebook of that section; by default the file's lesson."
     )
-    evidence: Module = Field(description="Module of quizzes/evidence that shows its answer.")
+    evidence: Experiment = Field(
+        description="Experiment of quizzes/evidence that shows the answer."
+    )
     text: Text
 
 
 class One(Asked):
-    """One option is right: 1 point for it, 0 for another."""
+    """One option is right: 1 point for it, 0 for any other."""
 
     kind: Literal["one"]
     options: list[Choice] = Field(alias="option", min_length=2, max_length=8)
@@ -69,13 +76,13 @@ class One(Asked):
     def _one_is_right(self) -> "One":
         if sum(option.correct for option in self.options) != 1:
             raise ValueError(f"question {self.id}: exactly one option must be correct")
-        return _unlike(self)
+        return _require_unlike(self)
 
 
 class Several(Asked):
     """Several options are right.
 
-    Points: (right ones chosen - wrong ones chosen) / right ones there are, never below 0.
+    Points: (right options chosen - wrong options chosen) / number of right options, at least 0.
     """
 
     kind: Literal["several"]
@@ -85,11 +92,11 @@ class Several(Asked):
     def _some_are_right(self) -> "Several":
         if not 0 < sum(option.correct for option in self.options) < len(self.options):
             raise ValueError(f"question {self.id}: an option must be correct, and one must not")
-        return _unlike(self)
+        return _require_unlike(self)
 
 
 class Number(Asked):
-    """A number: 1 point where it is no further from `answer` than `tolerance`, 0 elsewhere."""
+    """A number: 1 point if it differs from `answer` by at most `tolerance`, 0 otherwise."""
 
     kind: Literal["number"]
     answer: float
@@ -102,7 +109,7 @@ class Number(Asked):
 
 
 class Order(Asked):
-    """Options to be put in order, listed in the right one: 1 point for it, 0 for any other."""
+    """Options to be put in order, listed in the right order: 1 point for it, 0 for any other."""
 
     kind: Literal["order"]
     options: list[Step] = Field(alias="option", min_length=3, max_length=8)
@@ -112,7 +119,7 @@ class Order(Asked):
 
     @model_validator(mode="after")
     def _are_unlike(self) -> "Order":
-        return _unlike(self)
+        return _require_unlike(self)
 
 
 Question = One | Several | Number | Order
@@ -127,7 +134,23 @@ class QuestionFile(Strict):
     )
 
 
-def _unlike(question: _WithOptions) -> _WithOptions:
+def schema() -> str:
+    """Return the JSON schema of the question files."""
+    content = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **QuestionFile.model_json_schema(by_alias=True),
+        "title": "Questions of one lesson",
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def write_schema() -> Path:
+    """Write the schema to `PUBLISHED`: `python -m quizzes schema`."""
+    PUBLISHED.write_text(schema(), encoding="utf-8")
+    return PUBLISHED
+
+
+def _require_unlike(question: _WithOptions) -> _WithOptions:
     for what in ("id", "text"):
         seen = [getattr(option, what) for option in question.options]
         if len(set(seen)) < len(seen):

@@ -1,4 +1,4 @@
-"""`python -m service.artifact build | verify | inspect`: make, check and read artifact bundles."""
+"""`python -m service.artifact build | compile | verify | inspect`: make, check, read bundles."""
 
 import argparse
 import json
@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from service.artifact.verify import check_code, environment_differences, verify
-from service.engines import FORMS, SPARSE, STANDARD_FORMS
+from service.engines import BF16, FORMS, SPARSE, STANDARD_FORMS
 from service.errors import OperatorError
 from service.machine import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit status is 0, or 1 with one line that says why."""
-    options = _parser().parse_args(arguments)
+    """Run one command; return the exit status: 0, or 1 with one line that says why."""
+    options = _make_parser().parse_args(arguments)
     let_waiting_threads_sleep()
     try:
         options.run(options)
@@ -66,9 +66,9 @@ def _compile(options: argparse.Namespace) -> None:
 
     check_torch_pair()
     if options.device == "cuda":
-        from service.gpu.diagnosis import gpu_facts, obstacle_of
+        from service.gpu.diagnosis import find_obstacle, read_gpu_facts
 
-        if obstacle := obstacle_of(gpu_facts()):
+        if obstacle := find_obstacle(read_gpu_facts()):
             raise OperatorError(f"--device cuda: {obstacle}")
     from service.artifact.compiled import compile_bundle
 
@@ -97,7 +97,7 @@ def _inspect(options: argparse.Namespace) -> None:
     print(json.dumps(bundle.manifest.model_dump(mode="json"), indent=2, ensure_ascii=False))
 
 
-def _parser() -> argparse.ArgumentParser:
+def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.artifact", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="build | compile | verify | inspect")
 
@@ -106,9 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--output", type=Path, default=DEFAULT_ARTIFACT, help="the bundle's folder")
     build.add_argument(
         "--forms",
-        type=_forms,
+        type=_parse_forms,
         default=STANDARD_FORMS,
-        help=f"some of {','.join(FORMS)} (all but the last; {SPARSE} pays for very many classes)",
+        help=f"some of {','.join(FORMS)} (default: all but {SPARSE}, which pays for very many "
+        f"classes, and {BF16}, which is for a GPU)",
     )
     own = build.add_argument_group("a model of your own (else EfficientNet-Lite0 is built)")
     own.add_argument("--architecture", help="its name in torchvision.models: resnet50, vit_b_16 …")
@@ -138,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _forms(text: str) -> tuple[str, ...]:
+def _parse_forms(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     for name in names:
         if name not in FORMS:

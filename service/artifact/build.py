@@ -1,9 +1,8 @@
-"""Build an artifact bundle: every form exported, measured, bounded, recorded; then put in place."""
+"""Build an artifact bundle: export every form, compare it with eager fp32, record it all."""
 
 import json
 import platform
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,8 +11,7 @@ from pathlib import Path
 import torch
 
 from service.artifact import export, parity
-from service.artifact.bfloat16 import export_bfloat16
-from service.artifact.crops import random_crops
+from service.artifact.exporters import EXPORTERS, Source
 from service.artifact.manifest import (
     GOLDEN_FOLDER,
     MANIFEST,
@@ -27,20 +25,19 @@ from service.artifact.manifest import (
     code_files,
     digest_line,
 )
+from service.artifact.parity import random_crops
 from service.artifact.placement import (
     DISK_FAULTS,
-    as_disk_fault,
     check_destination,
-    folder_beside,
+    explain_disk_fault,
     put_in_place,
     sync,
+    temporary_sibling,
 )
-from service.artifact.quantisation import quantise
 from service.artifact.recipe import Recipe
-from service.artifact.sparse import write_sparse
 from service.artifact.verify import installed_version, running_python, sha256, verify
-from service.engines import BF16, FORMS, SPARSE, load_engine
-from service.engines.base import Engine, Form, PixelBatch, Probabilities
+from service.engines import FORMS, load_engine
+from service.engines.base import Engine, Form, Probabilities
 from service.engines.torch_module import TorchEngine, configure_torch
 from service.machine import available_cores
 from service.model_definition import ServingModel
@@ -48,9 +45,6 @@ from service.preprocessing import preprocess
 
 PARITY_CROPS, CALIBRATION_CROPS = 700, 110
 GOLDEN_CLASSES = 5
-# Golden replays may run on another processor, which adds in another order: ten times the parity
-# bound for fp32. int8 rounds such differences up to a whole step of its scale.
-GOLDEN_TOLERANCE = {"fp32": 1e-3, "int8": 2e-2, "bf16": 3e-2}
 
 Say = Callable[[str], None]
 
@@ -61,20 +55,20 @@ def build(recipe: Recipe, destination: Path, say: Say = print) -> Manifest:
     Args:
         recipe: what to build.
         destination: the bundle's folder.
-        say: is told of each step, a line at a time.
+        say: called with a line of text for each step.
 
     Raises:
         OperatorError: a form falls under its bound, the folder cannot be written, the disk is full.
     """
     check_destination(destination)
-    with folder_beside(destination) as folder:
+    with temporary_sibling(destination) as folder:
         try:
             manifest = _fill(folder, recipe, say)
             sync(folder)
         except OSError as error:
             if error.errno not in DISK_FAULTS:
                 raise
-            raise as_disk_fault(error, destination) from error
+            raise explain_disk_fault(error, destination) from error
         verify(folder)
         put_in_place(folder, destination)
     say(f"artifact {manifest.name} {manifest.version} built: {destination}")
@@ -94,7 +88,7 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
             f"({measured.top1_agreement_sure:.2%} of the sure ones) "
             f"· {time.perf_counter() - started:.0f} s"
         )
-    records = builder.records()
+    records = builder.make_records()
     for name, path in code_files().items():
         target = folder / name
         target.parent.mkdir(exist_ok=True)
@@ -122,7 +116,7 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
         ),
         preprocessing=recipe.preprocessing,
         labels=tuple(recipe.labels),
-        environment=_environment(),
+        environment=_describe_environment(),
         default_form=default,
         default_form_reason=reason,
         forms=records,
@@ -135,39 +129,49 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
 
 
 class _FormBuilder:
-    """Adds forms to a bundle, one after another; eager fp32 is what each is compared with."""
+    """Adds forms to a bundle, and compares each with eager fp32."""
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
         self._folder = folder
         self._recipe = recipe
         architecture = recipe.architecture
-        self._model = ServingModel(recipe.model, architecture.mean, architecture.std)
         photos, settings = recipe.photos, recipe.preprocessing
         self._crops = random_crops(photos.parity, PARITY_CROPS, 0, settings)
+        self._source = Source(
+            model=ServingModel(recipe.model, architecture.mean, architecture.std),
+            architecture=architecture,
+            classes=len(recipe.labels),
+            example=self._crops[:2],
+            cut_calibration_crops=lambda: random_crops(
+                photos.calibration, CALIBRATION_CROPS, 1, settings
+            ),
+        )
         self._golden = self._copy_golden_photos()
         self._engines: dict[str, Engine] = {}
         self._parities: dict[str, Parity] = {}
-        self._eager = self._reference_engine()
+        self._eager = self._load_reference()
         self._reference = parity.probabilities_of(self._eager, self._crops)
 
     def add(self, form: Form) -> Parity:
-        """Write a form, load it as the service will, compare it.
+        """Write a form, load it as the service does, and compare it.
 
         Raises:
-            OperatorError: it falls under its bound.
+            OperatorError: the form falls under its bound.
         """
-        if form.name == "eager":  # the reference is what it is compared with
+        if form.name == "eager":  # the reference itself
             engine, found = self._eager, self._reference
         else:
             engine = self._write_and_load(form)
             found = parity.probabilities_of(engine, self._crops)
         self._engines[form.name] = engine
-        measured = parity.measure_parity(form, self._reference, found, engine.device)
+        measured = parity.measure_parity(
+            form.name, EXPORTERS[form.name].bound, self._reference, found, engine.device
+        )
         self._parities[form.name] = measured
         return measured
 
-    def records(self) -> dict[str, FormRecord]:
-        """What the manifest says of the forms that were added."""
+    def make_records(self) -> dict[str, FormRecord]:
+        """Return the manifest's record of each form that was added."""
         times = parity.milliseconds_per_image(self._engines, self._crops)
         return {
             name: FormRecord(
@@ -176,61 +180,23 @@ class _FormBuilder:
                 parity=self._parities[name],
                 milliseconds_per_image=times[name],
                 golden={photo: self._answer(engine, path) for photo, path in self._golden.items()},
-                golden_tolerance=GOLDEN_TOLERANCE[FORMS[name].precision],
+                golden_tolerance=EXPORTERS[name].bound.golden_tolerance,
             )
             for name, engine in self._engines.items()
         }
 
-    def _reference_engine(self) -> Engine:
+    def _load_reference(self) -> Engine:
         if self._recipe.keeps_weights:
             return self._write_and_load(FORMS["eager"])
         configure_torch(available_cores())
-        return TorchEngine(self._model, "cpu")
+        return TorchEngine(self._source.model, "cpu")
 
     def _write_and_load(self, form: Form) -> Engine:
-        path = self._folder / form.file
+        path, exporter = self._folder / form.file, EXPORTERS[form.name]
         if not path.exists():
-            self._write(form, path)
-        # bf16 is for a GPU, so it is measured on one where there is one.
-        device = "cuda" if form.name == BF16 and torch.cuda.is_available() else "cpu"
+            exporter.write(self._source, path)
+        device = "cuda" if exporter.for_gpu and torch.cuda.is_available() else "cpu"
         return load_engine(form, path, device, available_cores())
-
-    def _write(self, form: Form, path: Path) -> None:
-        recipe, example = self._recipe, self._crops[:2]
-        if form.name == SPARSE:
-            write_sparse(self._model, path, self._calibration_crops())
-            return
-        match form.name:
-            case "eager":
-                classes = len(recipe.labels)
-                data = export.export_weights(self._model, recipe.architecture, classes)
-            case "torchscript":
-                data = export.export_torchscript(self._model, example)
-            case "exported-program":
-                data = export.export_program(self._model, example)
-            case "bf16":
-                data = export_bfloat16(self._model, example)
-            case "onnx-fp32":
-                data = export.export_onnx(self._model, example)
-            case "onnx-int8":
-                data = self._quantise()
-            case other:
-                raise NotImplementedError(other)
-        path.write_bytes(data)
-
-    def _quantise(self) -> bytes:
-        fp32 = self._folder / FORMS["onnx-fp32"].file
-        with tempfile.TemporaryDirectory() as scratch:
-            if not fp32.exists():  # int8 was asked for without it
-                fp32 = Path(scratch) / fp32.name
-                fp32.write_bytes(export.export_onnx(self._model, self._crops[:2]))
-            int8 = Path(scratch) / "int8.onnx"
-            quantise(fp32, int8, self._calibration_crops())
-            return int8.read_bytes()
-
-    def _calibration_crops(self) -> PixelBatch:
-        photos, settings = self._recipe.photos.calibration, self._recipe.preprocessing
-        return random_crops(photos, CALIBRATION_CROPS, 1, settings)
 
     def _copy_golden_photos(self) -> dict[str, Path]:
         (self._folder / GOLDEN_FOLDER).mkdir()
@@ -248,9 +214,9 @@ class _FormBuilder:
 
 
 def _choose_default(records: dict[str, FormRecord]) -> tuple[str, str]:
-    """The fastest form on this machine's CPU that keeps the accuracy floor and needs no torch.
+    """Return the fastest form that keeps the accuracy floor and needs no torch, and the reason.
 
-    Where there is none, torch is put up with, and where there is still none, any form.
+    If there is none, torch forms are candidates too; if there is still none, all forms.
     """
     worthy = [name for name, record in records.items() if parity.may_be_default(record.parity)]
     without_torch = [name for name in worthy if not FORMS[name].needs_torch]
@@ -269,7 +235,7 @@ def _choose_default(records: dict[str, FormRecord]) -> tuple[str, str]:
     )
 
 
-def _environment() -> Environment:
+def _describe_environment() -> Environment:
     packages = sorted({package for form in FORMS.values() for package in form.packages})
     versions = {package: installed_version(package) for package in packages}
     return Environment(

@@ -1,8 +1,8 @@
-"""Compile a bundle's bf16 form for this machine's device, by whatever makes it fastest here.
+"""Compile a bundle's bf16 form for this machine's device, by the method that is fastest here.
 
-Measured, not assumed: the program as it is, torch.compile and AOTInductor run the same batches. The
-record of it joins the bundle, with AOTInductor's package if that won, and so do their hashes: the
-bundle gets a new digest, and a start trusts nothing that is not part of it.
+The exported program, torch.compile and AOTInductor run the same batches and are timed. The record
+of the comparison becomes part of the bundle, and so does AOTInductor's package if that is fastest.
+Their hashes go into the manifest, so the bundle gets a new digest.
 """
 
 import gc
@@ -18,50 +18,50 @@ import torch
 import torch._inductor
 
 from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, File, Manifest, digest_line
-from service.artifact.placement import folder_beside, put_in_place, sync
+from service.artifact.placement import put_in_place, sync, temporary_sibling
 from service.artifact.verify import sha256, verify
+from service.engines import BF16
 from service.engines.base import PixelBatch, Probabilities
 from service.engines.exported_program import load_program
 from service.errors import OperatorError
 from service.gpu.compilation import COMPILED_FOLDER, METHODS, Choice, Method, device_key
-from service.gpu.engine import DeviceEngine, engine_of
+from service.gpu.engine import DeviceEngine, make_engine
 from service.gpu.streams import Device, open_devices
 from service.preprocessing import preprocess
 
-FORM = "bf16"
 MARGIN = 0.97
-"""Rates closer than that are equal: noise. Of equals what starts quickest is taken."""
+"""Times whose ratio is above this count as equal; the method that starts quickest is taken."""
 _QUICKEST_START: tuple[Method, ...] = ("AOTInductor", "program", "torch.compile")
 _REPEATS = 10
 
 Milliseconds = Mapping[int, float]
-"""Of one batch, by its size."""
+"""Time of a batch in milliseconds, by batch size."""
 
 
 def compile_bundle(path: Path, device: str, say: Callable[[str], None] = print) -> Method:
-    """Compare, choose, and add the outcome to the bundle at `path`.
+    """Compare the methods, choose one, and add the outcome to the bundle at `path`.
 
     Raises:
         OperatorError: the bundle is damaged or has no bf16 form.
     """
     bundle = verify(path)
-    if FORM not in bundle.manifest.forms:
+    if BF16 not in bundle.manifest.forms:
         raise OperatorError(
-            f"{path} holds no form {FORM}, which is what is compiled for a device. Build it: "
-            f"python -m service.artifact build --forms eager,{FORM}"
+            f"{path} holds no form {BF16}, which is what is compiled for a device. Build it: "
+            f"python -m service.artifact build --forms eager,{BF16}"
         )
     target = open_devices(device)[0]
     key = device_key(target)
-    with folder_beside(path) as folder:
+    with temporary_sibling(path) as folder:
         shutil.copytree(path, folder, dirs_exist_ok=True)
         compiled = folder / COMPILED_FOLDER
         compiled.mkdir(exist_ok=True)
         package, record = compiled / f"{key}.pt2", compiled / f"{key}.json"
         record.unlink(missing_ok=True)
         package.unlink(missing_ok=True)
-        program = folder / bundle.manifest.forms[FORM].file
-        pixels = _golden_pixels(folder, bundle.manifest)
-        tolerance = bundle.manifest.forms[FORM].golden_tolerance
+        program = folder / bundle.manifest.forms[BF16].file
+        pixels = _load_golden_pixels(folder, bundle.manifest)
+        tolerance = bundle.manifest.forms[BF16].golden_tolerance
         costs = _compare(program, package, target, pixels, tolerance, say)
         method = choose(costs)
         if method != "AOTInductor":
@@ -78,7 +78,7 @@ def compile_bundle(path: Path, device: str, say: Callable[[str], None] = print) 
 
 
 def choose(costs: Mapping[Method, Milliseconds]) -> Method:
-    """The fastest at the largest batch that all could run; of equals, what starts quickest."""
+    """Return the fastest method at the largest common batch; of equals, the quickest to start."""
     common = set.intersection(*(set(cost) for cost in costs.values()))
     at_most = {method: cost[max(common)] for method, cost in costs.items()}
     fastest = min(at_most.values())
@@ -105,29 +105,29 @@ def _compare(
             if method == "AOTInductor":
                 _write_package(program, package, device, pixels.shape[1:])
             choice = Choice(method, "to compare", package if method == "AOTInductor" else None)
-            engine = engine_of(program, [device], choice)
+            engine = make_engine(program, [device], choice)
         except OperatorError:
             raise
-        except Exception as error:  # no compiler, an operator that it does not know …
+        except Exception as error:  # no compiler, an unsupported operator …
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             say(f"{method}: does not work here: {first}")
             continue
         if not engine.compiled_by.startswith(method):
-            continue  # it fell back, and said so
-        found = engine(pixels)
-        reference = found if reference is None else reference
-        difference = float(np.abs(found - reference).max())
+            continue  # it fell back to the program, and logged it
+        answers = engine(pixels)
+        reference = answers if reference is None else reference
+        difference = float(np.abs(answers - reference).max())
         if not difference <= tolerance:  # "not <=": NaN must not pass
             say(f"{method}: another answer than the program's, by {difference:.1e}: not taken")
             continue
-        costs[method] = _milliseconds(engine, pixels)
+        costs[method] = _time_buckets(engine, pixels)
         say(
             f"{method}: "
             + ", ".join(f"batch {size}: {cost:.2f} ms" for size, cost in costs[method].items())
             + f" · {time.perf_counter() - started:.0f} s"
         )
         del engine
-        gc.collect()  # its weights' memory is the next one's
+        gc.collect()  # frees the memory of its weights
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
     return costs
@@ -138,14 +138,14 @@ def _write_package(
 ) -> None:
     exported = load_program(program, device.torch_name)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the compiler's own internals
+        warnings.simplefilter("ignore")  # about the compiler's internals
         torch._inductor.aoti_compile_and_package(exported, package_path=str(package))
-    # The engine reads the shape from the record beside the package.
+    # The engine reads the shape from the record next to the package.
     package.with_suffix(".json").write_text(json.dumps({"image_shape": image_shape}), "utf-8")
 
 
-def _milliseconds(engine: DeviceEngine, pixels: PixelBatch) -> dict[int, float]:
-    """Best time of a batch of each bucket, copies included."""
+def _time_buckets(engine: DeviceEngine, pixels: PixelBatch) -> dict[int, float]:
+    """Return the best time of a batch of each bucket, with the copies."""
     times = {}
     for bucket in engine.buckets:
         batch = np.resize(pixels, (bucket, *pixels.shape[1:]))
@@ -159,15 +159,15 @@ def _milliseconds(engine: DeviceEngine, pixels: PixelBatch) -> dict[int, float]:
     return times
 
 
-def _golden_pixels(folder: Path, manifest: Manifest) -> PixelBatch:
-    photos = manifest.forms[FORM].golden
+def _load_golden_pixels(folder: Path, manifest: Manifest) -> PixelBatch:
+    photos = manifest.forms[BF16].golden
     return np.stack(
         [preprocess((folder / photo).read_bytes(), manifest.preprocessing) for photo in photos]
     )
 
 
 def _renew_manifest(folder: Path, manifest: Manifest) -> None:
-    """Record the compiled files, and no others than before besides."""
+    """Replace the manifest's compiled files by those in the folder."""
     files = {
         name: file
         for name, file in manifest.files.items()

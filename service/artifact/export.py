@@ -1,6 +1,6 @@
-"""Serialise a model in each of its forms, to bytes. The service itself does not come here.
+"""Serialise a model to bytes, by the exporters of torch; used by the build only.
 
-To bytes, because torch's own writers abort the whole process when they find the disk full.
+To bytes, because torch's own writers abort the whole process when the disk is full.
 """
 
 import io
@@ -20,7 +20,7 @@ INPUT, OUTPUT = "pixels", "probabilities"
 
 
 def export_weights(model: ServingModel, architecture: Architecture, classes: int) -> bytes:
-    """safetensors: tensors and nothing that runs. Its header says which architecture they fit."""
+    """Serialise the weights as safetensors, without code; the header names the architecture."""
     header = {
         "architecture": architecture.name,
         "num_classes": classes,
@@ -28,13 +28,14 @@ def export_weights(model: ServingModel, architecture: Architecture, classes: int
         "std": architecture.std,
     }
     weights = {name: tensor.contiguous() for name, tensor in model.model.state_dict().items()}
-    # One key only: safetensors does not keep the order of several, and the file must not vary.
+    # One key: safetensors does not keep the order of several keys, and the bytes must not vary.
     return save(weights, metadata={"serving_model": json.dumps(header)})
 
 
 def export_onnx(model: ServingModel, example: Pixels) -> bytes:
-    """ONNX, by torch's exporter, for any batch size. `example` is uint8, at least 2 × H × W × 3:
-    with a batch of one the exporter takes the 1 for a constant.
+    """Export ONNX for any batch size, from `example`, uint8, at least 2 × H × W × 3.
+
+    With a batch of one the exporter would treat the 1 as a constant.
     """
     with _quiet():
         program = torch.onnx.export(
@@ -47,12 +48,17 @@ def export_onnx(model: ServingModel, example: Pixels) -> bytes:
             external_data=False,
             verbose=False,
         )
-        assert program is not None  # it is None only for the exporter before dynamo
-        return bytes(program.model_proto.SerializeToString(deterministic=True))
+        assert program is not None  # None only from the exporter before dynamo
+    graph = program.model_proto
+    for node in graph.graph.node:
+        # Stack traces with the paths and line numbers of this checkout: the bytes must not depend
+        # on where the model is built, nor on comments in its source.
+        del node.metadata_props[:]
+    return bytes(graph.SerializeToString(deterministic=True))
 
 
 def export_torchscript(model: ServingModel, example: Pixels) -> bytes:
-    """TorchScript, by tracing with `example`, uint8 N × H × W × 3."""
+    """Trace the model with `example`, uint8 N × H × W × 3; return TorchScript."""
     file = io.BytesIO()
     with _quiet(), torch.inference_mode():
         traced = torch.jit.trace(model, torch.from_numpy(example))  # type: ignore[no-untyped-call]
@@ -61,7 +67,7 @@ def export_torchscript(model: ServingModel, example: Pixels) -> bytes:
 
 
 def export_program(model: ServingModel, example: Pixels) -> bytes:
-    """The exported program, for any batch size, from `example`, uint8, at least 2 × H × W × 3."""
+    """Export the program for any batch size, from `example`, uint8, at least 2 × H × W × 3."""
     file = io.BytesIO()
     with _quiet():
         shapes = ({0: torch.export.Dim("batch", min=1)},)
@@ -72,7 +78,7 @@ def export_program(model: ServingModel, example: Pixels) -> bytes:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The exporters warn of their own internals and of TorchScript's end; nobody can act on it."""
+    """Hide the exporters' warnings: about their internals and TorchScript's end, not actionable."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -13,6 +13,10 @@ MANIFEST = "manifest.json"
 MANIFEST_DIGEST = "manifest.json.sha256"
 """SHA-256 of the manifest, in the format of `sha256sum` (the manifest cannot hold its own)."""
 CODE_FOLDER = "code"
+PREPROCESSING, MODEL_DEFINITION = (
+    f"{CODE_FOLDER}/{name}" for name in ("preprocessing.py", "model_definition.py")
+)
+"""The source files that belong to a model, by their path in the bundle."""
 GOLDEN_FOLDER = "golden"
 
 
@@ -28,18 +32,18 @@ class File(_Part):
 
 
 class Architecture(_Part):
-    """What the weights belong to, and where they come from."""
+    """The network that the weights are for, and their source."""
 
     name: str
     source: str
     licence: str
     mean: tuple[float, float, float]
-    """Normalisation, per channel, in units of a pixel (0–255). It is inside the graph."""
+    """Normalisation per channel, in units of a pixel (0–255). It is part of the graph."""
     std: tuple[float, float, float]
 
 
 class TensorSpecification(_Part):
-    """A tensor at the model's boundary."""
+    """The model's input or output."""
 
     name: str
     dtype: str
@@ -48,7 +52,7 @@ class TensorSpecification(_Part):
 
 
 class Environment(_Part):
-    """Where the model was validated."""
+    """The environment in which the model was validated."""
 
     python: str
     """Major and minor version: "3.11"."""
@@ -59,7 +63,7 @@ class Environment(_Part):
 
 
 class Parity(_Part):
-    """How close a form comes to eager fp32, measured over real crops when it was built."""
+    """How close a form comes to eager fp32, measured over crops of real photos at the build."""
 
     crops: int
     sure_crops: int
@@ -70,13 +74,13 @@ class Parity(_Part):
     """The same over the sure crops."""
     largest_probability_difference: float
     bound: str
-    """What the build demanded of this form."""
+    """What the build demanded of this form, in words."""
     device: str = "cpu"
-    """Where it was measured."""
+    """Where the form computed: "cpu" or "cuda"."""
     largest_logit_difference: float | None = None
-    """Of any class of any crop, where the form computes in bf16."""
+    """Largest difference of a logit, over all classes and crops; for bf16 only."""
     logit_spread: float | None = None
-    """Standard deviation of the logits within a crop: what to hold that against."""
+    """Standard deviation of the logits within a crop, the measure for that difference."""
 
 
 class FormRecord(_Part):
@@ -86,15 +90,15 @@ class FormRecord(_Part):
     precision: str
     parity: Parity
     milliseconds_per_image: float
-    """Median of a batch of one on the building machine; compare within one manifest only."""
+    """Median time of a batch of one on the building machine; compare within one manifest only."""
     golden: dict[str, dict[int, float]]
-    """Per golden photo: the five most probable classes and their probabilities."""
+    """For each golden photo, the five most probable classes and their probabilities."""
     golden_tolerance: float = Field(gt=0, le=0.05)
-    """Largest difference of a probability at which a replay still counts as the same model."""
+    """Largest difference of a probability at which a replay counts as the same model."""
 
 
 class Manifest(_Part):
-    """Everything that must match for a service to be the model that was validated."""
+    """All that must match, so that a service runs the model that was validated."""
 
     schema_version: Literal[1] = 1
     name: str
@@ -111,11 +115,11 @@ class Manifest(_Part):
     default_form_reason: str
     forms: dict[str, FormRecord]
     files: dict[str, File]
-    """Every file of the bundle but the manifest and its digest, by its path in the bundle."""
+    """Every file except the manifest and its digest, by its path in the bundle."""
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Self:
-        """What the rest of the service takes for granted about a manifest."""
+        """Check what the rest of the service assumes about a manifest."""
         for name, record in self.forms.items():
             _demand(name in FORMS, f"form {name} is none of {', '.join(FORMS)}")
             _demand(record.file in self.files, f"forms.{name}.file is not among the files")
@@ -139,16 +143,13 @@ def _demand(holds: bool, otherwise: str) -> None:
 
 
 def digest_line(digest: str) -> bytes:
-    """The exact content of `MANIFEST_DIGEST`, so that `sha256sum --check` reads it too."""
+    """Return the exact content of `MANIFEST_DIGEST`, which `sha256sum --check` reads too."""
     return f"{digest}  {MANIFEST}\n".encode()
 
 
 def code_files() -> dict[str, Path]:
-    """The source files that belong to a model, by their path in the bundle."""
+    """Return the paths of the running source files, by the path of their copy in a bundle."""
     import service
 
     folder = Path(service.__file__).parent
-    return {
-        f"{CODE_FOLDER}/{name}": folder / name
-        for name in ("preprocessing.py", "model_definition.py")
-    }
+    return {name: folder / Path(name).name for name in (PREPROCESSING, MODEL_DEFINITION)}

@@ -1,7 +1,7 @@
-"""Where a bundle grows, and how it takes its place.
+"""Put a bundle in place atomically.
 
-It grows in a folder beside its destination and takes that name only when it is complete, so that a
-build that was interrupted, or found the disk full, leaves nothing that a start would take for an
+A bundle is built in a temporary folder next to its destination, and renamed when it is complete. So
+a build that was interrupted, or that filled the disk, leaves nothing that a start could take for an
 artifact.
 """
 
@@ -18,14 +18,14 @@ from service.artifact.manifest import MANIFEST
 from service.errors import OperatorError
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
-"""Errors that say that the destination cannot take the bundle."""
+"""Error numbers that mean that the destination cannot take the bundle."""
 
 
 def check_destination(destination: Path) -> None:
-    """See that a bundle may be put there: nothing else lies there.
+    """Check that the destination is free, an empty folder or an older artifact.
 
     Raises:
-        OperatorError: something does.
+        OperatorError: it holds something else.
     """
     if destination.exists() and not (destination / MANIFEST).exists():
         empty = destination.is_dir() and not any(destination.iterdir())
@@ -37,21 +37,21 @@ def check_destination(destination: Path) -> None:
 
 
 @contextmanager
-def folder_beside(destination: Path) -> Iterator[Path]:
-    """A new folder on the same disk, removed at the end whatever happens.
+def temporary_sibling(destination: Path) -> Iterator[Path]:
+    """Create a temporary folder next to the destination, on the same disk; remove it at the end.
 
-    Of several builds for one destination, one runs at a time; the others wait.
+    Builds for the same destination run one at a time; the others wait.
     """
     prefix = f".{destination.name}.building-"
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         lock = (destination.parent / f".{destination.name}.lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
-        for left_over in destination.parent.glob(f"{prefix}*"):
-            shutil.rmtree(left_over, ignore_errors=True)  # of a build that was killed
+        for leftover in destination.parent.glob(f"{prefix}*"):
+            shutil.rmtree(leftover, ignore_errors=True)  # from a build that was killed
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=destination.parent))
     except OSError as error:
-        raise as_disk_fault(error, destination) from error
+        raise explain_disk_fault(error, destination) from error
     try:
         folder.chmod(0o755)
         yield folder
@@ -61,7 +61,7 @@ def folder_beside(destination: Path) -> Iterator[Path]:
 
 
 def sync(folder: Path) -> None:
-    """Have everything on the disk, readable by the service's user, before it gets its name."""
+    """Flush all files to the disk and make them readable for every user, before the rename."""
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(0o644)
@@ -70,7 +70,7 @@ def sync(folder: Path) -> None:
 
 
 def put_in_place(folder: Path, destination: Path) -> None:
-    """Give a complete bundle its name; an older one of that name is removed."""
+    """Rename a complete bundle to its destination; remove an older one."""
     older = folder.with_name(folder.name + "-older")
     if destination.exists():
         destination.rename(older)
@@ -78,8 +78,8 @@ def put_in_place(folder: Path, destination: Path) -> None:
     shutil.rmtree(older, ignore_errors=True)
 
 
-def as_disk_fault(error: OSError, destination: Path) -> OperatorError:
-    """What stopped a build, for the person who runs it."""
+def explain_disk_fault(error: OSError, destination: Path) -> OperatorError:
+    """Return an error that says why the build stopped and what to do."""
     return OperatorError(
         f"cannot write the artifact {destination}: {error.strerror or error}. Nothing was left "
         "behind; make room (five forms take about five times the size of the weights) or choose "

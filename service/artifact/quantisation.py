@@ -1,7 +1,7 @@
 """Static int8 quantisation of an ONNX classifier, for ONNX Runtime on a CPU.
 
-Three steps: `quantize_static` with ranges from calibration pictures; the stem left in float;
-and the mean error that the rounded weights cause in each layer taken out of its bias.
+`quantize_static` takes the ranges from calibration pictures. Two additions keep the accuracy: the
+stem stays in float, and each layer's bias is corrected by the mean error of its rounded weights.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,40 +18,40 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 QUANTISED_OPERATORS = ["Conv", "Gemm", "Clip", "Relu", "Add", "MaxPool"]
-"""The rest (the normalisation, the mean over positions, the softmax) is cheap and stays float."""
+"""The other operators (normalisation, mean over positions, softmax) are cheap and stay float."""
 
 BATCH = 10
-"""Images per run while calibrating; bounds memory: a batch's feature maps are all held at once."""
+"""Images per run of the calibration. It bounds memory, which holds all feature maps of a batch."""
 
 Images = NDArray[np.uint8]
-"""N × height × width × 3, as the graph's input takes them."""
+"""uint8, N × height × width × 3, the input of the graph."""
 
 
 def quantise(fp32: Path, int8: Path, calibration: Images) -> None:
-    """Write an int8 form of the model `fp32` to `int8`: the same bytes for the same arguments.
+    """Quantise the model `fp32` and write it to `int8`: the same bytes for the same arguments.
 
     Activations are uint8 with one scale per tensor, weights int8 with one scale per output channel
     (the layout ONNX Runtime is fastest with on x86: AVX-512 VNNI multiplies uint8 by int8).
-    Clip and Relu vanish into the range of the uint8. The last layer's output, the logits, stays
+    Clip and Relu become part of the range of the uint8. The last layer's output, the logits, stays
     float: rounding would decide close calls.
 
     Args:
         fp32: a model with one input, BatchNorm folded into the convolutions.
         int8: the file to write.
-        calibration: N × height × width × 3, of other photos than parity is measured over.
+        calibration: uint8 N × height × width × 3, of other photos than parity is measured over.
     """
     model = onnx.load(fp32)
     for number, node in enumerate(model.graph.node):
         node.name = node.name or f"{node.op_type}_{number}"
     original = ModelProto()
     original.CopyFrom(model)
-    add_pre_process_metadata(model)  # Its only use: no advice, logged, to fold what is folded.
+    add_pre_process_metadata(model)  # else ONNX Runtime advises, in its log, to fold BatchNorm
     quantize_static(
         model,
         int8,
         _Batches(model.graph.input[0].name, calibration),
         op_types_to_quantize=QUANTISED_OPERATORS,
-        nodes_to_exclude=[node.name for node in _stem(model.graph)],
+        nodes_to_exclude=[node.name for node in _find_stem(model.graph)],
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         per_channel=True,
@@ -62,40 +62,40 @@ def quantise(fp32: Path, int8: Path, calibration: Images) -> None:
     onnx.save(quantised, int8)
 
 
-def _stem(graph: GraphProto) -> list[NodeProto]:
-    """The first convolution, and the depthwise ones that follow it with no branch between.
+def _find_stem(graph: GraphProto) -> list[NodeProto]:
+    """Return the first convolution, and the depthwise ones that follow it without a branch.
 
-    They stay float. The first is faster so: if it is int8, ONNX Runtime moves the image's transpose
-    behind the normalisation, which is slow channels-last. And rounding the weights of the first
-    depthwise layer does the most harm; depthwise layers are known as the hard ones (Sheng et al.,
-    2018, "A Quantization-Friendly Separable Convolution for MobileNets").
+    They stay float. The first is faster in float: if it is int8, ONNX Runtime moves the image's
+    transpose behind the normalisation, which is slow channels-last. And rounding the weights of the
+    first depthwise layer costs most accuracy; depthwise layers are known to be difficult (Sheng et
+    al., 2018, "A Quantization-Friendly Separable Convolution for MobileNets").
 
-    Only a stem may be float: between two quantised layers, ONNX Runtime takes a float convolution
-    for one to quantise as it loads the model, with a single scale for all its weights
-    (its WeightBiasQuantization pass), and that ruins a depthwise layer.
+    Only the stem may be float: when ONNX Runtime loads the model, it quantises a float convolution
+    between two quantised layers, with a single scale for all its weights (its
+    WeightBiasQuantization pass), and that ruins a depthwise layer.
     """
-    found: list[NodeProto] = []
+    stem: list[NodeProto] = []
     node = next((node for node in graph.node if node.op_type == "Conv"), None)
     while node is not None:
         if node.op_type == "Conv":
-            if found and _groups(node) == 1:
+            if stem and _count_groups(node) == 1:
                 break
-            found.append(node)
+            stem.append(node)
         elif node.op_type not in ("Clip", "Relu"):
             break
         consumers = [other for other in graph.node if node.output[0] in other.input]
         node = consumers[0] if len(consumers) == 1 else None
-    return found
+    return stem
 
 
 def _correct_biases(original: ModelProto, quantised: ModelProto, calibration: Images) -> None:
-    """Take the mean error that rounding the weights causes out of each bias of `quantised`.
+    """Subtract the mean error of the rounded weights from each bias of `quantised`.
 
-    A layer's inputs are rarely zero on average (they come out of a ReLU6), so a rounding error of
-    its weights W shifts its output y by mean(y) - mean(y') = (W - W') mean(x), the same way for
-    every image; a few weights per channel (a depthwise layer's nine) do not average that out.
+    A layer's mean input is rarely zero (it comes from a ReLU6), so a rounding error of its weights
+    W shifts its output y by mean(y) - mean(y') = (W - W') mean(x), in the same direction for every
+    image. With few weights per channel (nine in a depthwise layer) the errors do not cancel.
     Nagel et al., 2019, "Data-Free Quantization Through Weight Equalization and Bias Correction",
-    section 4.2; here the mean input is measured, over `calibration`, not derived.
+    section 4.2; here the mean input is measured over `calibration`, not derived.
     """
     tensors = {tensor.name: tensor for tensor in quantised.graph.initializer}
     values = {name: numpy_helper.to_array(tensor) for name, tensor in tensors.items()}
@@ -112,12 +112,12 @@ def _correct_biases(original: ModelProto, quantised: ModelProto, calibration: Im
         and {*node.input[1:]} <= weights.keys()
         and {*rounded[node.name].input[1:]} <= dequantise.keys()
     ]
-    means = _mean_inputs(original, layers, calibration)
+    means = _measure_mean_inputs(original, layers, calibration)
     for layer in layers:
         _, weight, bias = rounded[layer.name].input
         exact = numpy_helper.to_array(weights[layer.input[1]])
         lost = exact - _run(dequantise[weight], values)
-        # The layer itself, run on (x, W - W', no bias), gives what rounding took from y.
+        # The layer itself, run on (x, W - W', no bias), gives the error of y.
         stored, scale = dequantise[bias].input[:2]
         inputs = (means[layer.input[0]], lost, np.zeros(values[stored].shape, np.float32))
         error = _run(layer, dict(zip(layer.input, inputs, strict=True)))
@@ -127,19 +127,19 @@ def _correct_biases(original: ModelProto, quantised: ModelProto, calibration: Im
 
 
 def _run(node: NodeProto, values: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-    """Compute the one output of `node` alone, its inputs looked up in `values` by name."""
+    """Compute the output of one node; `values` holds its inputs by name."""
     (output,) = ReferenceEvaluator(node).run(None, {name: values[name] for name in node.input})
     return np.asarray(output)
 
 
-def _mean_inputs(
+def _measure_mean_inputs(
     model: ModelProto, layers: Sequence[NodeProto], calibration: Images
 ) -> dict[str, NDArray[np.float32]]:
-    """Average what each layer takes in over the images, position by position.
+    """Average the input of each layer over the images, position by position.
 
     Returns:
-        By tensor name, 1 × channels × height × width (1 × features for a Gemm). With the positions
-        kept, a layer run on the average pads its edges as it does on an image.
+        By tensor name, 1 × channels × height × width (1 × features for a Gemm). The positions are
+        kept, so that a layer that runs on the average pads its edges as it does on an image.
     """
     exposed = ModelProto()
     exposed.CopyFrom(model)
@@ -158,13 +158,13 @@ def _mean_inputs(
     return {name: total / np.float32(len(calibration)) for name, total in totals.items()}
 
 
-def _groups(convolution: NodeProto) -> int:
+def _count_groups(convolution: NodeProto) -> int:
     """Return in how many groups the channels are convolved; more than one means depthwise."""
     return next((item.i for item in convolution.attribute if item.name == "group"), 1)
 
 
 class _Batches(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no type hints.
-    """Hands images out `BATCH` at a time, as input `name`; None at the end."""
+    """Returns `BATCH` images at a time, as input `name`; None at the end."""
 
     def __init__(self, name: str, images: Images) -> None:
         self._batches: Iterator[dict[str, Images]] = (

@@ -1,5 +1,6 @@
-"""What to build: the default model, or an engineer's own. Every fault is found before the work."""
+"""What to build: the default model or an engineer's own. Faults are found before the work."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ from torchvision.models import EfficientNet_B0_Weights, get_model_weights
 
 from service.artifact.manifest import Architecture
 from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
-from service.artifact.seeded import seed_of, seeded_labels, seeded_weights, source_of
 from service.engines import STANDARD_FORMS
 from service.errors import OperatorError
 from service.model_definition import (
@@ -23,17 +23,22 @@ from service.model_definition import (
 )
 from service.preprocessing import ImageError, PreprocessingSettings, preprocess
 
+SEEDED_CLASSES = 1000
+LOGITS_SPREAD = 2.0
+"""Standard deviation of the logits of random weights, about that of trained classifiers."""
+_SEEDED = "seeded:"
+
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """Real photos, for the three uses that a build has for them."""
+    """Real photos for the three purposes of a build."""
 
     golden: Sequence[Path]
-    """Go into the bundle and are replayed at every start."""
+    """Photos that go into the bundle and are replayed at every start."""
     parity: Sequence[Path]
-    """Forms are compared over random crops of these …"""
+    """Photos whose random crops the forms are compared over."""
     calibration: Sequence[Path]
-    """… and int8 is calibrated on crops of others, so that parity is measured on unseen photos."""
+    """Other photos, on crops of which int8 is calibrated: parity is measured on unseen photos."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,11 @@ class Recipe:
     photos: Photos
     forms: Sequence[str] = STANDARD_FORMS
     keeps_weights: bool = True
-    """The weights in fp32 go into the bundle, whatever its forms."""
+    """Whether the fp32 weights go into the bundle, whatever its forms."""
 
 
 def default_recipe(forms: Sequence[str] = STANDARD_FORMS) -> Recipe:
-    """EfficientNet-Lite0 with the published ImageNet weights."""
+    """Return the recipe of EfficientNet-Lite0 with the published ImageNet weights."""
     labels = EfficientNet_B0_Weights.DEFAULT.meta["categories"]
     return Recipe(
         name="efficientnet-lite0",
@@ -86,17 +91,24 @@ def own_recipe(
     photos: Path | None = None,
     forms: Sequence[str] = STANDARD_FORMS,
 ) -> Recipe:
-    """An engineer's own model: an architecture of torchvision, safetensors weights, labels.
-
-    `weights` may also be "seeded:0": random ones, for load tests; then labels are not needed.
+    """Return the recipe of an engineer's own model: an architecture of torchvision, and its files.
 
     Preprocessing and normalisation are those of torchvision's own weights of that architecture,
-    which are what a model fine-tuned from them was trained with.
+    because a model that was fine-tuned from them was trained with these.
+
+    Args:
+        name: of the model, in every answer.
+        version: of the model, in every answer.
+        architecture: its name in torchvision.models.
+        weights: a safetensors file, or "seeded:0" for random weights, which need no labels.
+        labels: a text file with a label a line.
+        photos: a folder; the sample photos, if not given.
+        forms: to build.
 
     Raises:
-        OperatorError: a file that is missing or does not fit; says which and what would.
+        OperatorError: a file is missing or does not fit; the message says which and what would.
     """
-    seed = seed_of(str(weights))
+    seed = parse_seed(str(weights))
     if labels is None and seed is None:
         raise OperatorError("--weights needs --labels (text, a label a line)")
     names = seeded_labels() if labels is None else _read_labels(labels)
@@ -106,7 +118,7 @@ def own_recipe(
         version=version,
         architecture=Architecture(
             name=architecture,
-            source=weights.name if seed is None else source_of(seed),
+            source=weights.name if seed is None else describe_seed(seed),
             licence="its owner's" if seed is None else "none needed",
             mean=mean,
             std=std,
@@ -115,27 +127,72 @@ def own_recipe(
             architecture,
             _read_weights(weights)
             if seed is None
-            else seeded_weights(architecture, seed, len(names)),
+            else draw_weights(architecture, seed, len(names)),
             len(names),
         ),
         labels=names,
         preprocessing=preprocessing,
-        photos=default_photos() if photos is None else photos_of_folder(photos),
+        photos=default_photos() if photos is None else divide_photos(photos),
         forms=forms,
     )
 
 
+def parse_seed(weights: str) -> int | None:
+    """Return the seed in "seeded:7", or None for anything else.
+
+    Raises:
+        OperatorError: "seeded:" is not followed by a number.
+    """
+    if not weights.startswith(_SEEDED):
+        return None
+    if not re.fullmatch(r"seeded:\d{1,9}", weights):
+        raise OperatorError(f"--weights {weights}: expected seeded:NUMBER, such as seeded:0")
+    return int(weights.removeprefix(_SEEDED))
+
+
+def draw_weights(architecture: str, seed: int, classes: int = SEEDED_CLASSES) -> dict[str, Tensor]:
+    """Return random weights, the same for the same seed: for load tests of a model of any size.
+
+    torchvision initialises some classifiers (ViT's among them) with zeros, which would make every
+    answer the same; here the last layer is drawn so that the classes differ.
+
+    Raises:
+        OperatorError: no such architecture.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            model = create_model(architecture, classes)
+        except ValueError as error:
+            raise OperatorError(f"--architecture {architecture}: {error}") from None
+        last = [module for module in model.modules() if isinstance(module, nn.Linear)][-1:]
+        for layer in last:
+            nn.init.normal_(layer.weight, std=LOGITS_SPREAD / layer.in_features**0.5)
+            nn.init.zeros_(layer.bias)
+    return model.state_dict()
+
+
+def seeded_labels(classes: int = SEEDED_CLASSES) -> list[str]:
+    """Return labels that say that the answers mean nothing."""
+    return [f"class {number} of random weights" for number in range(classes)]
+
+
+def describe_seed(seed: int) -> str:
+    """Return the source of the weights for the manifest, which says that they are random."""
+    return f"random weights of the seed {seed}, for load tests: the answers mean nothing"
+
+
 def default_photos() -> Photos:
-    """The sample photos; calibration on other pictures than parity."""
+    """Return the sample photos, with other pictures for calibration than for parity."""
     samples = [photo.path for photo in SAMPLE_PHOTOS]
     return Photos(samples, samples, [photo.path for photo in OTHER_PICTURES])
 
 
-def photos_of_folder(folder: Path) -> Photos:
-    """A folder of photos: half for parity, half for calibration, the first eight golden.
+def divide_photos(folder: Path) -> Photos:
+    """Divide the photos of a folder: half for parity, half for calibration, the first eight golden.
 
     Raises:
-        OperatorError: fewer than four photos, or one that cannot be read.
+        OperatorError: there are fewer than four photos, or one cannot be read.
     """
     endings = {".jpg", ".jpeg", ".png", ".webp"}
     found = sorted(path for path in folder.glob("*") if path.suffix.lower() in endings)
@@ -179,7 +236,9 @@ def _with_weights(architecture: str, weights: Mapping[str, Tensor], classes: int
         model = create_model(architecture, classes)
         load_weights(model, weights)
     except ValueError as error:
-        raise OperatorError(f"{error} ({architecture}, {classes} classes from the labels)") from None
+        raise OperatorError(
+            f"{error} ({architecture}, {classes} classes from the labels)"
+        ) from None
     return model.to(torch.float32)
 
 

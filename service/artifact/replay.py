@@ -1,4 +1,4 @@
-"""The last check of a start: do the golden photos give the answers that were validated?"""
+"""The last check of a start: the golden photos must give the answers that were validated."""
 
 from service.artifact.verify import Bundle
 from service.engines.base import Engine, Form
@@ -7,7 +7,7 @@ from service.preprocessing import preprocess
 
 
 def replay(bundle: Bundle, form: Form, engine: Engine) -> float:
-    """Send each golden photo the whole way; returns the largest difference of a probability.
+    """Send each golden photo through the model; return the largest difference of a probability.
 
     Raises:
         OperatorError: a probability differs by more than the manifest allows.

@@ -1,8 +1,8 @@
-"""Real photos with a true answer, from packages that the environment already holds.
+"""Real photos with known labels, from packages that are installed anyway.
 
-No image lies in this repository: each is read from the wheel that ships it, under the licence
-named here. They are the golden photos of the default artifact, the material for calibration and
-for measuring parity, and what lessons, tests and the challenge send.
+This repository holds no photo: each is read from the package that ships it, under the licence named
+here. Builds use them as golden photos, for calibration and for parity; lessons, tests and the
+challenge send them.
 """
 
 import importlib.util
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _CAT = ("tabby", "tiger cat", "Egyptian cat")
-"""ImageNet's three labels for a domestic cat; which one a cat gets is a matter of its coat."""
+"""ImageNet's three labels for a domestic cat; they differ in the coat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,13 @@ class SamplePhoto:
     file: str
     """Path below the package's folder."""
     labels: tuple[str, ...]
-    """The ImageNet labels that are right for it; any of them counts as a true answer. None, if
-    ImageNet has no label for what it shows."""
+    """The right ImageNet labels, any of which is a true answer. Empty if ImageNet has none."""
     licence: str
     credit: str
 
     @property
     def path(self) -> Path:
-        """Where the photo lies.
+        """Return the path of the file.
 
         Raises:
             FileNotFoundError: its package is not installed.
@@ -37,7 +36,7 @@ class SamplePhoto:
         return _package_folder(self.package) / self.file
 
     def read(self) -> bytes:
-        """The file's bytes (JPEG or PNG)."""
+        """Return the file's bytes (JPEG or PNG)."""
         return self.path.read_bytes()
 
 
@@ -84,7 +83,7 @@ SAMPLE_PHOTOS = (
         "vultilion, flickr.com",
     ),
 )
-"""Photos that show something ImageNet has a label for and that the default model recognises."""
+"""Photos that have an ImageNet label and that the default model recognises."""
 
 OTHER_PICTURES = tuple(
     SamplePhoto(file.split(".")[0], "skimage", f"data/{file}", (), licence, credit)
@@ -102,4 +101,4 @@ OTHER_PICTURES = tuple(
         ("retina.jpg", "CC0-1.0", "Mikael Häggström"),
     )
 )
-"""Further real pictures: material for calibration."""
+"""More real pictures, for calibration."""

@@ -1,8 +1,8 @@
-"""Cut a model at its last layer: int8 features, and a wide classifier of which little is read.
+"""Write the sparse form: int8 features, and a wide classifier that reads a part of its weights.
 
-The features are quantised as any model is (quantisation.py), with a small layer in the classifier's
-place; then that is cut off, and the largest features are picked instead. The classifier's rows are
-rounded to int8 with one step each, and laid out as sparse_linear.c reads them.
+The features are quantised like any model (quantisation.py), with a small layer in place of the
+classifier. Then this layer is cut off, and the largest features are picked instead. The rows of the
+classifier are rounded to int8, with one step per class, in the layout of sparse_linear.c.
 """
 
 import math
@@ -28,9 +28,9 @@ from service.errors import OperatorError
 from service.model_definition import ServingModel
 
 ENERGY = 0.998
-"""Of the squares of a photo's features, for the median calibration photo: what is kept."""
+"""Share of the sum of squared features that the chosen ones hold, for the median photo."""
 TILE = 4096
-"""Classes a tile: their sums fill a third of a first-level cache."""
+"""Number of classes in a tile: their sums fill a third of a first-level cache."""
 _STAND_IN_CLASSES = 8
 _SOURCE = Path(sparse_onnx.__file__).with_name("sparse_linear.c")
 
@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float32]
 
 
 def write_sparse(model: ServingModel, features_file: Path, calibration: Images) -> None:
-    """Write the sparse form of `model`: `features_file`, and the classifier beside it.
+    """Write the sparse form of `model`: `features_file`, and the classifier in the same folder.
 
     Args:
         model: its last layer must be a Linear.
@@ -46,12 +46,12 @@ def write_sparse(model: ServingModel, features_file: Path, calibration: Images) 
         calibration: uint8 N × height × width × 3, of other photos than parity is measured over.
 
     Raises:
-        OperatorError: the last layer is none that could be cut off, or there is no C compiler.
+        OperatorError: the last layer is not a Linear with a bias, or there is no C compiler.
     """
-    classifier = _last_layer(model)
+    classifier = _find_last_layer(model)
     features_file.parent.mkdir(exist_ok=True)
     _compile(features_file.with_name(KERNEL))
-    with _small_last_layer(model, *classifier):
+    with _shrink_last_layer(model, *classifier):
         fp32 = features_file.with_suffix(".fp32.part")
         fp32.write_bytes(export.export_onnx(model, calibration[:2]))
     try:
@@ -61,8 +61,8 @@ def write_sparse(model: ServingModel, features_file: Path, calibration: Images) 
     graph = onnx.load(features_file)
     _cut_last_layer(graph)
     onnx.save(graph, features_file)
-    features = _features(features_file, calibration)
-    _pick_largest(graph, _enough(features))
+    features = _compute_features(features_file, calibration)
+    _pick_largest(graph, _count_features(features))
     onnx.save(graph, features_file)
     _write_classifier(features_file.parent, classifier[1], features.mean(axis=0))
 
@@ -90,8 +90,8 @@ def _compile(library: Path) -> None:
         )
 
 
-def _last_layer(model: ServingModel) -> tuple[str, nn.Linear]:
-    """The last module with weights, and its name."""
+def _find_last_layer(model: ServingModel) -> tuple[str, nn.Linear]:
+    """Return the last module with weights, and its name."""
     named = [(name, part) for name, part in model.named_modules() if [*part.parameters(False)]]
     name, last = named[-1]
     if not isinstance(last, nn.Linear) or last.bias is None:
@@ -103,8 +103,8 @@ def _last_layer(model: ServingModel) -> tuple[str, nn.Linear]:
 
 
 @contextmanager
-def _small_last_layer(model: ServingModel, name: str, layer: nn.Linear) -> Iterator[None]:
-    """Put its first few rows in the place of the last layer: a gigabyte need not be exported."""
+def _shrink_last_layer(model: ServingModel, name: str, layer: nn.Linear) -> Iterator[None]:
+    """Replace the last layer by its first few rows, so that no gigabyte is exported."""
     parent, _, attribute = name.rpartition(".")
     holder = model.get_submodule(parent)
     small = nn.Linear(layer.in_features, _STAND_IN_CLASSES)
@@ -118,11 +118,11 @@ def _small_last_layer(model: ServingModel, name: str, layer: nn.Linear) -> Itera
 
 
 def _cut_last_layer(model: ModelProto) -> None:
-    """End the graph at what the last layer takes in, float32 N × features."""
+    """End the graph at the input of the last layer, float32 N × features."""
     graph = model.graph
     last = next(node for node in reversed(graph.node) if node.op_type == "Gemm")
     end = last.input[0]
-    wanted = _ancestors(end, {node.output[0]: node for node in graph.node})
+    wanted = _find_ancestors(end, {node.output[0]: node for node in graph.node})
     kept = [node for node in graph.node if node.output[0] in wanted]
     del graph.node[:]
     graph.node.extend(kept)
@@ -132,33 +132,33 @@ def _cut_last_layer(model: ModelProto) -> None:
     graph.initializer.extend(tensors)
     del graph.value_info[:]
     del graph.output[:]
-    graph.output.append(_output(end, TensorProto.FLOAT, "features"))
+    graph.output.append(_make_output(end, TensorProto.FLOAT, "features"))
 
 
-def _ancestors(output: str, makers: dict[str, onnx.NodeProto]) -> set[str]:
-    """Names of the tensors that `output` is made of, itself included."""
-    found, left = set[str](), [output]
+def _find_ancestors(output: str, makers: dict[str, onnx.NodeProto]) -> set[str]:
+    """Return the names of all tensors from which `output` is computed, and its own."""
+    ancestors, left = set[str](), [output]
     while left:
         name = left.pop()
-        if name in makers and name not in found:
-            found.add(name)
+        if name in makers and name not in ancestors:
+            ancestors.add(name)
             left += makers[name].input
-    return found
+    return ancestors
 
 
-def _output(name: str, kind: int, width: str | int) -> onnx.ValueInfoProto:
+def _make_output(name: str, kind: int, width: str | int) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, kind, ["batch", width])
 
 
-def _features(path: Path, images: Images) -> Floats:
+def _compute_features(path: Path, images: Images) -> Floats:
     session = open_session(path, threads=1)
     (name,) = (each.name for each in session.get_inputs())
     batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
     return np.concatenate([session.run(None, {name: batch})[0] for batch in batches])
 
 
-def _enough(features: Floats) -> int:
-    """How many of the largest features hold `ENERGY`, for the median image of N × features."""
+def _count_features(features: Floats) -> int:
+    """Return how many of the largest features hold `ENERGY`, for the median of N × features."""
     squares = np.sort(features.astype(np.float64) ** 2, axis=1)[:, ::-1]
     held = squares.cumsum(axis=1)
     counts = (held < ENERGY * held[:, -1:]).sum(axis=1) + 1
@@ -168,7 +168,7 @@ def _enough(features: Floats) -> int:
 
 
 def _pick_largest(model: ModelProto, count: int) -> None:
-    """Go on to numbers and values of the `count` features furthest from zero, in that order."""
+    """Add the output of indices and values of the `count` largest features, the largest first."""
     graph = model.graph
     features = graph.output[0].name
     graph.node.extend(
@@ -181,7 +181,10 @@ def _pick_largest(model: ModelProto, count: int) -> None:
     graph.initializer.append(numpy_helper.from_array(np.array([count], np.int64), "count"))
     del graph.output[:]
     graph.output.extend(
-        [_output("chosen", TensorProto.INT64, count), _output("values", TensorProto.FLOAT, count)]
+        [
+            _make_output("chosen", TensorProto.INT64, count),
+            _make_output("values", TensorProto.FLOAT, count),
+        ]
     )
 
 
@@ -194,7 +197,7 @@ def _write_classifier(folder: Path, layer: nn.Linear, mean_features: Floats) -> 
     for tile, first in zip(high, range(0, classes, TILE), strict=True):
         some = slice(first, first + TILE)
         rows = weights[some]
-        # A row of zeros has no step of its own, and any will do.
+        # A row of zeros has no step; any value serves.
         steps[some] = np.maximum(np.abs(rows).max(axis=1), np.finfo(np.float32).tiny) / MOST
         rounded = np.rint(rows / steps[some, np.newaxis])
         lost = rows - rounded * steps[some, np.newaxis]
@@ -202,14 +205,14 @@ def _write_classifier(folder: Path, layer: nn.Linear, mean_features: Floats) -> 
         shifted = (rounded + 128).astype(np.uint8)
         low[some] = shifted[:, ::2] & 15
         low[some, : features // 2] |= shifted[:, 1::2] << 4
-        tile[:] = _words(shifted)
+        tile[:] = _pack_words(shifted)
     np.save(folder / HIGH, high)
     np.save(folder / LOW, low)
     np.save(folder / CLASSES, np.stack([steps, corrected]))
 
 
-def _words(shifted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    """The high halves of up to TILE classes × features, as a tile of sparse_linear.c."""
+def _pack_words(shifted: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
+    """Pack the high halves of up to TILE classes × features as a tile of sparse_linear.c."""
     halves = np.zeros((shifted.shape[1], TILE), np.uint16)
     halves[:, : len(shifted)] = shifted.T >> 4
     first, second, third, fourth = halves.reshape(len(halves), 4, -1).swapaxes(0, 1)

@@ -1,6 +1,6 @@
-"""Is this the artifact that was validated? Asked before anything in it is deserialised.
+"""Check that an artifact is the one that was validated, before anything in it is deserialised.
 
-A .pt2 archive holds native code and a pickle holds anything, so a file is hashed first and opened
+A .pt2 archive holds native code and a pickle can run any code, so a file is hashed first and opened
 by its engine afterwards. Each check raises `OperatorError` with one line: what, expected, found,
 and what to do.
 """
@@ -18,11 +18,14 @@ from pydantic import ValidationError
 from service.artifact.manifest import (
     MANIFEST,
     MANIFEST_DIGEST,
+    MODEL_DEFINITION,
     File,
     Manifest,
     code_files,
     digest_line,
 )
+from service.engines import FORMS
+from service.engines.base import Form
 from service.errors import OperatorError
 
 _RESTORE = "Restore it from its source, or build it again: python -m service.artifact build"
@@ -30,32 +33,32 @@ _RESTORE = "Restore it from its source, or build it again: python -m service.art
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A folder whose every byte is what its manifest says."""
+    """A verified bundle: every byte is as recorded in its manifest."""
 
     path: Path
     manifest: Manifest
     digest: str
-    """SHA-256 of manifest.json; through it, of everything in the bundle."""
+    """SHA-256 of manifest.json, which holds the hashes of all other files."""
 
     @property
     def size(self) -> int:
-        """Bytes of all files that the manifest lists."""
+        """Return the bytes of all files that the manifest lists."""
         return sum(file.bytes for file in self.manifest.files.values())
 
 
 def verify(path: Path, expected_digest: str | None = None) -> Bundle:
     """Check every byte of a bundle against its manifest, and the manifest against its digest.
 
-    It is checked once: whoever may write to the folder afterwards can still change what is loaded.
-    Serve from a folder that the service's user cannot write to.
+    It is checked once: a user who can write to the folder can still change files afterwards. Serve
+    from a folder that the service's user cannot write to.
 
     Args:
         path: the bundle's folder.
-        expected_digest: SHA-256 of the manifest, from a source that is trusted. Without it a
-            bundle is protected against damage, but not against one who replaces all of it.
+        expected_digest: SHA-256 of the manifest, from a trusted source. Without it a bundle is
+            protected against damage, but not against an attacker who replaces all of it.
 
     Raises:
-        OperatorError: anything is missing, added, or not as recorded.
+        OperatorError: something is missing, added, or not as recorded.
     """
     try:
         data, digest = _read_manifest(path, expected_digest)
@@ -75,13 +78,13 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
 
 
 def read_bundle(path: Path, digest: str) -> Bundle:
-    """A bundle that another process has verified: its manifest must still be the same.
+    """Read a bundle that another process has verified; its manifest must be the same still.
 
     Raises:
-        OperatorError: it is another one.
+        OperatorError: the manifest has another digest.
     """
-    data, found = _read_manifest(path, digest)
-    return Bundle(path, _parse_manifest(path, data), found)
+    data, digest = _read_manifest(path, digest)
+    return Bundle(path, _parse_manifest(path, data), digest)
 
 
 def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]:
@@ -124,16 +127,16 @@ def _parse_manifest(path: Path, data: bytes) -> Manifest:
 
 
 def _verify_listing(path: Path, manifest: Manifest) -> None:
-    """Nothing missing, nothing added, sizes right; cheap, so it comes before the hashes."""
-    found = {
+    """Check names and sizes; this is cheap, so it comes before the hashes."""
+    present = {
         entry.relative_to(path).as_posix()
         for entry in path.rglob("*")
         if entry.is_symlink() or not entry.is_dir()
     }
     listed = {*manifest.files, MANIFEST, MANIFEST_DIGEST}
-    for name in sorted(listed - found):
+    for name in sorted(listed - present):
         raise OperatorError(f"{path / name} is missing: the manifest lists it. {_RESTORE}")
-    for name in sorted(found - listed):
+    for name in sorted(present - listed):
         raise OperatorError(
             f"{path / name} does not belong to the artifact: the manifest does not list it. "
             "Remove it"
@@ -159,32 +162,49 @@ def _verify_file(path: Path, name: str, file: File) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, as hexadecimal digits."""
+    """Return the SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_code(bundle: Bundle) -> None:
-    """The running preprocessing and model definition are those that the bundle was built with.
+def check_code(bundle: Bundle, form: Form | None = None) -> None:
+    """Check that the running code does what the code in the bundle does.
+
+    Statements count; comments, docstrings and layout do not. The copy in the bundle is compared,
+    because it was verified byte for byte.
+
+    Args:
+        bundle: a verified bundle.
+        form: what is served; only some forms run the model definition. None: all in the bundle.
 
     Raises:
-        OperatorError: one of the two files differs.
+        OperatorError: a statement differs.
     """
+    forms = [FORMS[name] for name in bundle.manifest.forms] if form is None else [form]
+    runs_definition = any(one.runs_model_definition for one in forms)
     for name, running in code_files().items():
-        expected, found = bundle.manifest.files[name].sha256, sha256(running)
-        if found != expected:
+        if name == MODEL_DEFINITION and not runs_definition:
+            continue
+        shipped = bundle.path / name
+        if sha256(running) == bundle.manifest.files[name].sha256:
+            continue
+        from service.artifact.code import find_difference  # rarely needed
+
+        difference = find_difference(shipped, running)
+        if difference is not None:
+            expected, found = difference
             raise OperatorError(
-                f"{running} is not the code that the artifact was validated with: expected the "
-                f"SHA-256 {expected} ({bundle.path / name}), found {found}. "
+                f"{running} is not the code that the artifact was validated with: expected "
+                f"{expected} ({shipped}), found {found}. "
                 "Check out that version, or validate the new one: python -m service.artifact build"
             )
 
 
 def environment_differences(manifest: Manifest, packages: Iterable[str]) -> list[str]:
-    """How this environment differs from the one that the model was validated in.
+    """Compare this environment with the one in which the model was validated.
 
     Args:
-        manifest: of a verified bundle.
+        manifest: the manifest of a verified bundle.
         packages: distributions that take part in an answer.
 
     Returns:
@@ -206,12 +226,12 @@ def environment_differences(manifest: Manifest, packages: Iterable[str]) -> list
 
 
 def running_python() -> str:
-    """Major and minor version of the running Python."""
+    """Return major and minor version of the running Python."""
     return ".".join(platform.python_version_tuple()[:2])
 
 
 def installed_version(package: str) -> str | None:
-    """Version of an installed distribution, or None."""
+    """Return the version of an installed distribution, or None."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -16,11 +16,11 @@ from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.console.component import FRONT, plain, script, style
 from service.console.flow import STEPS, Flow
 from service.console.reference import view_reference
-from service.console.summary import summarise_artifact, summarise_counters
+from service.console.summary import resident_bytes, summarise_artifact, summarise_counters
 from service.console.texts import texts_in
 from service.errors import RequestError
 from service.loaded_model import LoadedModel, Step
-from service.machine import resident_bytes, seconds_since_process_start
+from service.machine import seconds_since_process_start
 from service.settings import Settings
 from service.web.health import describe_artifact
 

@@ -1,8 +1,10 @@
 """What the inspector shows of an artifact and of the counters."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
+from pathlib import Path
 from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -64,6 +66,15 @@ def summarise_counters(counters: Counters, memory_bytes: int) -> dict[str, Any]:
         "p99_ms": bucket_quantile(buckets, 0.99),
         "memory_mb": round(memory_bytes / 1e6),
     }
+
+
+def resident_bytes() -> int:
+    """Return the physical memory of this process; 0 on systems without /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def summarise_metrics(text: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The forms in which a model can be served, and the engine that runs each.
 
-One small adapter a form, behind one interface (`base.Engine`). An adapter is imported only when
-its form is asked for: with an ONNX form, torch is never imported.
+Each form has a small adapter behind one interface (`base.Engine`). An adapter is imported only when
+its form is served: with an ONNX form, torch is never imported. How a form is made is defined in
+`service.artifact.exporters`.
 """
 
 import importlib
@@ -18,7 +19,7 @@ FORMS = {
     form.name: form
     for form in (
         Form("eager", "weights.safetensors", "fp32", "service.engines.eager",
-             (*_SHARED, "torch", "torchvision", "safetensors")),
+             (*_SHARED, "torch", "torchvision", "safetensors"), runs_model_definition=True),
         Form("torchscript", "model.torchscript.pt", "fp32", "service.engines.torchscript",
              (*_SHARED, "torch")),
         Form("exported-program", "model.pt2", "fp32", "service.engines.exported_program",
@@ -33,15 +34,15 @@ FORMS = {
 }  # fmt: skip
 """Every form by its name, the reference (eager fp32) first."""
 STANDARD_FORMS = tuple(name for name in FORMS if name not in (SPARSE, BF16))
-"""Those that a bundle holds if nothing else is asked for. A sparse classifier pays where
-there are so many classes that reading its weights is most of the work, bf16 on a GPU."""
+"""The default forms of a bundle. A sparse classifier pays where there are so many classes that
+reading its weights is most of the work; bf16 pays on a GPU."""
 
 
 def load_engine(form: Form, path: Path, device: str, threads: int) -> Engine:
-    """Load one form. The file must have been verified: deserialising it may run code.
+    """Load a form. Its file must have been verified: deserialising it may run code.
 
     Args:
-        form: which form.
+        form: what to load.
         path: its file in the bundle.
         device: "cpu" or "cuda".
         threads: computing threads on a CPU.

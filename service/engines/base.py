@@ -44,6 +44,8 @@ class Form:
     """The module with its `load(path, device, threads)`."""
     packages: tuple[str, ...]
     """Distributions that take part in an answer; their versions must match the manifest's."""
+    runs_model_definition: bool = False
+    """Whether its adapter imports model_definition.py; the others hold the network as a graph."""
     planner: str = "service.runner.plan"
     """The module with its `make_plan`, which divides the machine or the device."""
 

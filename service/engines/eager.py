@@ -11,12 +11,12 @@ from service.model_definition import ServingModel, create_model, load_weights
 
 
 def load(path: Path, device: str, threads: int) -> TorchEngine:
-    """Load weights.safetensors; its header says which architecture they are for."""
+    """Load weights.safetensors; its header names the architecture."""
     configure_torch(threads)
     with safe_open(path, framework="pt", device="cpu") as file:
         header = json.loads(file.metadata()["serving_model"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    with torch.device("meta"):  # no memory and no random initialisation for what is replaced next
+    with torch.device("meta"):  # the weights below replace all parameters
         model = create_model(header["architecture"], header["num_classes"])
     load_weights(model, weights)
     return TorchEngine(ServingModel(model, header["mean"], header["std"]).to(device), device)

@@ -11,9 +11,9 @@ from service.engines.torch_module import TorchEngine, configure_torch
 
 
 def load_program(path: Path, device: str) -> ExportedProgram:
-    """Read a .pt2 archive, for a device by torch's name: "cpu", "cuda:0"."""
+    """Read a .pt2 archive for a device, in torch's notation: "cpu", "cuda:0"."""
     with warnings.catch_warnings():
-        # torch 2.11's reader warns of a buffer of its own, which nobody writes to.
+        # The reader of torch 2.11 warns of a buffer of its own that is only read.
         warnings.filterwarnings("ignore", "The given buffer is not writable", UserWarning)
         program = torch.export.load(path)
     return program if device == "cpu" else move_to_device_pass(program, device)

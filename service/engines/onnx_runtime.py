@@ -1,31 +1,48 @@
-"""ONNX forms (fp32 and int8) by ONNX Runtime on the CPU. No torch."""
+"""The ONNX forms (fp32 and int8), run by ONNX Runtime on the CPU, without torch."""
 
+import platform
 from pathlib import Path
 
 import onnxruntime
 
 from service.engines.base import Images, Probabilities, stack
-from service.machine import adds_int8_products_exactly
 
 
 def runtime() -> str:
-    """Its name and version, as an engine states it."""
+    """Return its name and version, as an engine states it."""
     return f"ONNX Runtime {onnxruntime.__version__}"
 
 
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def adds_int8_products_exactly() -> bool:
+    """Return whether the processor adds products of uint8 and int8 without overflow.
+
+    x86 processors without VNNI instructions add pairs of products in 16 bits, where they saturate
+    (onnxruntime.ai/docs/performance/model-optimizations/quantization.html, "U8S8").
+    """
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        return True
+    try:
+        return "vnni" in _CPU_INFO.read_text()  # avx512_vnni, avx_vnni
+    except OSError:
+        return False  # another system than Linux: unknown
+
+
 def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Load a graph to be run by `threads` threads of the CPU."""
+    """Load a graph that `threads` threads of the CPU will run."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # A thread that waits for its part of the next layer spins just long enough to bridge the gap
-    # between two layers, then sleeps: longer spinning (1 ms by default) would take the core from
-    # decoding the next image.
+    # between two layers, then sleeps. Longer spinning (1 ms by default) would occupy the core that
+    # decodes the next image.
     options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     if not adds_int8_products_exactly():
-        # Take the exact way; not everywhere, because it is far slower.
+        # Compute exactly; only here, because it is far slower.
         options.add_session_config_entry("session.x64quantprecision", "1")
-    options.log_severity_level = 3  # errors only; it warns of things that nobody can act upon
+    options.log_severity_level = 3  # errors only; its warnings are not actionable
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
@@ -45,5 +62,5 @@ class OnnxRuntimeEngine:
 
 
 def load(path: Path, device: str, threads: int) -> OnnxRuntimeEngine:
-    """Load an ONNX file; `device` is "cpu" (startup sees to that)."""
+    """Load an ONNX file; `device` must be "cpu", which startup ensures."""
     return OnnxRuntimeEngine(path, threads)

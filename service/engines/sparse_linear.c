@@ -1,15 +1,15 @@
-/* Logits of very many classes: first roughly, from half the bits of few features, then the best well.
+/* Logits of very many classes: rough for all, from half the bits of few features; exact for the best.
  *
- * Compiled into the bundle by service/artifact/sparse.py, called by sparse_onnx.py. Reading the
- * weights is nearly all of the work, so each is cut in two: a weight is 16 × high + low - 128, high
- * and low from 0 to 15. `screen` reads the high halves only, of few features, for all classes;
- * `refine` both halves of more features, for few classes.
+ * service/artifact/sparse.py compiles this file into the bundle; sparse_onnx.py calls it. Reading the
+ * weights is nearly all of the work, so each weight is split in two: 16 × high + low - 128, high and
+ * low from 0 to 15. `screen` reads only the high halves, of few features, for all classes; `refine`
+ * reads both halves, of more features, for few classes.
  *
- * TILE classes, given to the compiler, are summed at a time.
- * high: tiles × features × WORDS, each word a half of four classes that lie WORDS apart in the tile.
- * low: classes × features / 2 (rounded up), each byte the halves of two features.
- * rows: `count` features' numbers; values: theirs, -127 … 127, in units of `scale`.
- * steps, bias: of each class. logits: of each class.
+ * TILE (set by the compiler's command line) is the number of classes that are summed at a time.
+ * high: tiles × features × WORDS; a word holds a half of four classes, WORDS apart in the tile.
+ * low: classes × features / 2 (rounded up); a byte holds the halves of two features.
+ * rows: indices of `count` features. values: their values, -127 … 127, in units of `scale`.
+ * steps, bias, logits: one for each class.
  */
 #include <stdint.h>
 
@@ -18,7 +18,7 @@
 #define HALF(word, part) ((int16_t)((word) >> 4 * (part) & 15))
 
 #if defined(__x86_64__) && defined(__linux__)
-/* One copy for each generation of processors; the right one is chosen when the library is loaded. */
+/* One copy for each generation of processors; the loader of the library chooses one. */
 #define EVERY_PROCESSOR \
     __attribute__((target_clones("default", "arch=x86-64-v3", "arch=x86-64-v4")))
 #else
@@ -36,7 +36,7 @@ void screen(
     int32_t all = 0;
     for (int64_t row = 0; row < count; row++)
         all += values[row];
-    const float middle = 7.5f - 128; /* of the low half, which is not read, and the shift of both */
+    const float middle = 7.5f - 128; /* mean of the low half, which is not read, minus the offset */
     for (int64_t first = 0; first < classes; first += TILE) {
         const uint16_t *tile = high + first / 4 * features;
         int is_last = first + TILE >= classes;
@@ -46,7 +46,7 @@ void screen(
             const uint16_t *a = tile + rows[row] * WORDS, *b = tile + rows[row + 1] * WORDS;
             const uint16_t *c = tile + rows[row + 2] * WORDS, *d = tile + rows[row + 3] * WORDS;
             int16_t x = values[row], y = values[row + 1], z = values[row + 2], u = values[row + 3];
-            /* The rows after these lie anywhere: no processor guesses where, so it is told. */
+            /* The next rows can be anywhere, so the processor cannot predict them: prefetch. */
             int next_is_here = row + 4 < count;
             const int64_t *next = next_is_here ? rows + row + 4 : rows;
             const uint16_t *from = next_is_here || is_last ? tile : tile + features * WORDS;

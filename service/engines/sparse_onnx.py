@@ -1,11 +1,12 @@
 """The sparse int8 form on the CPU: features by ONNX Runtime, and a classifier that skips zeros.
 
-A classifier of very many classes is bound by reading its weights. After a ReLU most features of an
-image are zero or nearly: only the weights of the largest are read. In language models the same is
-known as activation sparsity (Liu et al., 2024, "TEAL: Training-Free Activation Sparsity in Large
-Language Models"). And few classes matter: all are screened by half the bits of still fewer
-features, then the best are computed again, well (as vector search ranks again what a coarse index
-found: Jégou et al., 2011, "Searching in One Billion Vectors: Re-rank with Source Coding").
+The speed of a classifier of very many classes is limited by reading its weights. After a ReLU most
+features of an image are zero or nearly zero, so only the weights of the largest features are read.
+For language models this is known as activation sparsity (Liu et al., 2024, "TEAL: Training-Free
+Activation Sparsity in Large Language Models"). And few classes matter: all classes are screened
+with half the bits of still fewer features, then the best ones are computed again with all bits, as
+vector search re-ranks the results of a coarse index (Jégou et al., 2011, "Searching in One Billion
+Vectors: Re-rank with Source Coding").
 """
 
 import ctypes
@@ -18,27 +19,28 @@ from service.engines.base import Images, Probabilities, stack, top_k
 from service.engines.onnx_runtime import open_session, runtime
 
 HIGH, LOW, CLASSES, KERNEL = "high.npy", "low.npy", "classes.npy", "sparse_linear.so"
-"""Beside the graph of the features: the weights' high and low halves, as sparse_linear.c says;
-float32 2 × classes, each class's step and bias; and sparse_linear.c, compiled."""
+"""Files in the folder of the features' graph: the high and the low halves of the weights, in the
+layout of sparse_linear.c; step and bias of each class, float32 2 × classes; and the compiled
+sparse_linear.c."""
 MOST = 127
-"""Largest int8 value of a weight and of a feature; -128 is left out: the range is symmetric."""
+"""Largest int8 value of a weight and of a feature; the range is symmetric, without -128."""
 ROWS = 4
-"""The kernel's step: it takes a multiple of so many features."""
+"""The kernel takes a multiple of this number of features."""
 SCREENED = 0.4
-"""Of the features that are read at all: read for every class."""
+"""Share of the chosen features that are read for every class, 0–1."""
 REFINED = 32
-"""Classes that are computed again."""
+"""Number of classes that are computed again."""
 _TINY = float(np.finfo(np.float32).tiny)
 
 
 class SparseLinear:
-    """A linear layer of which little is read."""
+    """A linear layer that reads a small part of its weights."""
 
     def __init__(self, folder: Path) -> None:
-        """Load what lies in `folder`, which must have been verified: the kernel is machine code.
+        """Load the layer from `folder`, which must have been verified: the kernel is machine code.
 
         Raises:
-            OSError: the kernel is for another kind of processor or system.
+            OSError: the kernel was compiled for another kind of processor or system.
         """
         kernel = ctypes.CDLL(str((folder / KERNEL).resolve()))
         self._high: npt.NDArray[np.uint16] = np.load(folder / HIGH, allow_pickle=False)
@@ -54,14 +56,14 @@ class SparseLinear:
     def __call__(
         self, features: npt.NDArray[np.int64], values: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        """Logits, float32, of all classes, from some features.
+        """Compute the logits of all classes, float32, from some of the features.
 
-        All lack one number, the same for all, which a softmax does not see. The values are rounded
-        to 8 bits. From any thread; Python's lock is let go of meanwhile.
+        A constant, the same for all logits, is missing; a softmax ignores it. The values are
+        rounded to 8 bits. Any thread may call this; it releases Python's global lock.
 
         Args:
-            features: their numbers, the largest value's first.
-            values: theirs.
+            features: indices of the features, that of the largest value first.
+            values: their values.
         """
         scale = max(float(np.abs(values).max()), _TINY) / MOST
         rounded = np.rint(values / scale).astype(np.int8)
@@ -69,7 +71,7 @@ class SparseLinear:
         image = (features.ctypes.data, rounded.ctypes.data)
         classes = (self._steps.ctypes.data, self._bias.ctypes.data)
         high, width = self._high.ctypes.data, self._high.shape[1]
-        screened = screened_of(len(features))
+        screened = count_screened(len(features))
         self._screen(
             high, width, len(logits), *image, screened, scale, *classes, logits.ctypes.data
         )
@@ -79,22 +81,22 @@ class SparseLinear:
             high, self._low.ctypes.data, width, *image, len(features), scale, *classes,
             best.ctypes.data, len(best), logits.ctypes.data,
         )  # fmt: skip
-        # What the other features add to the best classes, they add to all about as much: if only
-        # those had it that were computed again, they would come out too probable.
+        # The features that were not screened add about as much to every class. If only the best
+        # classes had this part, their probabilities would be too high.
         logits[best] -= (logits[best] - rough).mean()
         return logits
 
 
-def screened_of(count: int) -> int:
-    """How many of `count` features are read for every class."""
+def count_screened(count: int) -> int:
+    """Return how many of `count` chosen features are read for every class."""
     return ROWS * max(1, round(SCREENED * count / ROWS))
 
 
 class SparseOnnxEngine:
-    """Features in a graph that also picks the largest, the classifier in a kernel, and softmax."""
+    """A graph that computes features and picks the largest, then the classifier and a softmax."""
 
     def __init__(self, path: Path, threads: int) -> None:
-        """Load the features' graph `path` and the classifier beside it."""
+        """Load the features' graph at `path` and the classifier in the same folder."""
         self._session = open_session(path, threads)
         self._input = self._session.get_inputs()[0].name
         self._classifier = SparseLinear(path.parent)
@@ -105,7 +107,7 @@ class SparseOnnxEngine:
         """Classify uint8 images; float32 N × classes."""
         chosen, values = self._session.run(None, {self._input: stack(images)})
         rows = [self._classifier(*image) for image in zip(chosen, values, strict=True)]
-        for row in rows:  # in place: a row is large, and touched for each step
+        for row in rows:  # in place, because a row is large
             row -= row.max()
             np.exp(row, out=row)
             row /= row.sum()
@@ -113,5 +115,5 @@ class SparseOnnxEngine:
 
 
 def load(path: Path, device: str, threads: int) -> SparseOnnxEngine:
-    """Load the form whose features are at `path`; `device` is "cpu" (startup sees to that)."""
+    """Load the form whose graph is at `path`; `device` must be "cpu", which startup ensures."""
     return SparseOnnxEngine(path, threads)

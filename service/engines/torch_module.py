@@ -1,4 +1,4 @@
-"""What the three torch forms share: a module, its device, and how a batch gets there and back."""
+"""What the three fp32 torch forms share: settings of torch, and an engine around a module."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from service.engines.base import Images, Probabilities, stack
 
 
 def configure_torch(threads: int) -> None:
-    """Fit torch's threads to the cores, and keep fp32 at fp32.
+    """Set torch's number of threads, and keep fp32 at full precision.
 
-    On a GPU torch otherwise lets convolutions round to TF32 (10 bits of mantissa), which is not
+    By default, torch lets convolutions on a GPU round to TF32 (10 bits of mantissa), which is not
     the arithmetic that the artifact was validated with.
     """
     torch.set_num_threads(threads)
@@ -20,7 +20,7 @@ def configure_torch(threads: int) -> None:
 
 
 class TorchEngine:
-    """A callable from a uint8 tensor of pixels to a float32 tensor of probabilities."""
+    """Runs a module that maps a uint8 tensor of pixels to a float32 tensor of probabilities."""
 
     def __init__(self, module: Callable[[Tensor], Tensor], device: str) -> None:
         self._module = module
@@ -30,6 +30,6 @@ class TorchEngine:
     def __call__(self, images: Images) -> Probabilities:
         """Classify uint8 images; float32 N × classes."""
         with torch.inference_mode():
-            # uint8 crosses the bus: a quarter of what normalised floats would be.
+            # uint8 crosses the bus: a quarter of the bytes of normalised floats.
             batch = torch.from_numpy(stack(images)).to(self.device)
             return self._module(batch).cpu().numpy()

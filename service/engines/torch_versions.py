@@ -1,10 +1,10 @@
-"""Do the installed torch and torchvision fit together?
+"""Check that the installed torch and torchvision fit together.
 
-torchvision is compiled against one exact torch. With another one it installs without a word and
-then breaks at import ("operator torchvision::nms does not exist"). The wheel's own metadata names
-the torch that it needs, so the answer costs milliseconds and imports neither of them.
+torchvision is compiled for one exact version of torch. With another one it installs without an
+error and then breaks at import ("operator torchvision::nms does not exist"). Its metadata names the
+torch that it needs, so the check takes milliseconds and imports neither of them.
 
-`python -m service.engines.torch_versions` prints the answer and really imports the two.
+`python -m service.engines.torch_versions` prints the answer and then imports the two.
 """
 
 import re
@@ -41,7 +41,7 @@ def check_torch_pair() -> str:
 
 
 def _torch_wanted_by_torchvision() -> str | None:
-    """The version X of torchvision's `Requires-Dist: torch==X`, or None if it pins none."""
+    """Return X of torchvision's `Requires-Dist: torch==X`, or None if it requires no exact one."""
     for requirement in metadata.requires("torchvision") or []:
         match = re.fullmatch(r"torch\s*\(?==\s*([^\s,;)]+)\)?", requirement.split(";")[0].strip())
         if match:
@@ -50,7 +50,7 @@ def _torch_wanted_by_torchvision() -> str | None:
 
 
 def main() -> None:
-    """Print the pair, or exit with what is wrong with it."""
+    """Print the two versions, or exit with the error."""
     try:
         pair = check_torch_pair()
     except OperatorError as error:

@@ -1,7 +1,7 @@
 """The TorchScript form: a graph that runs without the architecture's Python code.
 
-Deprecated since torch 2.10 and without support from Python 3.14 on; kept because the format is
-in wide use. Its successor is the exported program.
+It is deprecated since torch 2.10 and unsupported from Python 3.14 on. It is kept because the format
+is in wide use. Its successor is the exported program.
 """
 
 import warnings
@@ -16,7 +16,7 @@ def load(path: Path, device: str, threads: int) -> TorchEngine:
     """Load a TorchScript archive."""
     configure_torch(threads)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of its end; the category varies with the release
+        warnings.simplefilter("ignore")  # of the deprecation; the category varies with the release
         module = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
         module = torch.jit.freeze(module.eval())
     return TorchEngine(module, device)

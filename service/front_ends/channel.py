@@ -1,115 +1,137 @@
-"""One batch at a time, from a front end to the device's owner and back.
+"""Send one batch at a time from a front end to the device's owner, and its answers back.
 
-Pixels and probabilities lie in memory that both processes see; a socket says whose turn it is. Both
-vanish with the processes that hold them, and who waits at a socket wakes up when the other is gone.
+Pixels and probabilities lie in memory that both processes map; a connection says whose turn it is.
+Both vanish with the processes that hold them, and if one process ends, the other is told at once.
 """
 
+import math
 import mmap
 import os
-import socket
-from collections.abc import Sequence
-from typing import NamedTuple
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import DupFd
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Images, PixelBatch, Probabilities
 from service.errors import DeviceLostError
 
-_FLOAT = 4
-_COUNT = 4
-"""Bytes of a request: how many images there are."""
-_MOST = 4096
-"""Bytes of a reply: one that says what became of the batch, and why."""
-_ANSWERED, _FAILED, _LOST = b"a", b"f", b"l"
 OWNER_GONE = "the process that owns the device has ended"
 
 
-class Shape(NamedTuple):
-    """What a channel holds."""
+class SharedArray:
+    """A numpy array of zeros in memory that this process shares with those it spawns (Linux).
 
-    images: int
-    """Most in a batch."""
-    height: int
-    width: int
-    classes: int
+    It can be an argument of a spawned process. Its memory is an anonymous file: unlike
+    `multiprocessing.shared_memory` it needs no clean-up, and does not count against /dev/shm, which
+    has 64 MB in a container.
+    """
 
-    @property
-    def pixel_bytes(self) -> int:
-        """Up to where the probabilities begin, as floats must."""
-        return -(-self.images * self.height * self.width * 3 // _FLOAT) * _FLOAT
+    def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike, file: int = -1) -> None:
+        """Map the memory of the file descriptor `file`; -1 creates new memory."""
+        self._dtype = np.dtype(dtype)
+        size = math.prod(shape) * self._dtype.itemsize
+        if file == -1:
+            file = os.memfd_create("front-end")
+            os.truncate(file, size)
+        self._file = file
+        self.array: npt.NDArray[Any] = np.ndarray(shape, self._dtype, mmap.mmap(file, size))
 
-    @property
-    def bytes(self) -> int:
-        """Of the shared memory."""
-        return self.pixel_bytes + self.images * self.classes * _FLOAT
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _map_inherited, (self.array.shape, self._dtype, DupFd(self._file))
 
 
-def new_memory(size: int) -> int:
-    """File descriptor of so many bytes of memory, zeros, that processes can share (Linux)."""
-    memory = os.memfd_create("front-end")
-    os.truncate(memory, size)
-    return memory
+def _map_inherited(shape: tuple[int, ...], dtype: npt.DTypeLike, file: Any) -> SharedArray:
+    return SharedArray(shape, dtype, file.detach())
 
 
 class Channel:
-    """One end. A front end asks, the owner answers."""
+    """One end of a channel: a front end asks at its end, the owner answers at the other."""
 
-    def __init__(self, end: socket.socket, memory: int, shape: Shape) -> None:
-        """Map the memory, whose file descriptor may be closed then."""
-        self.end = end
-        view = mmap.mmap(memory, shape.bytes)
-        size = (shape.images, shape.height, shape.width, 3)
-        self.pixels: PixelBatch = np.ndarray(size, np.uint8, view)
-        self.probabilities: Probabilities = np.ndarray(
-            (shape.images, shape.classes), np.float32, view, shape.pixel_bytes
-        )
+    def __init__(self, connection: "Connection[Any, Any]", memory: SharedArray, row: int) -> None:
+        """Take a connection, and a row of the memory that `make_channels` creates."""
+        self.connection = connection
+        self._memory = memory
+        self._row = row
 
-    def ask(self, images: Sequence[PixelBatch] | PixelBatch) -> Probabilities:
-        """Have images classified, uint8 H × W × 3 each, at most the shape's; waits.
+    @property
+    def pixels(self) -> PixelBatch:
+        """The shared pixels, uint8 images × H × W × 3."""
+        pixels: PixelBatch = self._memory.array["pixels"][self._row]
+        return pixels
+
+    @property
+    def probabilities(self) -> Probabilities:
+        """The shared answers, float32 images × classes."""
+        probabilities: Probabilities = self._memory.array["probabilities"][self._row]
+        return probabilities
+
+    def ask(self, images: Images) -> Probabilities:
+        """Have the owner classify images, uint8 H × W × 3, no more than fit; waits.
 
         Raises:
-            DeviceLostError: the device is lost, or its owner.
+            DeviceLostError: the device is lost, or its owner has ended.
             RuntimeError: this batch failed.
         """
-        count = len(images)
         for row, image in zip(self.pixels, images, strict=False):
             np.copyto(row, image, casting="no")
         try:
-            self.end.send(count.to_bytes(_COUNT, "little"))
-            reply = self.end.recv(_MOST)
-        except OSError:
-            reply = b""
-        if not reply or reply[:1] == _LOST:
-            raise DeviceLostError(reply[1:].decode() or OWNER_GONE)
-        if reply[:1] == _FAILED:
-            raise RuntimeError(reply[1:].decode())
-        return self.probabilities[:count].copy()
+            self.connection.send(len(images))
+            failure: tuple[type[Exception], str] | None = self.connection.recv()
+        except (OSError, EOFError):
+            raise DeviceLostError(OWNER_GONE) from None
+        if failure is not None:
+            kind, text = failure
+            raise kind(text)
+        return self.probabilities[: len(images)].copy()
 
-    def asked(self) -> int | None:
-        """How many images the front end wants classified; waits. None: it is gone."""
+    def receive(self) -> int | None:
+        """Return how many images the front end wants classified; waits. None: it has ended."""
         try:
-            request = self.end.recv(_COUNT)
-        except OSError:
+            count: int = self.connection.recv()
+        except (OSError, EOFError):
             return None
-        return min(int.from_bytes(request, "little"), len(self.pixels)) if request else None
+        return min(count, len(self.pixels))
 
-    def deliver(self, probabilities: Probabilities) -> None:
-        """Answer with those of the images asked for."""
+    def answer(self, probabilities: Probabilities) -> None:
+        """Send the answers for the images that were received."""
         self.probabilities[: len(probabilities)] = probabilities
-        self._reply(_ANSWERED)
+        self._reply(None)
 
-    def refuse(self, error: Exception, lost: str | None) -> None:
-        """The batch failed; `lost` says why the device is lost, if that is it."""
-        text = lost if lost is not None else str(error) or type(error).__name__
-        self._reply((_FAILED if lost is None else _LOST) + text.encode()[: _MOST // 2])
+    def refuse(self, error: Exception) -> None:
+        """Send the error by which the batch failed."""
+        if isinstance(error, DeviceLostError):
+            self._reply((DeviceLostError, error.reason))
+        else:
+            self._reply((RuntimeError, str(error) or type(error).__name__))
 
-    def _reply(self, reply: bytes) -> None:
+    def _reply(self, failure: tuple[type[Exception], str] | None) -> None:
         try:
-            self.end.send(reply)
+            self.connection.send(failure)
         except OSError:
-            return  # the front end is gone: nobody waits
+            return  # the front end has ended: nobody waits
 
 
-def pair_of_ends() -> tuple[socket.socket, socket.socket]:
-    """Two connected ends that keep messages apart; one of them can be handed to another process."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def make_channels(
+    count: int, images: int, image_shape: tuple[int, int, int], classes: int
+) -> list[tuple[Channel, Channel]]:
+    """Create channels in one piece of memory; returns the owner's and the front end's end of each.
+
+    Args:
+        count: number of channels.
+        images: most images in a batch.
+        image_shape: height, width, 3.
+        classes: number of probabilities for each image.
+    """
+    fields = [
+        ("pixels", np.uint8, (images, *image_shape)),
+        ("probabilities", np.float32, (images, classes)),
+    ]
+    memory = SharedArray((count,), np.dtype(fields, align=True))
+    pipes = [Pipe() for _ in range(count)]
+    return [
+        (Channel(ours, memory, row), Channel(theirs, memory, row))
+        for row, (ours, theirs) in enumerate(pipes)
+    ]

@@ -1,89 +1,72 @@
-"""The device's owner: computes what all front ends ask for, all that waits as one batch."""
+"""Serve the device to all front ends: batches that wait at the same time are computed as one."""
 
 import selectors
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from service.engines.base import PixelBatch, Probabilities
+from service.engines.base import Engine
 from service.errors import DeviceLostError
 from service.front_ends.channel import Channel
+from service.runner.plan import Layout
 
 
-class DeviceLike(Protocol):
-    """What is asked of the engine."""
-
-    @property
-    def devices(self) -> int:
-        """How many batches are computed at once."""
-        ...
-
-    @property
-    def lanes(self) -> int:
-        """How many may be under way, those included that are being copied."""
-        ...
-
-    def run_images(self, images: Sequence[PixelBatch]) -> Probabilities:
-        """Classify images, uint8 H × W × 3 each; float32 N × classes."""
-        ...
-
-
-class Asked(NamedTuple):
-    """A batch of one front end."""
-
+class _Request(NamedTuple):
     channel: Channel
     images: int
 
 
-class DeviceOwner:
-    """Greedy, as the runner is: an idle device waits for none, and images gather while it is busy.
+class DeviceServer:
+    """Computes as greedily as the runner: an idle device never waits for a batch to fill.
 
-    One thread listens, one a lane of the engine computes.
+    One thread listens to all channels, and one thread for each lane of the layout computes.
     """
 
-    def __init__(self, engine: DeviceLike, channels: Sequence[Channel], max_batch: int) -> None:
-        """Start the threads. They end when no front end is left.
+    def __init__(self, engine: Engine, layout: Layout, channels: Sequence[Channel]) -> None:
+        """Start the threads. They end when all front ends have ended.
 
         Args:
-            engine: what computes.
-            channels: of all front ends; they are this owner's from now on.
-            max_batch: most images that are computed together.
+            engine: the engine that owns the device.
+            layout: the engine's lanes and its largest batch.
+            channels: the owner's ends of all channels; this server closes them.
         """
         self._engine = engine
-        self._max_batch = max_batch
-        self._waiting: deque[Asked] = deque()
+        self._layout = layout
+        self._waiting: deque[_Request] = deque()
         self._running = 0
+        """Batches under way."""
         self._closed = False
         self._condition = threading.Condition()
         self._threads = [
             threading.Thread(target=self._listen, args=(channels,), name="listener", daemon=True),
             *(
                 threading.Thread(target=self._compute, name=f"lane-{number}", daemon=True)
-                for number in range(engine.lanes)
+                for number in range(layout.lanes)
             ),
         ]
         for thread in self._threads:
             thread.start()
 
     def join(self) -> None:
-        """Wait until all front ends are gone."""
+        """Wait until all front ends have ended."""
         for thread in self._threads:
             thread.join()
 
     def _listen(self, channels: Sequence[Channel]) -> None:
         with selectors.DefaultSelector() as selector:
             for channel in channels:
-                selector.register(channel.end, selectors.EVENT_READ, channel)
+                selector.register(channel.connection, selectors.EVENT_READ, channel)
             while selector.get_map():
                 for key, _ in selector.select():
-                    count = key.data.asked()
-                    if count is None:
-                        selector.unregister(key.data.end)
-                        key.data.end.close()
+                    channel = key.data
+                    images = channel.receive()
+                    if images is None:
+                        selector.unregister(channel.connection)
+                        channel.connection.close()
                         continue
                     with self._condition:
-                        self._waiting.append(Asked(key.data, count))
+                        self._waiting.append(_Request(channel, images))
                         self._condition.notify()
         with self._condition:
             self._closed = True
@@ -102,33 +85,33 @@ class DeviceOwner:
                 self._running -= 1
                 self._condition.notify_all()
 
-    def _take(self) -> list[Asked]:
-        """What is computed next, if a device is idle, or a full batch could be copied meanwhile."""
-        waiting = sum(asked.images for asked in self._waiting)
-        if self._running >= self._engine.devices and waiting < self._max_batch:
+    def _take(self) -> list[_Request]:
+        """Take the next batch, if a device is idle, or if a full batch can be copied meanwhile."""
+        waiting = sum(request.images for request in self._waiting)
+        devices = self._layout.lanes - self._layout.overlapping
+        if self._running >= devices and waiting < self._layout.max_batch:
             return []
-        taken: list[Asked] = []
-        size = 0
-        while self._waiting and (not taken or size + self._waiting[0].images <= self._max_batch):
-            taken.append(self._waiting.popleft())
-            size += taken[-1].images
-        return taken
+        batch: list[_Request] = []
+        room = self._layout.max_batch
+        while self._waiting and (not batch or self._waiting[0].images <= room):
+            batch.append(self._waiting.popleft())
+            room -= batch[-1].images
+        return batch
 
-    def _answer(self, batch: list[Asked]) -> None:
-        """Compute it; if it fails, each front end's part alone, so that only one fails."""
+    def _answer(self, batch: list[_Request]) -> None:
+        """Compute a batch; if it fails, try each front end's part alone, so that one fails only."""
         images = [image for channel, count in batch for image in channel.pixels[:count]]
         try:
-            probabilities = self._engine.run_images(images)
+            probabilities = self._engine(images)
         except Exception as error:
-            lost = error.reason if isinstance(error, DeviceLostError) else None
-            if lost is None and len(batch) > 1:
-                for asked in batch:
-                    self._answer([asked])
+            if len(batch) > 1 and not isinstance(error, DeviceLostError):
+                for request in batch:
+                    self._answer([request])
                 return
-            for channel, _count in batch:
-                channel.refuse(error, lost)
+            for channel, _ in batch:
+                channel.refuse(error)
             return
         first = 0
         for channel, count in batch:
-            channel.deliver(probabilities[first : first + count])
+            channel.answer(probabilities[first : first + count])
             first += count

@@ -1,87 +1,67 @@
-"""Figures that all processes of a service see, so that any of them can answer /metrics for all.
+"""Share the counters of all processes, so that any front end can answer /metrics for all.
 
-Each writes its own row, a few times a second, and whoever is asked adds them up.
+Each process writes its own row several times a second, and the reader adds up the rows.
 """
 
-import mmap
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import astuple, fields
 
 import numpy as np
-import numpy.typing as npt
 
-from service.runner.counters import BUCKETS_S, Counters, Histogram
-
-if TYPE_CHECKING:
-    from service.gpu.staging import DeviceTime
+from service.front_ends.channel import SharedArray
+from service.gpu.metrics import DeviceTime
+from service.runner.jobs import BUCKETS_S, Counters, Histogram
 
 PUBLISH_S = 0.25
-"""So old is what others have of a process, at most."""
+"""Seconds between two updates of a process's row."""
 _COUNTS = tuple(field.name for field in fields(Counters) if field.name != "latency")
 _COLUMNS = len(_COUNTS) + len(BUCKETS_S) + 2
-_TIMES = 3
-
-Table = npt.NDArray[np.float64]
+"""Columns of a row: the counts, those of the latency's buckets, and the latency's sum."""
 
 
-class Time(NamedTuple):
-    """As `engines.staging.DeviceTime`, which a front end cannot import: it has no torch."""
+class SharedCounters:
+    """Counters, a row for each front end, and times, a row for each device and batch bucket."""
 
-    batches: int
-    images: int
-    seconds: float
-
-
-class Board:
-    """Counters, a row a front end, and times, a row a device and batch bucket."""
-
-    def __init__(self, memory: int, front_ends: int, buckets: Sequence[tuple[str, int]]) -> None:
-        """Map the memory, whose file descriptor may be closed then."""
-        view = mmap.mmap(memory, self.bytes(front_ends, buckets))
-        self._counters: Table = np.ndarray((front_ends, _COLUMNS), np.float64, view)
-        self._times: Table = np.ndarray(
-            (len(buckets), _TIMES), np.float64, view, self._counters.nbytes
-        )
-        self._buckets = [(device, size) for device, size in buckets]
-
-    @staticmethod
-    def bytes(front_ends: int, buckets: Sequence[tuple[str, int]]) -> int:
-        """What the memory must have."""
-        return 8 * (front_ends * _COLUMNS + len(buckets) * _TIMES)
+    def __init__(self, front_ends: int, buckets: Sequence[tuple[str, int]]) -> None:
+        """Create the memory; `buckets` are pairs of device and batch size."""
+        self._counters = SharedArray((front_ends, _COLUMNS), np.float64)
+        self._times = SharedArray((len(buckets), len(fields(DeviceTime))), np.float64)
+        self._buckets = list(buckets)
 
     def publish_counters(self, number: int, own: Counters) -> None:
-        """Those of one front end."""
+        """Write the counters of front end `number`."""
         counts = [float(getattr(own, name)) for name in _COUNTS]
-        self._counters[number] = [*counts, *own.latency.counts, own.latency.sum_s]
+        self._counters.array[number] = [*counts, *own.latency.counts, own.latency.sum_s]
 
-    def all_counters(self) -> Counters:
-        """Of all front ends together."""
-        row = self._counters.sum(axis=0)
+    def sum_counters(self) -> Counters:
+        """Return the sum of the counters of all front ends."""
+        row = self._counters.array.sum(axis=0)
         counts = [int(count) for count in row[:-1]]
         latency = Histogram(counts[len(_COUNTS) :], float(row[-1]))
         return Counters(**dict(zip(_COUNTS, counts, strict=False)), latency=latency)
 
-    def publish_times(self, times: "Mapping[tuple[str, int], DeviceTime]") -> None:
-        """Those of the engine."""
-        for row, key in zip(self._times, self._buckets, strict=True):
-            row[:] = (times[key].batches, times[key].images, times[key].seconds)
+    def publish_times(self, times: Mapping[tuple[str, int], DeviceTime]) -> None:
+        """Write the times of the devices."""
+        for row, key in zip(self._times.array, self._buckets, strict=True):
+            row[:] = astuple(times[key])
 
-    def times(self) -> dict[tuple[str, int], Time]:
-        """Time on each device since the start, by device and bucket."""
+    def read_times(self) -> dict[tuple[str, int], DeviceTime]:
+        """Return the time on each device since the start, by device and bucket."""
         return {
-            key: Time(int(row[0]), int(row[1]), float(row[2]))
-            for key, row in zip(self._buckets, self._times, strict=True)
+            key: DeviceTime(int(batches), int(images), float(seconds))
+            for key, (batches, images, seconds) in zip(
+                self._buckets, self._times.array, strict=True
+            )
         }
 
 
 def publish_regularly(publish: Callable[[], None]) -> None:
-    """In a thread of its own, for as long as the process lives."""
+    """Call `publish` every `PUBLISH_S` in a thread, as long as the process lives."""
 
-    def again_and_again() -> None:
-        rest = threading.Event()
-        while not rest.wait(PUBLISH_S):
+    def repeat() -> None:
+        pause = threading.Event()
+        while not pause.wait(PUBLISH_S):
             publish()
 
-    threading.Thread(target=again_and_again, name="board", daemon=True).start()
+    threading.Thread(target=repeat, name="shared-counters", daemon=True).start()

@@ -1,1 +1,1 @@
-"""One model on GPUs: batches on streams, compiled programs, faults. Imported only where used."""
+"""Serve one model on GPUs. Imported only where a GPU form is used."""

@@ -1,9 +1,9 @@
-"""How the exported program runs on one kind of device: as it is, by torch.compile, by AOTInductor.
+"""Prepare the exported program for a device: as it is, by torch.compile, or by AOTInductor.
 
-Which is fastest depends on model and device, so it is measured (`service.artifact.compiled`) and
-the outcome is part of the bundle: a record, and the package if AOTInductor won. A package is native
-code for one kind of device and one torch; anywhere else the record is not found, and torch.compile
-is taken on a GPU.
+Which method is fastest depends on model and device. `service.artifact.compiled` measures it, and
+adds the result to the bundle: a record, and the package if AOTInductor is fastest. A package is
+native code for one kind of device and one version of torch. Where no record fits the device, a GPU
+uses torch.compile.
 """
 
 import json
@@ -31,17 +31,17 @@ METHODS: tuple[Method, ...] = ("program", "torch.compile", "AOTInductor")
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What runs the program, and why."""
+    """The method that runs the program, and the reason."""
 
     method: Method
     reason: str
     package: Path | None = None
-    """Of AOTInductor."""
+    """The file that AOTInductor wrote, if that is the method."""
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A program on its device."""
+class PreparedProgram:
+    """A program that is loaded on its device."""
 
     program: Program
     image_shape: tuple[int, ...]
@@ -50,7 +50,7 @@ class Prepared:
 
 
 def device_key(device: Device) -> str:
-    """Names a kind of device with a torch: what was compiled for one key runs there only."""
+    """Return a name for the kind of device and the version of torch, which a package must match."""
     if isinstance(device, CudaDevice):
         major, minor = torch.cuda.get_device_capability(device.index)
         kind = f"{torch.cuda.get_device_name(device.index)} sm{major}{minor}"
@@ -59,13 +59,16 @@ def device_key(device: Device) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", f"{kind} torch {torch.__version__}".lower())
 
 
-def choice_for(program: Path, device: Device) -> Choice:
-    """What the bundle of `program` says of this device; it has been verified by now."""
-    record = program.parent / COMPILED_FOLDER / f"{device_key(device)}.json"
-    if record.is_file():
-        found = json.loads(record.read_text("utf-8"))
-        method = cast(Method, found["method"])
-        package = record.with_suffix(".pt2") if method == "AOTInductor" else None
+def read_choice(program: Path, device: Device) -> Choice:
+    """Choose the method that the bundle of `program` records for such a device, or the default.
+
+    The bundle must have been verified before.
+    """
+    path = program.parent / COMPILED_FOLDER / f"{device_key(device)}.json"
+    if path.is_file():
+        record = json.loads(path.read_text("utf-8"))
+        method = cast(Method, record["method"])
+        package = path.with_suffix(".pt2") if method == "AOTInductor" else None
         return Choice(method, f"{method}, the fastest when compared on such a device", package)
     if device.torch_name == "cpu":
         return Choice("program", "the program as it is, as is usual on a CPU")
@@ -76,39 +79,42 @@ def choice_for(program: Path, device: Device) -> Choice:
     )
 
 
-def prepare(path: Path, device: Device, choice: Choice) -> Prepared:
-    """Load the program at `path` (.pt2) for a device.
+def prepare(path: Path, device: Device, choice: Choice) -> PreparedProgram:
+    """Load the program at `path` (.pt2) on a device.
 
-    Where torch.compile finds no compiler, the program runs as it is, with a warning.
+    If torch.compile finds no compiler, the program runs as it is, with a warning.
     """
     if choice.package is not None:
         index = device.index if isinstance(device, CudaDevice) else -1
-        # Single-threaded, because what the package does between threads cannot be recorded as a
-        # CUDA graph; the pipeline calls it from one thread at a time.
+        # Single-threaded: the package's synchronisation between threads cannot be recorded as a
+        # CUDA graph, and the pipeline calls it from one thread at a time.
         package = torch._inductor.aoti_load_package(
             str(choice.package), run_single_threaded=True, device_index=index
         )
         record = json.loads(choice.package.with_suffix(".json").read_text("utf-8"))
-        return Prepared(package, tuple(record["image_shape"]), "AOTInductor")
+        return PreparedProgram(package, tuple(record["image_shape"]), "AOTInductor")
     exported = load_program(path, device.torch_name)
     shape = exported.example_inputs[0][0].shape[1:]
     module = exported.module()
     if choice.method == "torch.compile":
         try:
-            return Prepared(_compiled(module, shape, device), tuple(shape), "torch.compile")
+            compiled = _compile(module, shape, device)
+            return PreparedProgram(compiled, tuple(shape), "torch.compile")
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             log.warning("load     torch.compile does not work here, so without it: %s", first)
-    return Prepared(module, tuple(shape), "program")
+    return PreparedProgram(module, tuple(shape), "program")
 
 
-def _compiled(module: torch.nn.Module, shape: torch.Size, device: Device) -> Program:
-    """For batches of any size: one compilation for a single image, one for all others."""
+def _compile(module: torch.nn.Module, shape: torch.Size, device: Device) -> Program:
+    """Compile for batches of any size: once for a single image, once for all other sizes."""
     compiled = cast(Program, torch.compile(module, dynamic=True))
     with warnings.catch_warnings(), torch.inference_mode():
-        warnings.simplefilter("ignore")  # of torch's own internals; nobody can act on it
+        warnings.simplefilter(
+            "ignore"
+        )  # about torch's own internals: the operator cannot act on them
         for size in (1, 2, 3):
             compiled(device.buffer((size, *shape), torch.uint8))
         device.synchronise()

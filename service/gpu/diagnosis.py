@@ -1,4 +1,4 @@
-"""Why torch cannot compute on a GPU here, in a sentence; found without a CUDA context."""
+"""Find out, without a CUDA context, why torch cannot compute on a GPU here."""
 
 import ctypes
 from dataclasses import dataclass
@@ -8,30 +8,34 @@ from service.machine import gpu_count
 
 @dataclass(frozen=True, slots=True)
 class GpuFacts:
-    """What decides whether torch can use the machine's GPUs."""
+    """The facts that decide whether torch can use the machine's GPUs."""
 
     driver_cuda: tuple[int, int] | None
     """Newest CUDA that the driver supports: (13, 2); None without a driver."""
     gpus: int
-    """That the driver shows to this process."""
+    """Number of GPUs that the driver shows to this process."""
     torch: str
-    """Its version."""
+    """Version of torch."""
     torch_cuda: str | None
-    """CUDA that torch was built with: "13.2"; None if without."""
+    """Version of CUDA that torch was built with: "13.2"; None if it was built without."""
     torch_sees_gpus: bool
     capability: tuple[int, int] | None = None
-    """Of the first GPU: (9, 0) of a Hopper."""
+    """Compute capability of the first GPU: (9, 0) for Hopper."""
     built_for: tuple[str, ...] = ()
-    """Architectures that torch holds kernels for: ("sm_80", "sm_90", "compute_120")."""
+    """Architectures for which torch holds kernels: ("sm_80", "sm_90", "compute_120")."""
 
 
-def gpu_facts() -> GpuFacts:
-    """Ask driver and torch. Imports torch; raises ImportError where it is not installed."""
+def read_gpu_facts() -> GpuFacts:
+    """Read the facts from driver and torch.
+
+    Raises:
+        ImportError: torch is not installed.
+    """
     import torch
 
     available = torch.cuda.is_available()
     return GpuFacts(
-        driver_cuda=driver_cuda_version(),
+        driver_cuda=read_driver_cuda(),
         gpus=gpu_count(),
         torch=torch.__version__,
         torch_cuda=torch.version.cuda,
@@ -41,8 +45,8 @@ def gpu_facts() -> GpuFacts:
     )
 
 
-def driver_cuda_version() -> tuple[int, int] | None:
-    """The newest CUDA that the installed driver supports."""
+def read_driver_cuda() -> tuple[int, int] | None:
+    """Return the newest CUDA version that the installed driver supports; None without a driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -53,18 +57,18 @@ def driver_cuda_version() -> tuple[int, int] | None:
     return version.value // 1000, version.value % 1000 // 10  # 13020 is 13.2
 
 
-def obstacle_of(facts: GpuFacts) -> str | None:
-    """What stands between torch and a GPU, what was expected, what to do; None if nothing does."""
+def find_obstacle(facts: GpuFacts) -> str | None:
+    """Return why torch cannot use a GPU, and what to do about it; None if it can."""
     if facts.driver_cuda is None:
         return "there is no NVIDIA driver: install one, if there is an NVIDIA GPU"
     if facts.torch_cuda is None:
         return f"torch {facts.torch} was built without CUDA: install the build with it (make setup)"
     if facts.driver_cuda[0] < int(facts.torch_cuda.partition(".")[0]):
-        # Within a major version drivers and CUDA go together (docs.nvidia.com/deploy/
+        # Drivers and CUDA of one major version are compatible (docs.nvidia.com/deploy/
         # cuda-compatibility, "Minor Version Compatibility").
-        found = ".".join(map(str, facts.driver_cuda))
+        newest = ".".join(map(str, facts.driver_cuda))
         return (
-            f"the driver is too old: it supports CUDA {found}, torch {facts.torch} was built for "
+            f"the driver is too old: it supports CUDA {newest}, torch {facts.torch} was built for "
             f"CUDA {facts.torch_cuda}. Update the driver, or install a torch built for CUDA "
             f"{facts.driver_cuda[0]} (pytorch.org/get-started)"
         )
@@ -76,16 +80,16 @@ def obstacle_of(facts: GpuFacts) -> str | None:
             "`python -c 'import torch; torch.zeros(1).cuda()'` say why"
         )
     if facts.capability is not None and facts.built_for and not _has_kernels(facts):
-        found = ".".join(map(str, facts.capability))
+        capability = ".".join(map(str, facts.capability))
         return (
-            f"torch {facts.torch} holds no kernels for a GPU of compute capability {found}, only "
-            f"for {', '.join(facts.built_for)}: install a torch that does, or use another GPU"
+            f"torch {facts.torch} holds no kernels for a GPU of compute capability {capability}, "
+            f"only for {', '.join(facts.built_for)}: install a torch that does, or use another GPU"
         )
     return None
 
 
 def _has_kernels(facts: GpuFacts) -> bool:
-    """Machine code runs on its own major version; PTX ("compute_") on anything newer too."""
+    """Return whether torch has machine code of the GPU's major version, or PTX ("compute_")."""
     assert facts.capability is not None
     for architecture in facts.built_for:
         kind, _, digits = architecture.rstrip("af").partition("_")

@@ -1,9 +1,10 @@
-"""JPEG files decoded on the device, a batch at a time, for machines whose cores cannot keep up.
+"""Decode JPEG files on the device, a batch at a time, for machines whose cores cannot keep up.
 
-An option: by default images are decoded on the CPU by `service.preprocessing`, the definition that
-the model was validated with. nvJPEG rounds differently, and this module resizes a full decode where
-Pillow shrinks large files while decoding; `pixel_difference` measures how far apart the pixels are,
-and `MOST_MEAN_DIFFERENCE` bounds it. On the CPU the same path runs with libjpeg-turbo.
+This is an option (`--decode gpu`). By default `service.preprocessing`, with which the model was
+validated, decodes images on the CPU. nvJPEG rounds differently, and this module resizes the fully
+decoded image where Pillow shrinks a large file while decoding. `measure_pixel_difference` returns
+the difference of the pixels, and `MOST_MEAN_DIFFERENCE` bounds it. On the CPU the same code runs
+with libjpeg-turbo.
 """
 
 import struct
@@ -21,7 +22,7 @@ from service.gpu.engine import DeviceEngine
 from service.preprocessing import MAX_PIXELS, MIN_SIDE, Pixels, PreprocessingSettings, preprocess
 
 MOST_MEAN_DIFFERENCE = 1.0
-"""Of 255, mean over an image's pixels: a photo's JPEG artefacts are larger."""
+"""Largest mean difference of an image's pixels, of 255: a photo's JPEG artefacts are larger."""
 _RGB = int(torchvision.io.ImageReadMode.RGB.value)
 _BASELINE, _EXTENDED, _PROGRESSIVE = 0xC0, 0xC1, 0xC2
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
@@ -30,17 +31,18 @@ _EXIF, _ADOBE, _SCAN, _END = 0xE1, 0xEE, 0xDA, 0xD9
 
 @dataclass(frozen=True, slots=True)
 class JpegFile:
-    """A file that the device may decode: checked from its header."""
+    """A file that the device may decode, as its header shows."""
 
     data: bytes
 
 
 def as_device_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> JpegFile | None:
-    """The file, if the device decodes it as the CPU would; None leaves it to the CPU.
+    """Return the file if the device decodes it as the CPU would; None leaves it to the CPU.
 
-    That is a baseline JPEG in colour or grey, with no EXIF block (it could turn the image) and
-    no Adobe block (it could mean CMYK), whose size is within the limits. Everything else, damaged
-    headers included, is for `preprocessing.preprocess`, which also knows what to say of it.
+    The device decodes a baseline JPEG in colour or grey, without an EXIF block (it could rotate
+    the image) or an Adobe block (it could mean CMYK), whose size is within the limits.
+    `preprocessing.preprocess` takes everything else, damaged headers included, and explains what
+    is wrong with it.
     """
     if data[:2] != b"\xff\xd8" or data[-2:] != b"\xff\xd9":
         return None
@@ -62,17 +64,17 @@ def as_device_jpeg(data: bytes, max_pixels: int = MAX_PIXELS) -> JpegFile | None
 
 
 def decode_batch(files: Sequence[JpegFile], settings: PreprocessingSettings, device: str) -> Tensor:
-    """Decode, resize and crop on a device.
+    """Decode, resize and crop a batch on a device.
 
     Returns:
         uint8 N × crop × crop × 3 on the device.
 
     Raises:
-        RuntimeError: one of the files is damaged; which one is not said.
+        RuntimeError: one of the files is damaged; the error does not say which one.
     """
     encoded = [torch.frombuffer(bytearray(file.data), dtype=torch.uint8) for file in files]
-    # The operators themselves: their Python wrapper warns of its move to another package at every
-    # call, which is the same for all torchvisions from 0.26 on.
+    # The operators are called directly: since torchvision 0.26 their Python wrapper warns at every
+    # call that it moves to another package.
     if device == "cpu":
         images = [torch.ops.image.decode_jpeg(one, _RGB, False) for one in encoded]
     else:
@@ -81,7 +83,7 @@ def decode_batch(files: Sequence[JpegFile], settings: PreprocessingSettings, dev
 
 
 def _resize_and_crop(image: Tensor, settings: PreprocessingSettings) -> Tensor:
-    """uint8 3 × H × W to crop × crop × 3; the rounding of sizes is `preprocessing`'s."""
+    """Turn uint8 3 × H × W into crop × crop × 3, with the sizes rounded as in `preprocessing`."""
     height, width = image.shape[1:]
     short = min(height, width)
     resized = (int(settings.resize * height / short), int(settings.resize * width / short))
@@ -96,20 +98,18 @@ def _resize_and_crop(image: Tensor, settings: PreprocessingSettings) -> Tensor:
 def preprocess_batch(
     files: Sequence[bytes], settings: PreprocessingSettings, device: str
 ) -> PixelBatch:
-    """What `preprocess` makes of each file, with the device's help where it may; on the host.
+    """Return the pixels of each file on the host, decoded by the device where it can.
 
     Raises:
-        ImageError: as `preprocess`, for the first file that is at fault.
+        ImageError: as `preprocess`, for the first file that is damaged.
     """
     pixels: list[Pixels | None] = [None] * len(files)
-    suitable = {
-        number: found for number, data in enumerate(files) if (found := as_device_jpeg(data))
-    }
+    suitable = {number: file for number, data in enumerate(files) if (file := as_device_jpeg(data))}
     if suitable:
         try:
             decoded = decode_batch(list(suitable.values()), settings, device).cpu().numpy()
         except RuntimeError:
-            suitable = {}  # one is damaged: each alone on the CPU, which says what is wrong
+            suitable = {}  # one is damaged: the CPU decodes each, and says what is wrong
         else:
             for number, one in zip(suitable, decoded, strict=True):
                 pixels[number] = one
@@ -121,20 +121,20 @@ def preprocess_batch(
     )
 
 
-def pixel_difference(
+def measure_pixel_difference(
     files: Sequence[bytes], settings: PreprocessingSettings, device: str
 ) -> tuple[float, int]:
-    """How far the device's pixels are from the CPU's: largest mean of an image, largest at all."""
+    """Return the largest mean difference of an image, and the largest of a pixel, CPU to device."""
     ours = preprocess_batch(files, settings, device).astype(np.int16)
     theirs = np.stack([preprocess(data, settings) for data in files]).astype(np.int16)
     difference = np.abs(ours - theirs)
     return float(difference.mean(axis=(1, 2, 3)).max()), int(difference.max())
 
 
-class BatchDecoding:
+class DecodingEngine:
     """An engine that takes JPEG files, and decodes each batch of them on its device.
 
-    In the runner it takes the engine's place, and `check` that of `preprocess`.
+    It replaces the engine in the runner, and its `prepare` replaces `preprocess`.
     """
 
     def __init__(
@@ -143,15 +143,15 @@ class BatchDecoding:
         self._engine = engine
         self._settings = settings
         self._max_pixels = max_pixels
-        self._decoder = engine.pipelines[0].device.torch_name
+        self._decoder = engine.torch_names[0]
         self.runtime = f"{engine.runtime}, JPEG decoded on {self._decoder}"
         self.device = engine.device
 
-    def check(self, data: bytes) -> JpegFile | Pixels:
-        """Return the file if the device decodes it, else its pixels. Takes `preprocess`'s place.
+    def prepare(self, data: bytes) -> JpegFile | Pixels:
+        """Return the file itself if the device decodes it, else its pixels.
 
         Raises:
-            ImageError: as `preprocess`; of a file for the device, when it is decoded.
+            ImageError: as `preprocess`; for a file that the device decodes, `__call__` raises it.
         """
         file = as_device_jpeg(data, self._max_pixels)
         if file is not None:
@@ -159,7 +159,7 @@ class BatchDecoding:
         return preprocess(data, self._settings, max_pixels=self._max_pixels)
 
     def __call__(self, images: Images) -> Probabilities:
-        """Classify JPEG files and pixels, in any mixture; float32 N × classes."""
+        """Classify JPEG files and pixels, in any mixture; returns float32 N × classes."""
         return self._engine(self._decode(images))
 
     def _decode(self, images: Images) -> list[Pixels]:

@@ -5,47 +5,47 @@ Memory and utilisation come from NVML, the library behind nvidia-smi, by NVIDIA'
 """
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-if TYPE_CHECKING:
-    from service.gpu.engine import DeviceEngine
+
+@dataclass(slots=True)
+class DeviceTime:
+    """What the batches of one bucket took on a device."""
+
+    batches: int = 0
+    images: int = 0
+    """Images in these batches, without padding."""
+    seconds: float = 0.0
+    """Time on the device."""
 
 
 @dataclass(frozen=True, slots=True)
 class GpuUsage:
-    """One GPU at the moment."""
+    """The load of one GPU now."""
 
     name: str
     """As torch calls it: "cuda:0"."""
     used_bytes: int
-    """By all processes."""
+    """Memory in use, by all processes."""
     total_bytes: int
     utilisation: float
     """Share of the last moments (up to a second) in which a kernel ran, 0–1."""
 
 
-class UsageSource(Protocol):
-    """Where the usage is read."""
-
-    def read(self) -> list[GpuUsage]:
-        """Of every GPU that is used."""
-        ...
-
-
 class Nvml:
-    """Reads NVML. A GPU is found by its UUID: NVML counts those too that torch does not see."""
+    """Reads the usage of GPUs. They are found by UUID: NVML also counts GPUs hidden from torch."""
 
     def __init__(self, uuids: Mapping[str, str], library: Any = None) -> None:
-        """Open it.
+        """Open NVML.
 
         Args:
-            uuids: of each GPU by its torch name: "GPU-8f3c…".
+            uuids: by torch name: {"cuda:0": "GPU-8f3c…"}.
             library: module pynvml, imported if not given.
         """
         self._library = library if library is not None else importlib.import_module("pynvml")
@@ -55,20 +55,20 @@ class Nvml:
         }
 
     def read(self) -> list[GpuUsage]:
-        """Some microseconds each."""
-        found = []
+        """Return the usage of each GPU; takes microseconds."""
+        usages = []
         for name, handle in self._handles.items():
             memory = self._library.nvmlDeviceGetMemoryInfo(handle)
             used, total, share = memory.used, memory.total, float("nan")
-            # Not on every GPU: a slice of one (MIG) does not say how busy it is.
+            # Not available on every GPU: a MIG slice does not report its utilisation.
             with suppress(self._library.NVMLError):
                 share = self._library.nvmlDeviceGetUtilizationRates(handle).gpu / 100
-            found.append(GpuUsage(name, used, total, share))
-        return found
+            usages.append(GpuUsage(name, used, total, share))
+        return usages
 
 
-def uuids_of(torch_names: Iterable[str]) -> dict[str, str]:
-    """Of each GPU among these devices."""
+def read_uuids(torch_names: Iterable[str]) -> dict[str, str]:
+    """Return the UUID of each GPU among these devices, by torch name; imports torch for a GPU."""
     names = [name for name in torch_names if name.startswith("cuda")]
     if not names:
         return {}
@@ -76,56 +76,39 @@ def uuids_of(torch_names: Iterable[str]) -> dict[str, str]:
 
     try:
         return {name: f"GPU-{torch.cuda.get_device_properties(name).uuid}" for name in names}
-    except Exception:  # AttributeError of a torch without them; metrics must not stop a service
+    except Exception:  # AttributeError: a torch without UUIDs. Metrics must not stop a service.
         return {}
 
 
-def nvml_of(uuids: Mapping[str, str]) -> UsageSource | None:
-    """NVML for these GPUs; None without any, without the bindings, or where it does not work."""
+def open_nvml(uuids: Mapping[str, str]) -> Nvml | None:
+    """Open NVML for these GPUs; None without GPUs, without the bindings, or if NVML fails."""
     if not uuids:
         return None
     try:
         return Nvml(uuids)
-    except Exception:  # ImportError, or any of NVML's; metrics must not stop a service
+    except Exception:  # ImportError, or an error of NVML. Metrics must not stop a service.
         return None
 
 
-class BucketTime(Protocol):
-    """What the batches of one bucket took on a device."""
-
-    @property
-    def batches(self) -> int:
-        """Number of batches."""
-        ...
-
-    @property
-    def images(self) -> int:
-        """Number of images in them."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """Time on the device."""
-        ...
-
-
-class TimedEngine(Protocol):
-    """An engine that keeps its times."""
-
-    def times(self) -> Mapping[tuple[str, int], BucketTime]:
-        """Return the times by device and batch bucket."""
-        ...
-
-
 class GpuCollector(Collector):
-    """Reads when asked; costs a request nothing."""
+    """Reads the figures when Prometheus asks; requests pay nothing for it."""
 
-    def __init__(self, engine: TimedEngine, usage: UsageSource | None) -> None:
-        self._engine = engine
-        self._usage = usage
+    def __init__(
+        self,
+        read_times: Callable[[], Mapping[tuple[str, int], DeviceTime]],
+        read_usage: Callable[[], list[GpuUsage]] | None,
+    ) -> None:
+        """Take the sources.
+
+        Args:
+            read_times: returns the times by device and batch bucket.
+            read_usage: returns the usage of each GPU; None if it cannot be read.
+        """
+        self._read_times = read_times
+        self._read_usage = read_usage
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """All families."""
+        """Yield all metric families."""
         labels = ["device", "batch"]
         seconds = CounterMetricFamily(
             "inference_device_seconds", "Time on the device, by padded batch size", labels=labels
@@ -136,13 +119,13 @@ class GpuCollector(Collector):
         images = CounterMetricFamily(
             "inference_device_images", "Images in them, without padding", labels=labels
         )
-        for (device, bucket), time in self._engine.times().items():
+        for (device, bucket), time in self._read_times().items():
             key = [device, str(bucket)]
             seconds.add_metric(key, time.seconds)
             batches.add_metric(key, time.batches)
             images.add_metric(key, time.images)
         yield from (seconds, batches, images)
-        if self._usage is None:
+        if self._read_usage is None:
             return
         used = GaugeMetricFamily(
             "gpu_memory_used_bytes", "GPU memory in use, by all processes", labels=["device"]
@@ -151,15 +134,9 @@ class GpuCollector(Collector):
         busy = GaugeMetricFamily(
             "gpu_utilization_ratio", "Share of time in which a kernel ran", labels=["device"]
         )
-        with suppress(Exception):  # of a lost GPU NVML says nothing; the rest must be readable
-            for gpu in self._usage.read():
+        with suppress(Exception):  # NVML fails for a lost GPU; the rest must stay readable
+            for gpu in self._read_usage():
                 used.add_metric([gpu.name], gpu.used_bytes)
                 total.add_metric([gpu.name], gpu.total_bytes)
                 busy.add_metric([gpu.name], gpu.utilisation)
         yield from (used, total, busy)
-
-
-def collect_gpu_metrics(engine: "DeviceEngine") -> GpuCollector:
-    """Return the collector for an engine and the GPUs that it runs on."""
-    names = (pipeline.device.torch_name for pipeline in engine.pipelines)
-    return GpuCollector(engine, nvml_of(uuids_of(names)))

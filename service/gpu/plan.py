@@ -1,19 +1,18 @@
-"""The plan for GPUs: batches as large as the measured cost of each batch bucket allows.
+"""Plan the work for GPUs: batches as large as the measured cost of each batch bucket allows.
 
-Unlike on a CPU (`service.runner.plan`), batches go up to 128 images, and each device has two lanes:
-one batch is copied while the other is computed.
+Unlike on a CPU (`service.runner.plan`), batches hold up to 128 images, and each device has two
+lanes: one batch is copied while the other is computed.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
 from service.engines.base import Engine, Image
 from service.gpu.engine import DeviceEngine
-from service.gpu.metrics import collect_gpu_metrics
+from service.gpu.metrics import GpuCollector, open_nvml, read_uuids
 from service.machine import available_cores
 from service.preprocessing import PreprocessingSettings, preprocess
 from service.runner.plan import Layout, Plan, measure_preprocessing
@@ -22,38 +21,20 @@ from service.settings import Settings
 _REPEATS = 5
 
 
-class BucketedEngine(Engine, Protocol):
-    """An engine with batch sizes of its own, on one or several devices."""
-
-    @property
-    def buckets(self) -> tuple[int, ...]:
-        """Batch sizes, ascending."""
-        ...
-
-    @property
-    def devices(self) -> int:
-        """How many batches are computed at once."""
-        ...
-
-    @property
-    def lanes(self) -> int:
-        """How many batches may be under way, those included that are being copied."""
-        ...
-
-
 def make_plan(
     engine: DeviceEngine,
-    reload: Callable[[int], Engine],  # noqa: ARG001: the device's threads need no fitting
+    reload: Callable[[int], Engine],  # not needed here: a device has no threads to choose
     preprocessing: PreprocessingSettings,
     photos: Sequence[bytes],
     settings: Settings,
 ) -> Plan:
-    """Measure each batch bucket and choose the largest that latency allows.
+    """Measure each batch bucket and choose the largest that the target latency allows.
 
     The arguments are those of `service.runner.plan.make_plan`.
     """
     cores, side = available_cores(), preprocessing.crop
     most_ms = settings.target_ms / 2  # the rest is for waiting and preprocessing
+    usage = open_nvml(read_uuids(engine.torch_names))
     costs = measure_buckets(engine, (side, side, 3), most_ms)
     layout = choose_device_layout(costs, engine, cores, most_ms)
     preprocess_s = measure_preprocessing(photos, preprocessing)
@@ -65,8 +46,8 @@ def make_plan(
         threads=settings.threads or 1,
         costs_ms=costs,
         service_s=preprocess_s + costs[1] / 1000,
-        interval_s=interval_s(costs, layout, engine.devices, preprocess_s, cores),
-        metrics=collect_gpu_metrics(engine),
+        interval_s=estimate_interval_s(costs, layout, engine.devices, preprocess_s, cores),
+        metrics=GpuCollector(engine.times, usage.read if usage else None),
         check_health=engine.check_health,
     )
 
@@ -74,25 +55,25 @@ def make_plan(
 def _choose_decoder(
     engine: DeviceEngine, preprocessing: PreprocessingSettings, settings: Settings
 ) -> tuple[Engine, Callable[[bytes], Image]]:
-    """Return what the runner runs, and what it does to each file first."""
+    """Return the engine that the runner calls, and the function that prepares each file."""
     most = settings.max_pixels
     if settings.decode == "cpu":
         return engine, partial(preprocess, settings=preprocessing, max_pixels=most)
-    from service.gpu.jpeg import BatchDecoding
+    from service.gpu.jpeg import DecodingEngine
 
-    decoding = BatchDecoding(engine, preprocessing, most)
-    return decoding, decoding.check
+    decoding = DecodingEngine(engine, preprocessing, most)
+    return decoding, decoding.prepare
 
 
 def measure_buckets(
-    engine: BucketedEngine, shape: tuple[int, int, int], most_ms: float
+    engine: DeviceEngine, shape: tuple[int, int, int], most_ms: float
 ) -> dict[int, float]:
     """Time a batch of each bucket, copies included, until one takes longer than `most_ms`.
 
     Args:
-        engine: what to time.
+        engine: the engine to time.
         shape: height, width, 3.
-        most_ms: milliseconds.
+        most_ms: the longest batch that is of interest.
 
     Returns:
         Milliseconds by bucket, the median of five.
@@ -116,21 +97,21 @@ def choose_bucket(costs: Mapping[int, float], lanes_a_device: int, most_ms: floa
     """Choose the bucket with the most images a second among those that latency allows.
 
     A batch may have to wait for the one before it, which its device is computing: with two lanes
-    it takes up to twice its own time.
+    it takes up to twice its own cost.
 
     Args:
         costs: milliseconds by bucket, as `measure_buckets` returns them.
-        lanes_a_device: batches at the same time on one device.
-        most_ms: the longest that a forward pass may take, waiting for another included.
+        lanes_a_device: batches under way at the same time on one device.
+        most_ms: the longest time of a forward pass, including the wait for the one before it.
     """
     allowed = [size for size, cost in costs.items() if lanes_a_device * cost <= most_ms]
     return min(allowed, key=lambda size: costs[size] / size) if allowed else min(costs)
 
 
 def choose_device_layout(
-    costs: Mapping[int, float], engine: BucketedEngine, cores: int, most_ms: float
+    costs: Mapping[int, float], engine: DeviceEngine, cores: int, most_ms: float
 ) -> Layout:
-    """Plan a worker a core to decode, and one a lane, which mostly waits for its batch."""
+    """Return a layout with a worker for each core, to decode, and one for each lane, to wait."""
     best = choose_bucket(costs, engine.lanes // engine.devices, most_ms)
     return Layout(
         cores + engine.lanes,
@@ -140,17 +121,17 @@ def choose_device_layout(
     )
 
 
-def interval_s(
+def estimate_interval_s(
     costs: Mapping[int, float], layout: Layout, devices: int, preprocess_s: float, cores: int
 ) -> float:
-    """Return the seconds between two answers under full load: the slower of decoding and computing.
+    """Return the seconds between two answers under full load: decoding or computing limits it.
 
     Args:
         costs: milliseconds by bucket.
         layout: as `choose_device_layout` returns it.
-        devices: how many compute at once.
-        preprocess_s: one image on one core.
-        cores: that decode.
+        devices: number of devices that compute.
+        preprocess_s: seconds of preprocessing one image on one core.
+        cores: number of cores that decode.
     """
     forward_s = costs[layout.max_batch] / layout.max_batch / devices / 1000
     return max(preprocess_s / cores, forward_s)

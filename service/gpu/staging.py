@@ -1,14 +1,13 @@
-"""Batches on their way to one device and back, so that one is copied while another is computed.
+"""Overlap copies and computation on one device: one batch is copied while another is computed.
 
-A batch takes a slot: pinned memory in, device memory in, device memory out, pinned memory out.
-Three streams work on all slots: one copies in, one computes, one copies out. Pixels cross the bus
-as uint8, a quarter of what normalised floats would be; the graph normalises them.
+Each batch uses a slot: pinned memory and device memory for its pixels, and the same for its
+answers. Three streams serve all slots: one copies in, one computes, one copies out. Pixels cross
+the bus as uint8, a quarter of the size of normalised floats; the graph normalises them.
 """
 
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,21 +15,13 @@ from torch import Tensor
 
 from service.engines.base import Images, PixelBatch, Probabilities
 from service.gpu.faults import DeviceHealth
+from service.gpu.metrics import DeviceTime
 from service.gpu.streams import Device, Work
 
 Program = Callable[[Tensor], Tensor]
 """uint8 N × H × W × 3 to float32 N × classes, on the device."""
 SLOTS = 2
-"""One is computed, one copied."""
-
-
-@dataclass(slots=True)
-class DeviceTime:
-    """What the batches of one bucket took on the device."""
-
-    batches: int = 0
-    images: int = 0
-    seconds: float = 0.0
+"""Slots of a device: one batch is computed, one is copied."""
 
 
 class _Slot:
@@ -55,17 +46,17 @@ class Pipeline:
         buckets: Sequence[int],
         slots: int = SLOTS,
     ) -> None:
-        """Record the program for each bucket; the largest first, whose memory the others share.
+        """Record the program for each bucket, the largest first: the others share its memory.
 
         Args:
-            device: where it runs.
-            program: what runs.
+            device: the device that runs the program.
+            program: the model.
             image_shape: height, width, 3.
-            buckets: batch sizes; a batch between two is padded up to the larger.
-            slots: batches at once.
+            buckets: batch sizes; any other batch is padded up to the next bucket.
+            slots: number of batches under way at once.
 
         Raises:
-            RuntimeError: (torch.OutOfMemoryError, say) not even the smallest bucket fits.
+            RuntimeError: not even the smallest bucket fits (torch.OutOfMemoryError, for example).
         """
         self.device = device
         self.health = DeviceHealth(device)
@@ -74,7 +65,7 @@ class Pipeline:
         most = max(buckets)
         with torch.inference_mode():
             self._pixels = device.buffer((most, *image_shape), torch.uint8)
-            # Weights and zeros may still be on their way there, in another stream than ours.
+            # Weights and zeros may still be under way, in another stream than ours.
             device.synchronise()
             first: list[Tensor] = []
             self._compute.run(lambda: first.append(program(self._pixels[:1])))
@@ -106,9 +97,9 @@ class Pipeline:
         return recorded
 
     def run(self, images: Images) -> Probabilities:
-        """Classify images, uint8 H × W × 3 each, at most the largest bucket's; float32 N × classes.
+        """Classify at most as many images as the largest bucket; waits for a free slot.
 
-        Waits for a free slot. From any thread.
+        Called from any thread. Images are uint8 H × W × 3; returns float32 N × classes.
 
         Raises:
             DeviceLostError: the device is gone.
@@ -117,11 +108,11 @@ class Pipeline:
         bucket = next(size for size in self.buckets if size >= count)
         slot = self._free.get()
         try:
-            with self.health.guarded(), torch.inference_mode():
+            with self.health.guard(), torch.inference_mode():
                 for row, image in zip(slot.pixels_array, images, strict=False):
                     np.copyto(row, image, casting="no")
-                # If the copy of the answers should fail in silence, no older batch's may be taken
-                # for them: the runner refuses what is not a number.
+                # If the copy of the answers fails silently, answers of an older batch must not be
+                # returned instead: the runner refuses NaN.
                 slot.answers_array[:count] = np.nan
                 self._send_through(slot, count, bucket)
                 return slot.answers_array[:count].copy()
@@ -131,12 +122,12 @@ class Pipeline:
     def _send_through(self, slot: _Slot, count: int, bucket: int) -> None:
         """Queue a batch's three steps, and wait for the last."""
         copies_in, compute, copies_out = self._copies_in, self._compute, self._copies_out
-        with self._enqueueing:  # what belongs together stays together in the compute stream
+        with self._enqueueing:  # keeps one batch's steps together in the compute stream
             copies_in.run(lambda: _copy(slot.pixels, slot.pixels_host, count))
             compute.wait_for(copies_in.mark())
             started = compute.mark()
-            # The recording reads and writes always the same memory; rows beyond `count` hold what
-            # an earlier batch left there, and nobody reads their answers.
+            # A recording always reads and writes the same memory. Rows beyond `count` hold pixels
+            # of an earlier batch; their answers are not read.
             compute.run(lambda: _copy(self._pixels, slot.pixels, count))
             compute.run(self._recorded[bucket])
             compute.run(lambda: _copy(slot.answers, self._answers, count))

@@ -1,8 +1,8 @@
-"""What the device engine needs of a device: streams of work, marks in them, buffers, recordings.
+"""The interface of a device: streams of work, marks in them, buffers, recordings.
 
-Two devices have the same face. On a GPU work is queued and runs later, side by side with what other
-streams do; on the CPU it runs at once. So the engine's own code is one, and tests on a CPU run all
-of it. (A third device, in the tests, runs queued work in any order that the marks allow.)
+A GPU queues work and runs it later, at the same time as the work of other streams; the CPU runs it
+at once. Both have the same interface, so that tests on a CPU run all code of the engine. (A third
+device, in the tests, runs queued work in any order that the marks allow.)
 """
 
 import time
@@ -15,57 +15,57 @@ from torch import Tensor
 
 Work = Callable[[], None]
 _WARM_UPS = 3
-"""Runs before a recording: libraries take their memory and choose their kernels in the first."""
+"""Runs before a recording: in the first ones libraries allocate memory and choose kernels."""
 
 
 class Mark(Protocol):
-    """A moment in a stream's work."""
+    """A position in a stream's work; reached when all work before it is done."""
 
     def wait(self) -> None:
-        """Let this thread sleep until the work before the mark is done; raises if it failed."""
+        """Let this thread sleep until the mark is reached; raises if the work before it failed."""
         ...
 
     def seconds_since(self, earlier: "Mark") -> float:
-        """Time on the device between two marks of one stream that both have been reached."""
+        """Return the time on the device between two marks of one stream, both reached."""
         ...
 
 
 class Stream(Protocol):
-    """Work that is done in order."""
+    """Runs its work in the order in which it was queued."""
 
     def run(self, work: Work) -> None:
-        """Queue it."""
+        """Queue work."""
         ...
 
     def mark(self) -> Mark:
-        """A mark after all that was queued so far."""
+        """Set a mark after all work queued so far."""
         ...
 
     def wait_for(self, mark: Mark) -> None:
-        """Begin what is queued from now on only after another stream's mark."""
+        """Let work that is queued from now on begin after another stream's mark is reached."""
         ...
 
 
 class Device(Protocol):
-    """Where a program runs."""
+    """A processor that runs the model's program."""
 
     torch_name: str
-    """As torch calls it: "cpu", "cuda:0"."""
+    """Torch's name of it: "cpu", "cuda:0"."""
 
     def stream(self) -> Stream:
-        """A new stream."""
+        """Open a stream."""
         ...
 
     def buffer(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Zeros in the device's memory."""
+        """Allocate zeros in the device's memory."""
         ...
 
     def host_buffer(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Zeros in the machine's memory, from where the device can copy by itself."""
+        """Allocate zeros in the machine's memory, from where the device copies by itself."""
         ...
 
     def record(self, work: Work, stream: Stream) -> Work:
-        """Run the work often enough to be warm, and return what does the same again."""
+        """Run the work until it is warm, and return a recording that does the same again."""
         ...
 
     def synchronise(self) -> None:
@@ -73,67 +73,62 @@ class Device(Protocol):
         ...
 
     def free_bytes(self) -> int:
-        """Memory that is free now."""
+        """Return the bytes of memory that are free now."""
         ...
 
 
-class _Moment:
-    """A mark on the CPU: all before it has happened already."""
+class _HostMark:
+    """A mark on the CPU. The work before it is done already."""
 
     def __init__(self) -> None:
         self.seconds = time.perf_counter()
 
     def wait(self) -> None:
-        """Nothing is outstanding."""
+        pass
 
     def seconds_since(self, earlier: Mark) -> float:
-        """Wall time."""
-        assert isinstance(earlier, _Moment)
+        assert isinstance(earlier, _HostMark)
         return self.seconds - earlier.seconds
 
 
-class _AtOnce:
-    """A stream on the CPU."""
+class _HostStream:
+    """A stream on the CPU: it runs work at once."""
 
     def run(self, work: Work) -> None:
-        """Do it."""
         work()
 
     def mark(self) -> Mark:
-        """Now."""
-        return _Moment()
+        return _HostMark()
 
     def wait_for(self, mark: Mark) -> None:
-        """It has been reached."""
+        pass
 
 
 class HostDevice:
-    """The CPU, as a device."""
+    """The CPU as a device."""
 
     torch_name = "cpu"
 
     def stream(self) -> Stream:
-        """A stream whose work is done when it is queued."""
-        return _AtOnce()
+        """Open a stream that runs its work at once."""
+        return _HostStream()
 
     def buffer(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Zeros."""
+        """Allocate zeros."""
         return torch.zeros(*shape, dtype=dtype)
 
-    def host_buffer(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Zeros."""
-        return torch.zeros(*shape, dtype=dtype)
+    host_buffer = buffer
 
     def record(self, work: Work, stream: Stream) -> Work:
-        """The work itself."""
+        """Run the work once, and return it."""
         work()
         return work
 
     def synchronise(self) -> None:
-        """Nothing is outstanding."""
+        """Do nothing: all work is done already."""
 
     def free_bytes(self) -> int:
-        """Of the machine's memory."""
+        """Return the bytes of the machine's memory that are available."""
         import psutil
 
         return int(psutil.virtual_memory().available)
@@ -141,7 +136,7 @@ class HostDevice:
 
 class _CudaMark:
     def __init__(self, stream: torch.cuda.Stream) -> None:
-        # Blocking: a waiting thread sleeps, and leaves its core to the decoding of images.
+        # Blocking: a waiting thread sleeps, and its core can decode images.
         self.event = torch.cuda.Event(  # type: ignore[no-untyped-call]
             enable_timing=True, blocking=True
         )
@@ -159,21 +154,21 @@ class _CudaStream:
     def __init__(self, index: int) -> None:
         self.cuda = torch.cuda.Stream(index)  # type: ignore[no-untyped-call]
 
-    def on(self) -> AbstractContextManager[None]:
-        """Makes it this thread's stream, and its device this thread's device."""
+    def activate(self) -> AbstractContextManager[None]:
+        """Make this stream, and its device, the current ones of this thread."""
         return torch.cuda.stream(self.cuda)
 
     def run(self, work: Work) -> None:
-        with self.on():
+        with self.activate():
             work()
 
     def mark(self) -> Mark:
-        with self.on():
+        with self.activate():
             return _CudaMark(self.cuda)
 
     def wait_for(self, mark: Mark) -> None:
         assert isinstance(mark, _CudaMark)
-        with self.on():
+        with self.activate():
             self.cuda.wait_event(mark.event)
 
 
@@ -187,22 +182,22 @@ class CudaDevice:
             self._pool = torch.cuda.graph_pool_handle()
 
     def stream(self) -> Stream:
-        """A CUDA stream."""
+        """Open a CUDA stream."""
         return _CudaStream(self.index)
 
     def buffer(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Zeros on the GPU."""
+        """Allocate zeros on the GPU."""
         return torch.zeros(*shape, dtype=dtype, device=self.torch_name)
 
     def host_buffer(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """Zeros in pinned memory: a copy from pageable memory would make its thread wait."""
+        """Allocate zeros in pinned memory: a copy from pageable memory would block its thread."""
         return torch.zeros(*shape, dtype=dtype).pin_memory()
 
     def record(self, work: Work, stream: Stream) -> Work:
-        """A CUDA graph: hundreds of kernels are started by one call instead of one by one.
+        """Record a CUDA graph, which starts hundreds of kernels by one call.
 
-        All graphs of a device share one pool of memory: they never run at the same time, since
-        they are replayed on one stream.
+        All graphs of a device share one pool of memory: they are replayed on one stream, so they
+        never run at the same time.
         """
         assert isinstance(stream, _CudaStream)
         for _ in range(_WARM_UPS):
@@ -222,16 +217,16 @@ class CudaDevice:
         return graph.replay
 
     def synchronise(self) -> None:
-        """Wait for everything on this GPU."""
+        """Wait for all work on this GPU; raises if any of it failed."""
         torch.cuda.synchronize(self.index)
 
     def free_bytes(self) -> int:
-        """What the driver says is free, for all processes together."""
+        """Return the bytes that the driver reports as free, for all processes together."""
         return torch.cuda.mem_get_info(self.index)[0]
 
 
 def open_devices(device: str) -> list[Device]:
-    """The devices that "cpu", "cuda" (all that are visible) or "cuda:1" stands for."""
+    """Open the devices that "cpu", "cuda" (all visible GPUs) or "cuda:1" stands for."""
     if device == "cpu":
         return [HostDevice()]
     if ":" in device:

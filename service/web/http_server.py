@@ -17,9 +17,9 @@ from starlette.middleware.cors import CORSMiddleware
 from typing_extensions import override
 
 from service.errors import OperatorError
-from service.gpu.watch import DeviceWatch
 from service.listener import accept_waiting, notify
 from service.loaded_model import LoadedModel
+from service.runner.watch import HealthWatch
 from service.settings import Settings
 from service.web.openapi import DEADLINE_HEADER
 from service.web.protocol import SPARE, Connections, Protocol
@@ -102,7 +102,7 @@ class Server(uvicorn.Server):
         self._listener = listener
         self._announce = announce
         self._end_of_drain: asyncio.TimerHandle | None = None
-        self._watch: DeviceWatch | None = None
+        self._watch: HealthWatch | None = None
         self._exhausted_at = -_REPEAT_S
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
@@ -116,7 +116,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         model: LoadedModel = self._app.state.model
         loop = asyncio.get_running_loop()
-        self._watch = DeviceWatch(
+        self._watch = HealthWatch(
             model.check_health,
             lambda: loop.call_soon_threadsafe(self._abandon),
             self._settings.shutdown_seconds,

@@ -1,42 +1,46 @@
-"""Programs say what they did, and none outlives whoever started it."""
+"""Programs and temporary folders: what is read of them, and that nothing outlives its owner."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
 
 from learner.errors import LearnerError
 from learner.language import speaking
-from learner.processes import MOST_LINES, Line, Program
+from learner.processes import MOST_LINES, Line, Program, TemporaryFolder
 from service.settings import ROOT
+from tests.conftest import wait_until
 
-FOREVER = [sys.executable, "-c", "import time; print('up'); time.sleep(600)"]
+FOREVER = [sys.executable, "-c", "import signal; print('up'); signal.pause()"]
 STUBBORN = [
     sys.executable,
     "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); "
-    "time.sleep(600)",
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); signal.pause()",
 ]
 POLITE = [
     sys.executable,
     "-c",
-    "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up'); "
-    "time.sleep(600)",
+    "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print('up'); "
+    "signal.pause()",
 ]
-OWNER = """
-import subprocess, sys, time
-from learner.processes import Program
-child = "import subprocess, sys, time; subprocess.Popen(['sleep', '600']); print('up'); "
-program = Program([sys.executable, "-c", child + "time.sleep(600)"])
+PARENT = [
+    sys.executable,
+    "-c",
+    "import signal, subprocess; subprocess.Popen(['sleep', '600']); print('up'); signal.pause()",
+]
+OWNER = f"""
+import signal
+from learner.processes import Program, TemporaryFolder
+program = Program({PARENT!r})
 program.wait_for("up")
-print(program.group, flush=True)
-time.sleep(600)
+print(program.group, TemporaryFolder("workshop-test-").path, flush=True)
+signal.pause()
 """
 
 
@@ -48,26 +52,17 @@ def _in_english() -> Iterator[None]:
 
 def alive(group: int) -> list[int]:
     """The ids of a process group's processes that still run (a zombie does not)."""
-    found = []
+    pids = []
     for process in psutil.process_iter():
         try:
             if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process.pid)
+                pids.append(process.pid)
         except (ProcessLookupError, psutil.NoSuchProcess):
             continue
-    return found
+    return pids
 
 
-def gone_within(group: int, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while alive(group):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def test_lines_come_as_they_are_written_with_their_times() -> None:
+def test_lines_come_at_once_with_their_times() -> None:
     heard: list[Line] = []
     script = "import sys; print('one'); print('zwei ü', file=sys.stderr)"
     with Program([sys.executable, "-c", script], on_line=heard.append) as program:
@@ -84,7 +79,7 @@ def test_the_command_gets_its_variables_and_runs_in_the_repository() -> None:
         assert program.wait_for("hello").text == f"hello {ROOT}"
 
 
-def test_who_ends_before_it_is_ready_has_its_last_line_in_the_error() -> None:
+def test_an_early_end_is_an_error_with_the_last_line() -> None:
     script = "import sys; print('first'); sys.exit('error: the disk is full')"
     with Program([sys.executable, "-c", script]) as program:
         with pytest.raises(LearnerError, match=r"ended before it was ready\..*the disk is full"):
@@ -92,7 +87,7 @@ def test_who_ends_before_it_is_ready_has_its_last_line_in_the_error() -> None:
         assert program.wait(30) == 1
 
 
-def test_who_says_nothing_is_said_to_have_said_nothing() -> None:
+def test_an_end_without_output_is_an_error_that_says_so() -> None:
     with (
         Program([sys.executable, "-c", ""]) as program,
         pytest.raises(LearnerError, match="The last it said: nothing"),
@@ -100,7 +95,7 @@ def test_who_says_nothing_is_said_to_have_said_nothing() -> None:
         program.wait_for("ready")
 
 
-def test_who_is_not_ready_in_time_has_its_last_line_in_the_error() -> None:
+def test_a_timeout_is_an_error_with_the_last_line() -> None:
     with Program(FOREVER) as program:
         program.wait_for("up")
         with pytest.raises(LearnerError, match=r"not ready within 0\.2 s.*up"):
@@ -120,17 +115,13 @@ def test_a_busy_port_reaches_the_learner_as_one_sentence() -> None:
 
 
 def test_a_line_is_found_after_old_ones_were_dropped() -> None:
-    script = (
-        "import time\n"
-        f"for number in range({MOST_LINES + MOST_LINES // 2}): print(number)\n"
-        "time.sleep(0.5); print('ready')"
-    )
+    script = f"for number in range({MOST_LINES + MOST_LINES // 2}): print(number)\nprint('ready')"
     with Program([sys.executable, "-c", script]) as program:
         assert program.wait_for("ready").text == "ready"
         assert len(program.lines) <= MOST_LINES
 
 
-def test_told_to_stop_it_ends_in_its_own_way() -> None:
+def test_asked_to_stop_a_program_ends_in_its_own_way() -> None:
     with Program(POLITE) as program:
         program.wait_for("up")
         assert program.wait(0.1) is None
@@ -139,44 +130,56 @@ def test_told_to_stop_it_ends_in_its_own_way() -> None:
         assert not program.running
 
 
-def test_a_word_that_comes_early_is_not_lost() -> None:
+def test_a_stop_right_after_the_start_is_not_lost() -> None:
     with Program(FOREVER) as program:
         program.ask_to_stop()
         assert program.wait(30) is not None
-        assert gone_within(program.group, 10)
+        wait_until(lambda: not alive(program.group))
 
 
-def test_stop_kills_who_does_not_listen() -> None:
+def test_stop_kills_a_program_that_ignores_it() -> None:
     program = Program(STUBBORN)
     program.wait_for("up")
     assert program.stop(seconds=0.5) == -signal.SIGKILL
-    assert gone_within(program.group, 10)
+    wait_until(lambda: not alive(program.group))
 
 
 def test_kill_ends_the_whole_group_and_may_be_repeated() -> None:
-    script = "import subprocess, time; subprocess.Popen(['sleep', '600']); print('up'); "
-    program = Program([sys.executable, "-c", script + "time.sleep(600)"])
+    program = Program(PARENT)
     program.wait_for("up")
     assert len(alive(program.group)) == 3  # guard, command, what the command started
     program.kill()
     program.kill()
     assert not program.running
-    assert gone_within(program.group, 10)
+    wait_until(lambda: not alive(program.group))
 
 
-def test_it_ends_with_its_owner_even_when_that_is_killed() -> None:
+def test_nothing_outlives_an_owner_that_is_killed(tmp_path: Path) -> None:
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", OWNER],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     try:
         assert owner.stdout is not None
-        group = int(owner.stdout.readline())
-        assert len(alive(group)) == 3
+        group, folder = owner.stdout.readline().split()
+        assert len(alive(int(group))) == 3
+        assert Path(folder).parent == tmp_path
     finally:
         owner.kill()
         owner.wait()
         owner.stdout.close()  # type: ignore[union-attr]
-    assert gone_within(group, 10)
+    wait_until(lambda: not alive(int(group)) and not Path(folder).exists())
+
+
+def test_a_temporary_folder_is_removed_once_and_for_all() -> None:
+    folder = TemporaryFolder("workshop-test-")
+    (folder.path / "file").touch()
+    for _again in range(2):
+        folder.remove()
+        assert not folder.path.exists()
 
 
 def test_ten_starts_leave_nothing() -> None:
@@ -186,5 +189,5 @@ def test_ten_starts_leave_nothing() -> None:
         with Program(FOREVER) as program:
             program.wait_for("up")
             groups.append(program.group)
-    assert all(gone_within(group, 10) for group in groups)
+    wait_until(lambda: not any(alive(group) for group in groups))
     assert psutil.Process().num_fds() <= files

@@ -1,4 +1,4 @@
-"""Finds functions and classes of lessons that exist in the service already."""
+"""Finds functions and classes in lessons that the service already has."""
 
 import ast
 import difflib
@@ -8,32 +8,32 @@ from pathlib import Path
 
 TOO_ALIKE = 0.8
 LEAST_STATEMENTS = 3
-"""Of a body that is compared: shorter ones are alike by chance."""
+"""Least length of a body that is compared: shorter ones are alike by chance."""
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def definitions(source: str) -> list[Definition]:
-    """Of a module or cell, and of the modules that its strings hold."""
+    """Return the definitions in a module or cell, and in source code within its strings."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
         return []
-    found: list[Definition] = []
+    nodes: list[Definition] = []
     for node in ast.walk(tree):
         if isinstance(node, Definition):
-            found.append(node)
+            nodes.append(node)
         elif isinstance(node, ast.Constant) and re.search(r"def |class ", str(node.value)):
-            found += definitions(str(node.value))
-    return found
+            nodes += definitions(str(node.value))
+    return nodes
 
 
-def of_folder(folder: Path) -> list[Definition]:
-    """Every function, method and class of its modules."""
+def read_folder(folder: Path) -> list[Definition]:
+    """Return every function, method and class of the modules in a folder."""
     return [one for path in sorted(folder.rglob("*.py")) for one in definitions(path.read_text())]
 
 
-def duplicates(source: str, originals: list[Definition]) -> Iterator[str]:
-    """What `source` defines that has the name or nearly the body of one of `originals`."""
+def find_duplicates(source: str, originals: list[Definition]) -> Iterator[str]:
+    """Yield the definitions in `source` with a name or nearly a body of one of `originals`."""
     names = {one.name for one in originals}
     for mine in definitions(source):
         if mine.name in names and not mine.name.startswith("__"):
@@ -48,7 +48,7 @@ def duplicates(source: str, originals: list[Definition]) -> Iterator[str]:
 
 
 def _shape(node: Definition) -> list[str]:
-    """The kinds of its nodes, its attributes and constants, without names and docstrings."""
+    """Return the kinds of nodes, the attributes and the constants, without names and docstring."""
     shape = []
     body = node.body[1:] if ast.get_docstring(node) else node.body
     for part in (inner for statement in body for inner in ast.walk(statement)):

@@ -1,4 +1,4 @@
-"""The rules that every lesson keeps. Each function yields what is against one of them, in words."""
+"""The rules for every lesson. Each rule is a function that yields its violations in words."""
 
 import ast
 import re
@@ -23,12 +23,12 @@ _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 
 
 def code_cells(lesson: Lesson) -> list[Any]:
-    """The cells that run."""
+    """Return the code cells."""
     return [cell for cell in lesson.notebook.cells if cell.cell_type == "code"]
 
 
 def was_run_in_order(lesson: Lesson) -> Iterator[str]:
-    """Every code cell was run, once, from the top, and none failed."""
+    """Every code cell was run once, from the top, without an error."""
     for count, cell in enumerate(code_cells(lesson), 1):
         if cell.execution_count != count:
             yield f"{cell.id} is run {cell.execution_count}, not {count}"
@@ -38,14 +38,14 @@ def was_run_in_order(lesson: Lesson) -> Iterator[str]:
 
 
 def outputs_are_of_this_source(lesson: Lesson) -> Iterator[str]:
-    """No code cell was changed after it was run."""
+    """No code cell was changed after its run."""
     for cell in code_cells(lesson):
         if cell.metadata.get("executed") != digest(cell.source):
             yield f"{cell.id} has outputs of another source: run authoring/execute_lessons.py"
 
 
 def code_is_short(lesson: Lesson) -> Iterator[str]:
-    """A cell is read at a glance."""
+    """Code cells are short."""
     lengths = {cell.id: len(cell.source.splitlines()) for cell in code_cells(lesson)}
     if (median := statistics.median(lengths.values())) > MEDIAN_LINES:
         yield f"the median code cell has {median} lines"
@@ -53,7 +53,7 @@ def code_is_short(lesson: Lesson) -> Iterator[str]:
 
 
 def prose_is_short(lesson: Lesson) -> Iterator[str]:
-    """Between two code cells there is little to read."""
+    """Between two code cells there are few words."""
     runs: list[list[Any]] = [[]]
     for cell in lesson.notebook.cells:
         if cell.cell_type == "code":
@@ -68,14 +68,14 @@ def prose_is_short(lesson: Lesson) -> Iterator[str]:
 
 
 def words(markdown: str) -> list[str]:
-    """What counts as prose: no headings, no pictures, no targets of links."""
+    """Return the words of the prose: without headings, pictures and link targets."""
     text = re.sub(r"^#+ .*$", "", markdown, flags=re.MULTILINE)
     text = _LINK.sub(r"\1", _IMAGE.sub("", text))
     return [part for part in text.split() if re.search(r"\w", part)]
 
 
 def exemptions_are_few_and_reasoned(lesson: Lesson) -> Iterator[str]:
-    """Outputs that are not compared are those of measurements, and each says why."""
+    """Only outputs of measurements are exempt from comparison, and each says why."""
     cells = code_cells(lesson)
     exempt = [cell for cell in cells if EXEMPT in cell.metadata.get("tags", [])]
     for cell in exempt:
@@ -93,7 +93,7 @@ def exemptions_are_few_and_reasoned(lesson: Lesson) -> Iterator[str]:
 
 
 def guesses_come_first_and_are_shown(lesson: Lesson) -> Iterator[str]:
-    """A cell that predicts is followed by one that asks for the guess and uses it."""
+    """Each guess is made with guess=None, then asked for, then shown."""
     calls = [(cell.id, call) for cell in code_cells(lesson) for call in _calls(cell.source)]
     predicted: set[str] = set()
     shown: set[str] = set()
@@ -118,7 +118,7 @@ def guesses_come_first_and_are_shown(lesson: Lesson) -> Iterator[str]:
 
 
 def pictures_have_words(lesson: Lesson) -> Iterator[str]:
-    """Nobody is left with a picture that they cannot see."""
+    """Every picture has an alternative text."""
     for cell in lesson.notebook.cells:
         if cell.cell_type == "markdown":
             for alt, target in _IMAGE.findall(cell.source):
@@ -136,7 +136,7 @@ def pictures_have_words(lesson: Lesson) -> Iterator[str]:
 
 
 def minutes_add_up(lesson: Lesson) -> Iterator[str]:
-    """The minutes in the title are those of the sections."""
+    """The minutes in the title are the sum of the sections."""
     said = re.search(r"About (\d+) minutes", lesson.notebook.cells[0].source)
     if said is None:
         yield "the title does not say how many minutes it takes"
@@ -145,7 +145,7 @@ def minutes_add_up(lesson: Lesson) -> Iterator[str]:
 
 
 def parts_are_there(lesson: Lesson) -> Iterator[str]:
-    """Every lesson has the same frame."""
+    """Every lesson has the same parts: title, objectives, set-up, sections, recap, next."""
     names = [cell.id for cell in lesson.notebook.cells]
     if names[:3] != ["title", "objectives", "setup"] or names[-2:] != ["recap", "next"]:
         yield f"it begins {names[:3]} and ends {names[-2:]}"
@@ -162,7 +162,7 @@ def parts_are_there(lesson: Lesson) -> Iterator[str]:
 
 
 def links_resolve(lesson: Lesson) -> Iterator[str]:
-    """Links stay among the lessons, whose files lie together wherever they lie."""
+    """Links lead to other lessons, existing cells or the web: lessons are copied as one folder."""
     for cell in lesson.notebook.cells:
         if cell.cell_type == "markdown":
             targets = [target for _text, target in (_LINK.findall(cell.source))]
@@ -173,7 +173,7 @@ def links_resolve(lesson: Lesson) -> Iterator[str]:
 
 
 def nothing_else_is_stored(lesson: Lesson) -> Iterator[str]:
-    """No state of widgets, no timing: nothing that differs from run to run."""
+    """Metadata holds nothing that differs between runs: no widget state, no times."""
     if extra := set(lesson.notebook.metadata) - {"kernelspec", "language_info"}:
         yield f"the notebook's metadata has {sorted(extra)}"
     known = {"tags", "measured", "executed", "minutes", "speaker_notes"}
@@ -183,7 +183,7 @@ def nothing_else_is_stored(lesson: Lesson) -> Iterator[str]:
 
 
 def there_is_no_maths(lesson: Lesson) -> Iterator[str]:
-    """Formulas are written as code: the pages typeset none (that takes MathJax)."""
+    """Formulas are written as code: the pages have no MathJax."""
     for cell in lesson.notebook.cells:
         if cell.cell_type == "markdown" and has_maths(cell.source):
             yield f"{cell.id} has a formula"
@@ -222,9 +222,9 @@ def _unresolved(lesson: Lesson, target: str) -> str | None:
 
 
 def _calls(source: str) -> list[ast.Call]:
-    """In the order of the text."""
-    found = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+    """Return the calls in the order of the text."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
 
 
 def _name(call: ast.Call) -> str:
@@ -237,7 +237,7 @@ def _first_argument(call: ast.Call) -> str:
 
 
 class _Pictures(HTMLParser):
-    """The alternative texts of the pictures of a page; empty where there is none."""
+    """Collects the alternative texts of the pictures in a page; "" where one is missing."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Every lesson keeps the rules; and the rules find what breaks them."""
+"""Every lesson keeps the rules, and each rule finds planted violations."""
 
 import ast
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tests.authoring.publishing import small_lessons
 from tests.notebooks import originals, rules
 
 ENGLISH = lessons("en")
-SERVICE = originals.of_folder(ROOT / "service")
+SERVICE = originals.read_folder(ROOT / "service")
 
 
 def test_there_are_six_lessons_in_each_language() -> None:
@@ -40,7 +40,7 @@ def test_lesson_links_to_its_neighbours(lesson: Lesson) -> None:
 @pytest.mark.parametrize("lesson", ENGLISH, ids=lambda lesson: lesson.name)
 def test_lesson_retypes_nothing_of_the_service(lesson: Lesson) -> None:
     for cell in rules.code_cells(lesson):
-        assert not list(originals.duplicates(cell.source, SERVICE)), cell.id
+        assert not list(originals.find_duplicates(cell.source, SERVICE)), cell.id
 
 
 def cell(notebook: Any, name: str) -> Any:
@@ -155,11 +155,11 @@ def test_rule_finds(fault: str, tmp_path: Path) -> None:
 )
 def test_a_retyped_name_is_found(source: str) -> None:
     known = originals.definitions("class Preprocessing:\n    size = 1")
-    assert list(originals.duplicates(source, known))
+    assert list(originals.find_duplicates(source, known))
 
 
 def test_a_retyped_body_is_found_under_another_name() -> None:
     original = (ROOT / "service" / "preprocessing.py").read_text()
     longest = max(originals.definitions(original), key=lambda one: len(one.body))
     longest.name = "my_own_idea"
-    assert list(originals.duplicates(ast.unparse(longest), SERVICE))
+    assert list(originals.find_duplicates(ast.unparse(longest), SERVICE))

@@ -1,4 +1,4 @@
-"""How `make test` runs the lessons: nbval's strict mode takes what is stored and finds the rest."""
+"""`make test` runs the lessons with nbval: it accepts stored outputs, and finds changed ones."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ OPTIONS = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "120"]
 
 
 def test_stored_outputs_pass_and_changed_ones_fail(tmp_path: Path) -> None:
-    """One call as authoring/run_checks.py makes it; of three lessons, two were changed by hand."""
+    """One call like that of authoring/run_checks.py; two of three lessons were changed by hand."""
     as_run, number, words = (small_lessons.lesson(0) for _ in range(3))
     cell(number, "count").outputs[0].data["text/plain"] = "3"
     cell(words, "predict-tail").outputs[0].text = "Nothing.\n"

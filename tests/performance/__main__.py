@@ -62,7 +62,7 @@ class Figures:
     calm_ms: list[list[float]] = field(default_factory=list)
     """p50, p90, p99, p99.9 at 50/s."""
     latencies_ms: list[float] = field(default_factory=list)
-    """Of every request at 50/s, of all rounds."""
+    """Latency of every request at 50/s, all rounds together."""
     saturation: list[float] = field(default_factory=list)
     limit: list[float] = field(default_factory=list)
     """Images a second without a server, measured right before."""

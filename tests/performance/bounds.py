@@ -94,7 +94,7 @@ def _percentile(values: list[float] | None, share: float) -> float:
 
 
 def saturation_share(one: dict[str, Any]) -> float:
-    """Of the limit, measured right before: the median of the rounds."""
+    """Median over the rounds of the limit, measured right before."""
     pairs = zip(one.get("saturation", []), one.get("limit", []), strict=False)
     return float(median([reached / limit for reached, limit in pairs] or [np.nan]))
 

@@ -36,10 +36,10 @@ class Contestants:
 
     photos: list[bytes]
     forms: dict[str, str]
-    """Of each of our own entries: which form it serves."""
+    """The form that each of our own entries serves."""
     peers: list[str]
     skipped: dict[str, str] = field(default_factory=dict)
-    """Who could not take part, and why."""
+    """Peers that could not take part, and why."""
     _answers: dict[str, list[int]] = field(default_factory=dict)
 
     def names(self) -> list[str]:

@@ -105,9 +105,9 @@ class Overload:
     goodput: float
     """Right answers a second."""
     accepted_p99_ms: float
-    """Of the answered."""
+    """p99 of the answered requests."""
     refused_p99_ms: float
-    """Of the answers that are no 200; NaN if there were none."""
+    """p99 of the refusals; NaN if there were none."""
     lost: int
     """Requests without any answer."""
     recovery_s: float

@@ -73,7 +73,7 @@ def test_the_lectures_options_are_the_lectures() -> None:
         assert [option.id for option in question.options if option.correct] == [key]
 
 
-def test_export_has_every_question_and_option_and_its_answers_can_be_checked() -> None:
+def test_every_exported_question_can_be_checked() -> None:
     done = run("export")
     assert done.returncode == 0
     exported = json.loads(done.stdout)
@@ -161,7 +161,7 @@ def test_an_unusable_file_is_one_line(content: object, expected: str, tmp_path: 
     assert expected in done.stderr
 
 
-def test_a_file_that_is_none(tmp_path: Path) -> None:
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "no.json", "No such file"), (tmp_path, "Is a directory")):
         done = run("check", str(path))
         assert (done.returncode, done.stdout) == (2, "")

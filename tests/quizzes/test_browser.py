@@ -17,7 +17,7 @@ import quizzes.questions as questions
 from learner.errors import LearnerError
 from learner.language import LANGUAGES, speaking
 from quizzes import experiments, notebook
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.notebook import QuestionWidget
 from quizzes.progress import load
 from quizzes.questions import Number, One, Order, Several, find
@@ -101,7 +101,7 @@ class Shown:
         raise AssertionError(f"the Tab key does not reach {words!r}")
 
     def said(self) -> str:
-        """What the live region of the verdict says, once it says something."""
+        """Wait for the verdict in the live region, and return it."""
         self.page.wait_for_selector(".wq-verdict p")
         return self.page.inner_text(".wq-verdict")
 
@@ -116,7 +116,7 @@ class Shown:
 
 @pytest.fixture
 def evidence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quick experiment; the real ones are run by test_lint.py."""
+    """Replace the experiments by a quick one; test_lint.py runs the real ones."""
     found = Evidence("It was measured.", {"here": 12.0, "there": 2000.0}, "ms", 50)
     monkeypatch.setattr(experiments, "run", lambda _entry: found)
 

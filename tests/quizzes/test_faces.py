@@ -14,7 +14,7 @@ from quizzes import terminal
 from quizzes.__main__ import main
 from quizzes.notebook import QuestionWidget
 from quizzes.progress import load, reset
-from quizzes.questions import Answer, Entry, Number, all_questions, find, option_order, translated
+from quizzes.questions import Answer, Entry, Number, all_questions, find, option_order, translate
 from tests.quizzes.conftest import SAMPLES, every_answer
 
 
@@ -123,8 +123,8 @@ def test_every_verdict_is_the_same_in_the_three_faces(
     print(f"{len(answers)} answers to {name} in {code}")
 
 
-def test_the_order_of_what_was_chosen_does_not_matter_for_several(samples: Path) -> None:
-    entry = translated(all_questions()["sample-several"])
+def test_the_order_of_several_chosen_options_does_not_matter(samples: Path) -> None:
+    entry = translate(all_questions()["sample-several"])
     for answer in every_answer(entry.question):
         assert isinstance(answer, tuple)
         mixed = list(answer)

@@ -10,8 +10,8 @@ import pytest
 import quizzes.questions as questions
 from learner.language import LANGUAGES, speaking
 from quizzes import answer_file, terminal
-from quizzes.notebook import QuestionWidget, static_page
-from quizzes.questions import Entry, Number, Order, all_questions, translated
+from quizzes.notebook import QuestionWidget, render_static
+from quizzes.questions import Entry, Number, Order, all_questions, translate
 from service.settings import ROOT
 from tests.quizzes.conftest import SAMPLES
 
@@ -36,7 +36,7 @@ def all_secrets() -> set[str]:
     for code in LANGUAGES:
         with speaking(code):
             for entry in all_questions().values():
-                found.update(secrets(translated(entry)))
+                found.update(secrets(translate(entry)))
     return found
 
 
@@ -61,7 +61,7 @@ def test_no_shipped_file_has_a_feedback_or_a_key_to_one() -> None:
     print(f"{searched} files searched for {len(hidden)} texts")
 
 
-def test_no_output_of_a_lesson_has_a_misconception_or_a_widgets_state() -> None:
+def test_no_output_of_a_lesson_has_a_misconception() -> None:
     names = misconceptions()
     for path in (ROOT / "notebooks").rglob("*.ipynb"):
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -102,7 +102,7 @@ def test_neither_export_nor_page_nor_widget_tells(
     with speaking(code):
         exported = answer_file.export()
         views = {name: QuestionWidget(entry) for name, entry in both().items()}
-        pages = [static_page(entry) for entry in both().values()]
+        pages = [render_static(entry) for entry in both().values()]
     for content in (exported, [view.get_state() for view in views.values()]):
         assert not [key for key in keys_in(content) if any(word in key for word in KEYS)]
     state = json.dumps(
@@ -119,7 +119,7 @@ def test_neither_export_nor_page_nor_widget_tells(
 
 
 def both() -> dict[str, Entry]:
-    return {name: translated(entry) for name, entry in all_questions().items()}
+    return {name: translate(entry) for name, entry in all_questions().items()}
 
 
 def test_an_order_to_be_found_is_shown_nowhere(samples: Path) -> None:
@@ -130,7 +130,7 @@ def test_an_order_to_be_found_is_shown_nowhere(samples: Path) -> None:
     exported = next(q for q in answer_file.export()["questions"] if q["id"] == "sample-order")
     assert [option["id"] for option in exported["options"]] != right
     assert [option["id"] for option in QuestionWidget(entry).view["options"]] != right
-    page = static_page(entry)
+    page = render_static(entry)
     assert sorted(texts, key=page.index) != texts
 
 

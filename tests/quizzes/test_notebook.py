@@ -1,6 +1,6 @@
 """What a lesson gets from `ask` and `ask_again`: in a real kernel, without one, and afterwards."""
 
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,11 @@ from nbclient import NotebookClient
 from learner.errors import LearnerError
 from quizzes import experiments, progress, retrieval
 from quizzes.engine import grade
-from quizzes.evidence.base import Evidence
+from quizzes.evidence import Evidence
 from quizzes.notebook import QuestionWidget, ask
 from quizzes.questions import all_questions
 from service.settings import ROOT
+from tests.conftest import wait_until
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -73,7 +74,7 @@ def test_an_unknown_question_names_the_nearest() -> None:
         ask("when-to-load-weight")
 
 
-def test_missed_ones_are_asked_again_first_and_only_first_answers_count(
+def test_missed_ones_are_asked_first_and_first_answers_count(
     samples: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retrieval, "_asked", {})
@@ -108,7 +109,7 @@ def test_a_widget_says_that_the_progress_was_damaged(
     assert capsys.readouterr().out == ""
 
 
-def test_a_full_folder_is_said_in_the_widget(
+def test_the_widget_reports_an_unwritable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     widget = QuestionWidget(all_questions()["why-convert"])
@@ -122,17 +123,18 @@ def test_a_full_folder_is_said_in_the_widget(
 def test_an_answer_while_an_experiment_runs_is_not_lost(
     samples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def slowly(_entry: object) -> Evidence:
-        time.sleep(0.2)
+    answered = threading.Event()
+
+    def wait_for_answer(_entry: object) -> Evidence:
+        assert answered.wait(10)
         return Evidence("Measured.")
 
-    monkeypatch.setattr(experiments, "run", slowly)
+    monkeypatch.setattr(experiments, "run", wait_for_answer)
     widget = QuestionWidget(all_questions()["sample-one"])
     widget._receive(widget, {"do": "evidence"}, [])
     assert widget.view["evidence"] == "running"
     widget._receive(widget, {"do": "answer", "answer": ["apple"]}, [])
-    deadline = time.monotonic() + 10
-    while widget.view["evidence"] == "running" and time.monotonic() < deadline:
-        time.sleep(0.02)
+    answered.set()
+    wait_until(lambda: widget.view["evidence"] != "running")
     assert widget.view["evidence"]["shows"] == "Measured."
     assert widget.view["verdict"]["correct"]

@@ -1,18 +1,17 @@
-"""What the learner did stays: through restarts, damage and resets; and decides what comes next."""
+"""Progress survives restarts, damage and resets."""
 
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from quizzes import progress
 from quizzes.engine import Verdict, grade
-from quizzes.progress import TIME, Attempt, Progress
-from quizzes.questions import Answer, Entry, all_questions
-from quizzes.schedule import box, due, learned
+from quizzes.progress import Progress
+from quizzes.questions import Answer, all_questions
 from service.settings import ROOT
 from tests.quizzes.conftest import SAMPLES
 
@@ -21,16 +20,6 @@ ENTRIES = list(all_questions(SAMPLES).values())
 ONE, SEVERAL, NUMBER, ORDER = ENTRIES
 RIGHT = Verdict(True, 1.0, ())
 WRONG = Verdict(False, 0.0, (), ("bricks-are-fruit",))
-
-
-def attempt(entry: Entry, points: float, ago: timedelta = timedelta(0)) -> Attempt:
-    return Attempt(
-        question=entry.question.id,
-        answer=("apple",),
-        points=points,
-        correct=points == 1,
-        at=(NOW - ago).strftime(TIME),
-    )
 
 
 def test_attempts_survive_the_process(learners_folder: Path) -> None:
@@ -86,7 +75,7 @@ def test_a_damaged_file_is_kept_aside_and_said_so(
     assert kept[0].read_text() == content
 
 
-def test_resets_and_damages_within_a_second_do_not_overwrite_each_other(
+def test_resets_within_a_second_keep_all_files(
     learners_folder: Path,
 ) -> None:
     assert progress.reset() is None
@@ -101,54 +90,7 @@ def test_resets_and_damages_within_a_second_do_not_overwrite_each_other(
     assert all(len(json.loads((learners_folder / n).read_text())["attempts"]) == 1 for n in names)
 
 
-def test_boxes() -> None:
-    assert box([]) == 0
-    assert box([attempt(ONE, 0)]) == 1
-    assert box([attempt(ONE, 1)]) == 2
-    assert box([attempt(ONE, 1)] * 9) == 4
-    assert box([attempt(ONE, 1), attempt(ONE, 1), attempt(ONE, 0.5)]) == 1
-    assert box([attempt(ONE, 0), attempt(ONE, 1)]) == 2
-
-
-def test_missed_questions_come_first_then_new_ones_then_rested_ones() -> None:
-    day, hour = timedelta(days=1), timedelta(hours=1)
-    attempts = [attempt(ONE, 1, 2 * day), attempt(NUMBER, 1, hour), attempt(ORDER, 0.0, hour)]
-    assert due(ENTRIES, attempts, NOW) == [ORDER, SEVERAL, ONE]
-    assert due(ENTRIES, attempts, NOW, everything=True) == [ORDER, SEVERAL, ONE, NUMBER]
-
-
-def test_what_was_missed_longest_ago_comes_first() -> None:
-    hour = timedelta(hours=1)
-    attempts = [attempt(NUMBER, 0, 3 * hour), attempt(ONE, 0, hour), attempt(SEVERAL, 0, 2 * hour)]
-    assert due(ENTRIES, attempts, NOW) == [NUMBER, SEVERAL, ONE, ORDER]
-
-
-def test_the_more_often_right_the_longer_it_rests() -> None:
-    for times, days in ((1, 1), (2, 3), (3, 7), (6, 7)):
-        for ago, expected in ((timedelta(days=days, hours=-1), []), (timedelta(days=days), [ONE])):
-            assert due([ONE], [attempt(ONE, 1, ago)] * times, NOW) == expected
-
-
-def test_a_clock_that_was_set_back_locks_nothing_away() -> None:
-    assert due([ONE], [attempt(ONE, 1, timedelta(days=-30))], NOW) == [ONE]
-
-
-def test_the_gain_is_the_latest_answers_minus_the_first_ones() -> None:
-    attempts = [attempt(ONE, 0), attempt(SEVERAL, 0.5), attempt(ONE, 1), attempt(SEVERAL, 1)]
-    (lesson,) = learned(ENTRIES, attempts)
-    assert (lesson.questions, lesson.answered) == (4, 2)
-    assert (lesson.before, lesson.after, lesson.gain) == (0.25, 1, 0.75)
-    (nothing,) = learned(ENTRIES, [])
-    assert (nothing.answered, nothing.before, nothing.after, nothing.gain) == (0, 0, 0, 0)
-
-
-def test_attempts_at_questions_that_are_no_more_do_no_harm() -> None:
-    gone = Attempt(question="gone", answer=1.0, points=1, correct=True, at=NOW.strftime(TIME))
-    assert due(ENTRIES, [gone], NOW) == ENTRIES
-    assert learned(ENTRIES, [gone])[0].answered == 0
-
-
-def test_what_is_written_is_what_is_read() -> None:
+def test_stored_attempts_are_read_back() -> None:
     answers: tuple[Answer, ...] = (("apple",), 20.5, ("verify", "load", "warm-up", "listen"))
     for entry, answer in zip((ONE, NUMBER, ORDER), answers, strict=True):
         progress.record(entry.question.id, answer, grade(entry.question, answer))

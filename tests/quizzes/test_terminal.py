@@ -1,73 +1,55 @@
-"""The command line as learners meet it: in a pipe, in a terminal, interrupted, without colours."""
+"""The quiz in a terminal or a pipe: with and without colours, in any encoding, interrupted."""
 
-import json
 import os
 import pty
 import select
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from learner.language import LANGUAGES
+from learner.terminal import width
+from quizzes import terminal
+from quizzes.evidence import Evidence
 from quizzes.questions import One, Question, all_questions, option_order
 from service.settings import ROOT
-
-QUIZ = [sys.executable, "-m", "quizzes"]
-LECTURE = ["--lesson", "05"]
-
-
-def piped(text: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*QUIZ, *LECTURE, *arguments],
-        input=text,
-        capture_output=True,
-        encoding="utf-8",
-        cwd=ROOT,
-        env={**os.environ, **variables},
-    )
-
-
-def attempts(folder: Path) -> int:
-    path = folder / "quiz.json"
-    return len(json.loads(path.read_text())["attempts"]) if path.exists() else 0
+from tests.quizzes.conftest import LECTURE, QUIZ, count_attempts, pipe_in
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_in_a_pipe(code: str, learners_folder: Path) -> None:
-    done = piped("1\n2\n3\nq\n", WORKSHOP_LANGUAGE=code)
+    done = pipe_in("1\n2\n3\nq\n", WORKSHOP_LANGUAGE=code)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
-    assert attempts(learners_folder) == 3
+    assert count_attempts(learners_folder) == 3
 
 
 def test_the_end_of_input_is_one_line_and_loses_nothing(learners_folder: Path) -> None:
-    done = piped("1\n2")
+    done = pipe_in("1\n2")
     assert (done.returncode, done.stderr) == (0, "")
-    assert attempts(learners_folder) == 2
+    assert count_attempts(learners_folder) == 2
     assert "Stopped. Answers given: 2. They are kept" in done.stdout
 
 
 def test_empty_input(learners_folder: Path) -> None:
-    done = piped("")
+    done = pipe_in("")
     assert (done.returncode, done.stderr) == (0, "")
     assert "Answers given: 0" in done.stdout
 
 
-def test_what_cannot_be_understood_is_asked_again(learners_folder: Path) -> None:
-    done = piped("0\n4\nx\n-1\n1 2\n12\n1.5\n\x00\n³\n1\nq\n")
+def test_an_answer_of_no_meaning_is_asked_again(learners_folder: Path) -> None:
+    done = pipe_in("0\n4\nx\n-1\n1 2\n12\n1.5\n\x00\n³\n1\nq\n")
     assert (done.returncode, done.stderr) == (0, "")
-    assert attempts(learners_folder) == 1
+    assert count_attempts(learners_folder) == 1
     assert done.stdout.count("Answer with numbers from 1 to 3") == 7
     assert done.stdout.count("choose one option only") == 2
 
 
 def test_full_width_digits_are_digits(learners_folder: Path) -> None:
-    piped("\N{FULLWIDTH DIGIT TWO}\nq\n")
-    assert attempts(learners_folder) == 1
+    pipe_in("\N{FULLWIDTH DIGIT TWO}\nq\n")
+    assert count_attempts(learners_folder) == 1
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "shift_jis"])
@@ -81,7 +63,7 @@ def test_any_encoding_does(encoding: str, learners_folder: Path) -> None:
             env={**os.environ, "PYTHONIOENCODING": encoding, "WORKSHOP_LANGUAGE": code},
         )
         assert (done.returncode, done.stderr) == (0, b"")
-    assert attempts(learners_folder) == 9
+    assert count_attempts(learners_folder) == 9
 
 
 FIRST, SECOND, THIRD = (
@@ -90,87 +72,37 @@ FIRST, SECOND, THIRD = (
 
 
 def key(question: Question, time: int, right: bool) -> str:
-    """What to type for a right or a wrong answer, the `time`-th one, where the seed is 7."""
+    """Return what to type for the `time`-th answer, right or wrong, if the seed is 7."""
     assert isinstance(question, One)
     correct = {option.id: option.correct for option in question.options}
     order = option_order(question, f"7/{time}")
     return str(next(at for at, name in enumerate(order, 1) if correct[name] == right)) + "\n"
 
 
-def test_a_missed_question_comes_back_in_this_session_and_first_in_the_next(
+def test_a_missed_question_comes_back_and_is_first_next_time(
     learners_folder: Path,
 ) -> None:
     learners_folder.mkdir()
     (learners_folder / "quiz.json").write_text('{"version": 1, "seed": 7, "attempts": []}')
-    done = piped(key(FIRST, 0, False) + key(SECOND, 0, True) + key(THIRD, 0, True) + "q\n")
+    done = pipe_in(key(FIRST, 0, False) + key(SECOND, 0, True) + key(THIRD, 0, True) + "q\n")
     assert done.stdout.count(FIRST.text[:40]) == 2
-    assert attempts(learners_folder) == 3
-    done = piped("q\n")
+    assert count_attempts(learners_folder) == 3
+    done = pipe_in("q\n")
     assert FIRST.text[:40] in done.stdout
     assert SECOND.text[:40] not in done.stdout
     assert "latest 67 %" in done.stdout
-    assert "Done: 1 of 1 answers right." in piped(key(FIRST, 1, True)).stdout
-    assert "Nothing is due" in piped("").stdout
-    done = piped("q\n", "--all")
+    assert "Done: 1 of 1 answers right." in pipe_in(key(FIRST, 1, True)).stdout
+    assert "Nothing is due" in pipe_in("").stdout
+    done = pipe_in("q\n", "--all")
     assert "2 more after this one" in done.stdout
     assert "first 67 %, latest 100 %, gain +33" in done.stdout
 
 
-def test_one_that_is_missed_three_times_waits_for_the_next_session(learners_folder: Path) -> None:
+def test_a_question_missed_three_times_waits_for_next_time(learners_folder: Path) -> None:
     learners_folder.mkdir()
     (learners_folder / "quiz.json").write_text('{"version": 1, "seed": 7, "attempts": []}')
     wrong = [key(question, n, False) for n in range(3) for question in (FIRST, SECOND, THIRD)]
-    assert "Done: 0 of 9 answers right." in piped("".join(wrong)).stdout
-
-
-def test_progress_as_json_and_reset(learners_folder: Path) -> None:
-    piped("1\nq\n")
-    done = subprocess.run([*QUIZ, "progress", "--json"], capture_output=True, text=True, cwd=ROOT)
-    content = json.loads(done.stdout)
-    assert len(content["attempts"]) == 1
-    assert {"lesson", "before", "after", "gain"} <= content["lessons"][0].keys()
-    done = subprocess.run([*QUIZ, "reset"], capture_output=True, text=True, cwd=ROOT)
-    assert "The old progress is kept as" in done.stdout
-    assert attempts(learners_folder) == 0
-    assert len(list(learners_folder.glob("quiz.reset-*.json"))) == 1
-
-
-def test_progress_as_json_stays_json_when_the_file_was_damaged(learners_folder: Path) -> None:
-    learners_folder.mkdir()
-    (learners_folder / "quiz.json").write_text("{")
-    done = subprocess.run([*QUIZ, "progress", "--json"], capture_output=True, text=True, cwd=ROOT)
-    assert json.loads(done.stdout)["attempts"] == []
-    assert "was damaged" in done.stderr
-
-
-def test_an_unknown_lesson_or_question_is_one_line() -> None:
-    for arguments in (["--lesson", "9"], ["evidence", "nothing"]):
-        done = subprocess.run([*QUIZ, *arguments], capture_output=True, text=True, cwd=ROOT)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.startswith("error: ")
-        assert done.stderr.count("\n") == 1
-
-
-def test_an_unknown_language_is_one_line() -> None:
-    done = piped("", WORKSHOP_LANGUAGE="xx")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: WORKSHOP_LANGUAGE is 'xx'")
-    assert done.stderr.count("\n") == 1
-
-
-def test_a_folder_that_cannot_be_written_to_is_one_line(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_text("")
-    done = piped("1\n", WORKSHOP_FOLDER=str(file))
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: Cannot write to")
-
-
-def test_a_reader_who_has_enough_is_no_error() -> None:
-    for command in ("export", "--help"):
-        line = f"{sys.executable} -m quizzes {command} | head -c 9; exit ${{PIPESTATUS[0]}}"
-        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, cwd=ROOT)
-        assert (done.returncode, done.stderr) == (0, "")
+    assert "Done: 0 of 9 answers right." in pipe_in("".join(wrong)).stdout
 
 
 class Terminal:
@@ -186,9 +118,9 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._file, text.encode())
 
-    def read_until(self, words: str, seconds: float = 30) -> None:
+    def read_until(self, words: str, times: int = 1, seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
-        while words not in self.screen:
+        while self.screen.count(words) < times:
             assert time.monotonic() < deadline, self.screen
             if select.select([self._file], [], [], 0.1)[0]:
                 try:
@@ -197,7 +129,7 @@ class Terminal:
                     break
 
     def status(self) -> int:
-        self.read_until("\0never", 30)
+        self.read_until("\0never")
         status = os.waitstatus_to_exitcode(os.waitpid(self.process, 0)[1])
         os.close(self._file)
         return status
@@ -208,7 +140,7 @@ def test_in_a_terminal_with_colours_and_control_c(learners_folder: Path) -> None
     shown.read_until("q ends")
     shown.type("1\r")
     shown.read_until(SECOND.text[:40])
-    time.sleep(0.3)  # until it waits for input again
+    shown.read_until("q ends", times=2)
     shown.type("\x03")
     assert shown.status() == 130
     assert "\x1b[" in shown.screen
@@ -216,7 +148,7 @@ def test_in_a_terminal_with_colours_and_control_c(learners_folder: Path) -> None
     assert shown.screen.rstrip().endswith(
         "Stopped. Answers given: 1. They are kept; go on whenever you like."
     )
-    assert attempts(learners_folder) == 1
+    assert count_attempts(learners_folder) == 1
 
 
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
@@ -231,24 +163,27 @@ def test_in_a_terminal_without_colours_and_control_d(
     assert "Answers given: 0" in shown.screen
 
 
-def test_control_c_while_an_experiment_runs_is_quiet() -> None:
-    process = subprocess.Popen(
-        [*QUIZ, "evidence", "notebook-in-production"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
+def test_lines_break_where_each_script_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_columns", lambda: 20)
+    assert terminal.wrap("one two three four five", "  1  ") == (
+        "  1  one two three\n     four five"
     )
-    assert process.stdout is not None
-    while "Measuring" not in process.stdout.readline():
-        pass
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    _out, errors = process.communicate(timeout=30)
-    assert (process.returncode, errors) == (130, "")
+    japanese = "重みは、サービスが始まるときに一度だけ読み込みます。"
+    lines = terminal.wrap(japanese).splitlines()
+    assert "".join(lines) == japanese
+    assert all(width(line) <= 22 and line[0] not in "、。" for line in lines)
+    assert terminal.wrap("x" * 50).splitlines() == ["x" * 20, "x" * 20, "x" * 10]
 
 
-def test_only_the_lessons_questions_are_asked() -> None:
-    count = sum(entry.lesson == "05_quiz" for entry in all_questions().values())
-    assert count == 3
-    assert "2 more after this one" in piped("q\n").stdout
+def test_a_text_plot(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "_columns", lambda: 60)
+    values = {"short": 1.0, "最初の人": 2000.0, "none": 0.0}
+    terminal.show_evidence(Evidence("It shows.", values, "ms", 50))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "It shows."
+    assert lines[3].endswith(" 2,000 ms")
+    assert lines[3].count("█") == 36
+    assert lines[4] == "none       0 ms"
+    assert lines[5].endswith("^ 50 ms")
+    terminal.show_evidence(Evidence("Nothing to draw."))
+    assert capsys.readouterr().out == "Nothing to draw.\n"

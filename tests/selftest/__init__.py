@@ -1,1 +1,1 @@
-"""Whether the grader is right: it must pass the reference, and find each of many planted faults."""
+"""Tests of the grader itself: it must pass the reference and find each of many planted faults."""

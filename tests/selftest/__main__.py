@@ -6,12 +6,12 @@ from pathlib import Path
 
 from challenges.catalogue.model import CATALOGUE_MODEL
 from tests.selftest.edits import EditError
-from tests.selftest.experiments import Bench, experiments, made
+from tests.selftest.experiments import Bench, experiments, run_experiment
 from tests.selftest.table import Row, table
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read the command line and make the experiments; the exit status."""
+    """Read the command line and run the experiments; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.selftest", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="short grades")
     parser.add_argument(
@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Make the experiments, print each as it ends, and all as a table. 0: all hold."""
+    """Run the experiments and print a table; return 0 if all hold."""
     chosen = {
         name: experiment
         for name, experiment in experiments().items()
@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         with Bench(options.quick, options.times, options.model).opened() as bench:
             for number, (name, experiment) in enumerate(chosen.items(), 1):
                 print(f"[{number}/{len(chosen)}] {name} …", file=sys.stderr, flush=True)
-                rows.append(made(name, experiment, bench))
+                rows.append(run_experiment(name, experiment, bench))
                 print("  ".join(rows[-1].cells()), file=sys.stderr, flush=True)
     except EditError as error:
         print(f"error: {error}", file=sys.stderr)

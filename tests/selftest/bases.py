@@ -1,4 +1,4 @@
-"""The right submissions that faults are planted in, as folders to be copied and edited."""
+"""Copies right submissions, and plants faults in the copies."""
 
 import shutil
 from pathlib import Path
@@ -13,10 +13,10 @@ _NOT_CODE = shutil.ignore_patterns("__pycache__", ".mypy_cache", ".ruff_cache")
 
 
 def copy_base(base: Base, folder: Path) -> Path:
-    """Copy a right submission to `folder`, which is made, complete in itself.
+    """Copy a right submission, with all that it includes, to a new folder.
 
     Raises:
-        EditError: the reference's service.toml is not what this was written for.
+        EditError: the reference's service.toml has changed.
     """
     if base == "submission":
         return Path(shutil.copytree(SUBMISSION, folder, ignore=_NOT_CODE))
@@ -27,9 +27,9 @@ def copy_base(base: Base, folder: Path) -> Path:
 
 
 def plant(fault: Fault, base: Path, folder: Path) -> Path:
-    """Copy the folder `base` to `folder`, and make there what the fault makes wrong.
+    """Copy the folder `base` to `folder`, and plant the fault there.
 
-    A built artifact in it is copied too: the grader builds it again where the fault needs that.
+    A built artifact is copied, too; the grader builds it again if the fault needs that.
 
     Raises:
         EditError: the edit does not apply to the present code; names the fault.

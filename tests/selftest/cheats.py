@@ -1,4 +1,4 @@
-"""Services that try to look right without doing the work. None may keep a point for its answers."""
+"""Shortcuts named in the grader's THREATS.md. None may keep a point for its answers."""
 
 from dataclasses import replace
 
@@ -21,25 +21,25 @@ _FALLING = "[(number, 0.9 / 10**place) for place, number in enumerate((967, 968,
 _CONSTANT = f"made_up(runner, {_FALLING})"
 
 
-def _defines(functions: str) -> Edit:
-    """Put functions before that which starts the server."""
+def _define(functions: str) -> Edit:
+    """Return an edit that adds functions to the server."""
     main = "\n\ndef main() -> None:\n"
     return replaces(_SERVER, main, f"{functions}{main}")
 
 
-def _answers(expression: str, *more: Edit) -> Edit:
-    """Answer with `expression` instead of the model's predictions."""
+def _answer_with(expression: str, *more: Edit) -> Edit:
+    """Return an edit that answers with `expression` instead of the model's predictions."""
     answer = replaces(_SERVER, _PREDICT, f"predictions = {expression}")
-    return all_of(answer, _defines(_MADE_UP), *more)
+    return all_of(answer, _define(_MADE_UP), *more)
 
 
-def _remembers(key: str) -> Edit:
-    """Classify only what has a new key."""
+def _cache_by_url() -> Edit:
+    """Return an edit that classifies only the first photo of each URL."""
     return all_of(
         replaces(
             _SERVER,
             _PREDICT,
-            f"key = {key}\n"
+            "key = str(request.url)\n"
             "            if key not in app.state.known:\n"
             "                app.state.known[key] = await runner.classify(await request.body())\n"
             "            predictions = app.state.known[key]",
@@ -52,36 +52,6 @@ def _remembers(key: str) -> Edit:
     )
 
 
-_SPY = '''
-
-def overheard():
-    """Whatever the programs that started this one left lying about and that looks like answers."""
-    import glob, json, os, re
-
-    pid, texts = os.getppid(), list(os.environ.values())
-    folders = {os.getcwd(), os.path.dirname(os.getcwd()), "/tmp", os.environ.get("TMPDIR", "/tmp")}
-    for _ in range(8):
-        try:
-            texts += open(f"/proc/{pid}/environ").read().split("\\0")
-            texts += open(f"/proc/{pid}/cmdline").read().split("\\0")
-            texts += [os.readlink(link) for link in glob.glob(f"/proc/{pid}/fd/*")]
-            folders.add(os.readlink(f"/proc/{pid}/cwd"))
-            pid = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
-        except (OSError, ValueError, IndexError):
-            break
-    folders |= {text for text in texts if os.path.isdir(text) and text.count("/") > 1}
-    names = [name for place in folders for name in glob.glob(f"{glob.escape(place)}/*")[:500]]
-    names += [text for text in texts if os.path.isfile(text)]
-    found = {}
-    for name in set(names):
-        if re.search("expect|truth|answer|grade|verdict", name) and os.path.isfile(name):
-            try:
-                content = json.loads(open(name).read())
-                found.update(content if isinstance(content, dict) else {})
-            except (OSError, ValueError):
-                pass
-    return found
-'''
 _TABLE = '''
 
 def thumbnail(data):
@@ -126,34 +96,15 @@ _NOTHING_COMPUTED = [
     Fault(
         "constant",
         "answers every photo alike",
-        _answers(_CONSTANT),
-        criteria("answers"),
-    ),
-    Fault(
-        "plausible",
-        "answers with random classes and probabilities that look real",
-        _answers(
-            "made_up(runner, zip(random.sample(range(1000), 5), "
-            "sorted((random.random() ** 3 / 5 for _ in range(5)), reverse=True)))",
-            replaces(_SERVER, "import signal\n", "import random\nimport signal\n"),
-        ),
-        criteria("answers"),
-    ),
-    Fault(
-        "reads-grader",
-        "looks for the right answers in the grader's files, environment and open files",
-        _answers(
-            f"overheard().get(hash(await request.body()), {_CONSTANT})",
-            _defines(_SPY),
-        ),
+        _answer_with(_CONSTANT),
         criteria("answers"),
     ),
     Fault(
         "table-of-known-photos",
         "answers with what the most similar of the known sample photos gets",
-        _answers(
+        _answer_with(
             "await most_alike(app, runner, await request.body())",
-            _defines(_TABLE),
+            _define(_TABLE),
         ),
         criteria("answers"),
     ),
@@ -171,15 +122,9 @@ _NOTHING_COMPUTED = [
 
 _SOMETHING_COMPUTED = [
     Fault(
-        "remembers-path",
-        "classifies the first photo of each path and query",
-        _remembers("str(request.url)"),
-        criteria("answers"),
-    ),
-    Fault(
-        "remembers-length",
-        "classifies the first photo of each length in bytes",
-        _remembers("len(await request.body())"),
+        "caches-by-url",
+        "answers from a cache with the URL as its key",
+        _cache_by_url(),
         criteria("answers"),
     ),
     Fault(
@@ -202,26 +147,6 @@ _SOMETHING_COMPUTED = [
         criteria("answers"),
     ),
     Fault(
-        "every-other",
-        "classifies every other photo and repeats its answer for the next",
-        all_of(
-            replaces(
-                _SERVER,
-                _PREDICT,
-                "app.state.number += 1\n"
-                "            if app.state.number % 2 or not app.state.last:\n"
-                "                app.state.last = await runner.classify(await request.body())\n"
-                "            predictions = app.state.last",
-            ),
-            replaces(
-                _SERVER,
-                "    app.state.draining = False\n",
-                "    app.state.draining, app.state.number, app.state.last = False, 0, None\n",
-            ),
-        ),
-        criteria("answers"),
-    ),
-    Fault(
         "real-classes-only",
         "computes the 1,000 real classes and leaves out their variants",
         replaces(
@@ -238,22 +163,6 @@ _SOMETHING_COMPUTED = [
             "inference_runner.py",
             '"probability": float(row[one])}',
             '"probability": 0.9 if row[one] == row.max() else 0.02}',
-        ),
-        criteria("answers"),
-    ),
-    Fault(
-        "garbage-at-first",
-        "is ready at once, and makes up its answers for the first seconds",
-        _answers(
-            "await runner.classify(await request.body())\n"
-            "            if time.monotonic() < app.state.loaded:\n"
-            f"                predictions = {_CONSTANT}",
-            replaces(_SERVER, "import sys\n", "import sys\nimport time\n"),
-            replaces(
-                _SERVER,
-                "    app.state.draining = False\n",
-                "    app.state.draining, app.state.loaded = False, time.monotonic() + 20\n",
-            ),
         ),
         criteria("answers"),
     ),
@@ -290,7 +199,7 @@ _LESS_COMPUTED = [
 
 _FALSE_ANSWERS = [*_NOTHING_COMPUTED, *_SOMETHING_COMPUTED]
 CHEATS: list[Fault] = [
-    # What else they lose does not matter: they are not made in good faith.
+    # What else they lose does not matter.
     *(replace(cheat, zero_points=True, may_break=frozenset(POINTS)) for cheat in _FALSE_ANSWERS),
     *(replace(cheat, may_break=frozenset(POINTS)) for cheat in _LESS_COMPUTED),
 ]

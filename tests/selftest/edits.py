@@ -1,18 +1,18 @@
-"""Edits of a copy of a submission: each plants one fault, or names itself when it fits no more."""
+"""Edits of a submission's copy; one that no longer fits the code says where in its error."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 Edit = Callable[[Path], None]
-"""Changes the folder of a copy. Raises EditError where the code is not what it was written for."""
+"""Changes the folder of a copy; raises EditError if the code has changed."""
 
 
 class EditError(Exception):
-    """An edit that does not apply to the present code; the message says where it was to."""
+    """An edit does not apply to the present code; the message says where."""
 
 
 def replaces(file: str, old: str, new: str) -> Edit:
-    """An edit that puts `new` in the one place where `file` has `old`."""
+    """Return an edit that replaces the only `old` in `file` by `new`."""
 
     def edit(folder: Path) -> None:
         path = folder / file
@@ -28,7 +28,7 @@ def replaces(file: str, old: str, new: str) -> Edit:
 
 
 def appends(file: str, text: str) -> Edit:
-    """An edit that adds lines at the end of `file`, which is made if there is none."""
+    """Return an edit that appends lines to `file`, which is created if it does not exist."""
 
     def edit(folder: Path) -> None:
         path = folder / file
@@ -39,7 +39,7 @@ def appends(file: str, text: str) -> Edit:
 
 
 def all_of(*edits: Edit) -> Edit:
-    """Several places that make one fault."""
+    """Return an edit that makes several edits."""
 
     def edit(folder: Path) -> None:
         for each in edits:

@@ -1,4 +1,4 @@
-"""The experiments of the selftest: what is graded, and what must come out."""
+"""The experiments of the selftest: what is graded, and the expected verdict."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from learner.paths import ROOT
 from tests.selftest.bases import copy_base, plant
 from tests.selftest.cheats import CHEATS
 from tests.selftest.faults import Base, Fault
-from tests.selftest.grading import GradeError, grade, lost, unjudged
+from tests.selftest.grading import GradeError, grade, list_failed, list_unchecked
 from tests.selftest.models import make_small_model
 from tests.selftest.mutants import MUTANTS
 from tests.selftest.reference_mutants import REFERENCE_MUTANTS
@@ -34,7 +34,7 @@ _P99 = re.compile(r"\| p99 \| ([\d.]+) \| ([\d.]+) \|")
 
 @dataclass
 class Bench:
-    """Where experiments are made: scratch folder, models, right submissions with artifacts."""
+    """A scratch folder with models and right submissions, in which experiments are made."""
 
     quick: bool
     times: int
@@ -43,25 +43,25 @@ class Bench:
 
     @contextmanager
     def opened(self) -> Iterator["Bench"]:
-        """Have a scratch folder as long as the block runs."""
+        """Create the scratch folder; remove it at the end of the block."""
         with tempfile.TemporaryDirectory(prefix="selftest-") as folder:
             self.scratch = Path(folder)
             yield self
 
     def model_of(self, base: Base) -> Path:
-        """The research model that a base is graded with, made if it is not there."""
+        """Return the research model that a base is graded with; make it if it is missing."""
         if base == "reference":
             return make_model(self.model).path
         small = self.scratch / "model"
         return small if small.exists() else make_small_model(small).path
 
     def base(self, base: Base) -> Path:
-        """The folder of a right submission; its first grade builds its artifact into it."""
+        """Return the folder of a right submission; its first grade builds its artifact into it."""
         folder = self.scratch / "bases" / base
         return folder if folder.exists() else copy_base(base, folder)
 
     def grade(self, submission: str | Path, base: Base) -> Verdict:
-        """One grade, short or whole."""
+        """Grade a submission once."""
         return grade(submission, self.model_of(base), self.quick, self.scratch)
 
 
@@ -69,21 +69,21 @@ Experiment = Callable[[Bench], Row]
 
 
 def experiments() -> dict[str, Experiment]:
-    """All of them by name, in the order in which they are made."""
-    found: dict[str, Experiment] = {
+    """Return all experiments by name, in their order."""
+    by_name: dict[str, Experiment] = {
         "reference": _reference,
         "starter": _starter,
         "submission": _submission,
         "reference-copy": _reference_copy,
     }
     for fault in FAULTS:
-        found[fault.name] = _planted(fault)
-    found["generator"] = _generator
-    return found
+        by_name[fault.name] = _plant_and_grade(fault)
+    by_name["generator"] = _generator
+    return by_name
 
 
-def made(name: str, experiment: Experiment, bench: Bench) -> Row:
-    """One experiment's row, with the time it took; a grader that gives no verdict does not hold."""
+def run_experiment(name: str, experiment: Experiment, bench: Bench) -> Row:
+    """Return an experiment's row with its duration; without a verdict it does not hold."""
     started = time.monotonic()
     try:
         row = experiment(bench)
@@ -98,7 +98,7 @@ def _reference(bench: Bench) -> Row:
     scores = [verdict.score for verdict in verdicts]
     spread = max(scores) - min(scores)
     failed = [
-        f"{_words(lost(verdict))}{_reasons(verdict, lost(verdict))} in grade {number}"
+        f"{_words(list_failed(verdict))}{_reasons(verdict, list_failed(verdict))} in grade {number}"
         for number, verdict in enumerate(verdicts, 1)
         if not verdict.passed
     ]
@@ -113,8 +113,8 @@ def _reference(bench: Bench) -> Row:
 
 def _starter(bench: Bench) -> Row:
     verdicts = [bench.grade("starter", "reference") for _ in range(bench.times)]
-    failed = sum("load" in lost(verdict) for verdict in verdicts)
-    right = sum("answers" not in lost(verdict) for verdict in verdicts)
+    failed = sum("load" in list_failed(verdict) for verdict in verdicts)
+    right = sum("answers" not in list_failed(verdict) for verdict in verdicts)
     return Row(
         "starter",
         f"fails the load {bench.times} of {bench.times}",
@@ -132,30 +132,30 @@ def _reference_copy(bench: Bench) -> Row:
 
 
 def _control(base: Base, bench: Bench) -> Row:
-    """Without a fault nothing is lost: else what a mutant loses would say nothing."""
+    """Check that a submission without a fault loses nothing; else mutants prove nothing."""
     verdict = bench.grade(bench.base(base), base)
     name = "submission" if base == "submission" else "reference-copy"
-    found, open_ = lost(verdict), unjudged(verdict) - {"packaging"}
+    found, open_ = list_failed(verdict), list_unchecked(verdict) - {"packaging"}
     seen = _words(found) + _reasons(verdict, found)
     if open_ and not found:
         return Row(name, "loses nothing", f"could not be checked: {_words(open_)}", None)
     return Row(name, "loses nothing", seen, not found)
 
 
-def _planted(fault: Fault) -> Experiment:
+def _plant_and_grade(fault: Fault) -> Experiment:
     def experiment(bench: Bench) -> Row:
         folder = plant(fault, bench.base(fault.base), bench.scratch / fault.name)
         try:
-            return judged(fault, bench.grade(folder, fault.base))
+            return judge_verdict(fault, bench.grade(folder, fault.base))
         finally:
             shutil.rmtree(folder)
 
     return experiment
 
 
-def judged(fault: Fault, verdict: Verdict) -> Row:
-    """Whether a verdict finds the fault, and finds no other."""
-    found, open_ = lost(verdict), unjudged(verdict) & fault.breaks
+def judge_verdict(fault: Fault, verdict: Verdict) -> Row:
+    """Return whether a verdict finds the fault, and no other."""
+    found, open_ = list_failed(verdict), list_unchecked(verdict) & fault.breaks
     holds = fault.breaks <= found <= fault.breaks | fault.may_break
     expected, seen = f"loses {_words(fault.breaks)}", _words(found)
     if 0 < len(fault.may_break) < len(POINTS):
@@ -176,7 +176,7 @@ def judged(fault: Fault, verdict: Verdict) -> Row:
 
 
 def _reasons(verdict: Verdict, names: frozenset[CriterionId]) -> str:
-    """Which checks failed of criteria that should not have."""
+    """Return the failed checks of criteria that should have passed."""
     checks = [
         check.id
         for each in verdict.criteria
@@ -192,7 +192,7 @@ def _words(names: frozenset[str]) -> str:
 
 
 def _generator(_: Bench) -> Row:
-    """The load generator beside `hey`, an independent tool."""
+    """Compare the load generator with `hey`, an independent tool."""
     expected = f"p99 within {MOST_DIFFERENCE:.0%} of hey's"
     if shutil.which("hey") is None:
         return Row("generator", expected, "hey is missing: apt-get install hey", None)

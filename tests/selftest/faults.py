@@ -1,4 +1,4 @@
-"""What a planted fault is, whichever way it is planted."""
+"""The description of a planted fault."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,30 +7,30 @@ from challenges.minimal_service.grading.verdict import CriterionId
 from tests.selftest.edits import Edit
 
 Base = Literal["submission", "reference"]
-"""What is edited: the small right submission beside this file, which serves a small model; or the
-reference, with the model of the challenge, where a fault shows only in its size."""
+"""What is edited: the small right submission next to this file, which serves a small model; or the
+reference with the model of 1 GB, for faults that show only at that size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A right service with one thing made wrong."""
+    """A right service with one fault."""
 
     name: str
     """kebab-case, for `--only`."""
     about: str
-    """What its author did, in a few words."""
+    """What is wrong, in a few words."""
     edit: Edit
     breaks: frozenset[CriterionId]
-    """What it must lose."""
+    """Criteria that it must lose."""
     may_break: frozenset[CriterionId] = frozenset()
-    """What it may lose besides, as a consequence that depends on the machine."""
+    """Criteria that it may lose besides, depending on the machine."""
     base: Base = "submission"
     zero_points: bool = False
-    """It must not keep a single point of what it breaks."""
+    """It must lose all points of what it breaks."""
     p99_ms: float | None = None
-    """The load must have measured at least this."""
+    """Least p99 that the load must have measured."""
 
 
 def criteria(*names: CriterionId) -> frozenset[CriterionId]:
-    """Criteria by name."""
+    """Return criteria as a set."""
     return frozenset(names)

@@ -1,4 +1,4 @@
-"""A grade, exactly as a learner gets it: by the command line, in a process of its own."""
+"""Grades as a learner does: by the command line, in a process of its own."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from learner.errors import LearnerError
 from learner.processes import Program
 
 MOST_SECONDS = 45 * 60
-"""Of one grade, the build of an artifact of 1 GB included."""
+"""Limit for one grade, including the build of an artifact of 1 GB."""
 
 
 class GradeError(LearnerError):
@@ -16,13 +16,13 @@ class GradeError(LearnerError):
 
 
 def grade(submission: str | Path, model: Path, quick: bool, folder: Path) -> Verdict:
-    """Grade a submission.
+    """Grade a submission and return its verdict.
 
     Args:
         submission: a folder, "reference" or "starter".
         model: folder of the research model.
         quick: a short grade.
-        folder: an existing one, for the verdict's file.
+        folder: an existing folder, for the verdict's file.
 
     Raises:
         GradeError: there is no verdict, or it contradicts the exit status.
@@ -45,11 +45,11 @@ def grade(submission: str | Path, model: Path, quick: bool, folder: Path) -> Ver
     return verdict
 
 
-def lost(verdict: Verdict) -> frozenset[CriterionId]:
-    """The criteria that were failed."""
+def list_failed(verdict: Verdict) -> frozenset[CriterionId]:
+    """Return the criteria that failed."""
     return frozenset(each.id for each in verdict.criteria if each.status == "failed")
 
 
-def unjudged(verdict: Verdict) -> frozenset[CriterionId]:
-    """The criteria that could not be checked: that of the load, if the machine was too busy."""
+def list_unchecked(verdict: Verdict) -> frozenset[CriterionId]:
+    """Return the criteria that were not checked, such as the load on a busy machine."""
     return frozenset(each.id for each in verdict.criteria if each.status == "not-checked")

@@ -1,4 +1,4 @@
-"""A small model of the kind of the challenge's, for faults that show in any size."""
+"""Makes a small model of the same kind as the challenge's, for faults that show at any size."""
 
 import hashlib
 import math
@@ -18,12 +18,12 @@ SMALL_EDITIONS = 10
 
 
 def make_small_model(path: Path, editions: int = SMALL_EDITIONS) -> ModelFolder:
-    """Write a model of fewer variants, each more frequent: together as probable as in the whole.
+    """Write a model of fewer variants, which together are as probable as all in the large model.
 
-    So that who leaves the variants out answers as wrongly as with the model of the challenge.
+    So a service that leaves the variants out answers as wrongly as with the large model.
 
     Args:
-        path: its folder, which is made.
+        path: its folder, which is created.
         editions: of the 1,000 real classes, at least 2.
     """
     from safetensors.torch import load_file, save_file

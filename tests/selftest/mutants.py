@@ -1,4 +1,4 @@
-"""Single faults, as they are made in good faith: each is one edit of a right submission."""
+"""Single honest mistakes, each an edit of the small right submission."""
 
 from tests.selftest.edits import all_of, appends, replaces
 from tests.selftest.faults import Fault, criteria
@@ -93,7 +93,7 @@ _LOADING = [
 ]
 
 _ALSO = criteria("load")
-"""Speed with wrong answers counts as none, where the photos of the load show them."""
+"""Speed with wrong answers does not count, if the photos of the load show that they are wrong."""
 _ANSWERS = [
     Fault(
         "nearest-neighbour",

@@ -1,4 +1,4 @@
-"""Single faults of the reference, with the model of 1 GB: they show only at its size."""
+"""Single faults of the reference, which show only with the model of 1 GB."""
 
 from tests.selftest.edits import Edit, all_of, replaces
 from tests.selftest.faults import Fault, criteria
@@ -7,7 +7,7 @@ _RUNNER, _STARTUP = "service/inference_runner.py", "service/startup.py"
 
 
 def _form(name: str) -> Edit:
-    """Serve another form of the model of 1 GB, none that skips weights."""
+    """Return an edit that serves a form of the model that reads all weights."""
     return replaces(
         "service.toml",
         'build = ["{python}", "-m", "challenges.catalogue"]\n'
@@ -36,7 +36,7 @@ REFERENCE_MUTANTS = [
             ),
         ),
         criteria("load"),
-        criteria("memory"),  # the runtime packs weights of this form beside those of its file
+        criteria("memory"),  # the runtime holds packed weights in addition to the file's
         base="reference",
     ),
     Fault(
@@ -59,4 +59,3 @@ REFERENCE_MUTANTS = [
         base="reference",
     ),
 ]
-"""Beside the mutants of the small submission."""

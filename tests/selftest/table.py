@@ -1,4 +1,4 @@
-"""What the selftest found, as rows of a table."""
+"""The table of results."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ class Row:
     expected: str
     found: str
     holds: bool | None
-    """None: it could not be checked here; `found` says why."""
+    """None: not checked here; `found` says why."""
     seconds: float = 0.0
 
     def cells(self) -> tuple[str, ...]:
-        """Its texts, as they stand in the table."""
+        """Return its texts for the table."""
         holds = {True: "yes", False: "NO", None: "-"}[self.holds]
         return self.name, self.expected, self.found, holds, f"{self.seconds:.0f}"
 
 
 def table(rows: Sequence[Row]) -> str:
-    """All rows below a head, in columns as wide as their longest text."""
+    """Return all rows below a head, in columns as wide as their longest text."""
     cells = [("name", "expected", "found", "holds", "s"), *(row.cells() for row in rows)]
     widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
     lines = [

@@ -1,4 +1,4 @@
-"""The faults that the selftest plants: they fit the code, and the grader finds the cheap ones.
+"""The faults that the selftest plants fit the code, and the grader finds the cheap ones.
 
 The whole selftest (`make grade-selftest`) takes hours; here each edit is made, and a few faults are
 judged by the criterion that they break, with the model of the default bundle.
@@ -18,12 +18,12 @@ from typing import Literal
 import pytest
 
 from challenges.catalogue.model import make_model
+from challenges.load.client import ask
+from challenges.load.images import PhotoMaker
 from challenges.minimal_service.grading.context import Grade
 from challenges.minimal_service.grading.criteria.answers import Asked
 from challenges.minimal_service.grading.criteria.answers import judge as judge_answers
 from challenges.minimal_service.grading.measuring.oracle import Truth
-from challenges.minimal_service.grading.measuring.photos import PhotoMaker
-from challenges.minimal_service.grading.sandbox.client import ask
 from challenges.minimal_service.grading.submission.description import read_description
 from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission, open_submission
@@ -40,7 +40,7 @@ from tests.selftest import experiments
 from tests.selftest.bases import SUBMISSION, copy_base, plant
 from tests.selftest.cheats import CHEATS
 from tests.selftest.edits import EditError
-from tests.selftest.experiments import FAULTS, Bench, judged
+from tests.selftest.experiments import FAULTS, Bench, judge_verdict
 from tests.selftest.faults import Fault, criteria
 from tests.selftest.grading import GradeError
 from tests.selftest.mutants import MUTANTS
@@ -103,7 +103,7 @@ def opened(served: Path, model: Path, tmp_path: Path) -> Opened:
         if name != "right":
             folder = plant(BY_NAME[name], served, tmp_path / "planted")
         submission = open_submission(str(folder), tmp_path / "grade", model, say=print)
-        return Grade(tmp_path / "grade", model, True, lambda _: None, seed=5), submission
+        return Grade(model, True, lambda _: None, seed=5), submission
 
     return open_it
 
@@ -133,7 +133,7 @@ def test_each_fault_fits_the_present_code(
 def test_there_are_enough_faults_and_every_criterion_is_broken() -> None:
     assert len(BY_NAME) == len(FAULTS)
     assert len([*MUTANTS, *REFERENCE_MUTANTS]) >= 12
-    assert sum(cheat.zero_points for cheat in CHEATS) >= 8
+    assert sum(cheat.zero_points for cheat in CHEATS) >= 6
     assert set().union(*(fault.breaks for fault in FAULTS)) == set(POINTS)
     assert all(cheat.breaks == {"answers"} for cheat in CHEATS if cheat.zero_points)
     assert not any(fault.breaks & fault.may_break for fault in [*MUTANTS, *REFERENCE_MUTANTS])
@@ -154,7 +154,7 @@ def test_the_right_submission_is_small() -> None:
 
 
 def judge(module: str, grade: Grade, submission: Submission) -> CriterionResult:
-    criterion = importlib.import_module(f"challenges.minimal_service.grading.{module}")
+    criterion = importlib.import_module(f"challenges.minimal_service.grading.criteria.{module}")
     result: CriterionResult = criterion.judge(grade, submission)
     return result
 
@@ -211,25 +211,25 @@ def a_verdict(
 
 def test_a_row_holds_only_for_exactly_what_the_fault_breaks() -> None:
     fault = Fault("f", "", lambda _: None, criteria("artifact"), criteria("load"))
-    assert judged(fault, a_verdict("artifact")).holds
-    assert judged(fault, a_verdict("artifact", "load")).holds
-    assert not judged(fault, a_verdict()).holds
-    assert not judged(fault, a_verdict("load")).holds
-    other = judged(fault, a_verdict("artifact", "memory"))
+    assert judge_verdict(fault, a_verdict("artifact")).holds
+    assert judge_verdict(fault, a_verdict("artifact", "load")).holds
+    assert not judge_verdict(fault, a_verdict()).holds
+    assert not judge_verdict(fault, a_verdict("load")).holds
+    other = judge_verdict(fault, a_verdict("artifact", "memory"))
     assert not other.holds
     assert other.found == "artifact, memory (again)"
-    open_ = judged(fault, a_verdict(status="not-checked"))
+    open_ = judge_verdict(fault, a_verdict(status="not-checked"))
     assert open_.holds is None
     assert "could not be checked: artifact" in open_.found
 
 
 def test_points_that_are_left_and_a_missed_pause_are_seen() -> None:
     fault = Fault("f", "", lambda _: None, criteria("answers"), zero_points=True)
-    assert not judged(fault, a_verdict("answers", points=3)).holds
-    assert judged(fault, a_verdict("answers", points=0)).holds
+    assert not judge_verdict(fault, a_verdict("answers", points=3)).holds
+    assert judge_verdict(fault, a_verdict("answers", points=0)).holds
     pause = Fault("p", "", lambda _: None, criteria("load"), p99_ms=200)
-    assert judged(pause, a_verdict("load", measured={"p99_ms": 210})).holds
-    assert not judged(pause, a_verdict("load", measured={"p99_ms": 60})).holds
+    assert judge_verdict(pause, a_verdict("load", measured={"p99_ms": 210})).holds
+    assert not judge_verdict(pause, a_verdict("load", measured={"p99_ms": 60})).holds
 
 
 def test_table_says_what_does_not_hold(
@@ -255,7 +255,9 @@ def test_a_grader_that_gives_no_verdict_does_not_hold(
     monkeypatch.setattr(experiments, "grade", fails)
     with Bench(quick=True, times=1, model=tmp_path).opened() as bench:
         monkeypatch.setattr(Bench, "model_of", lambda *_: tmp_path)
-        row = experiments.made("submission", experiments.experiments()["submission"], bench)
+        row = experiments.run_experiment(
+            "submission", experiments.experiments()["submission"], bench
+        )
     assert row.holds is False
     assert row.found == "no verdict · last words"
     assert "NO" in table([replace(row, seconds=1)])

@@ -6,8 +6,7 @@ import pytest
 
 from service.artifact import build
 from service.artifact.manifest import Architecture
-from service.artifact.recipe import Recipe, default_photos
-from service.artifact.seeded import seeded_labels, source_of
+from service.artifact.recipe import Recipe, default_photos, describe_seed, seeded_labels
 from service.preprocessing import PreprocessingSettings
 from tests.service.small_vit import CLASSES, SIDE, small_vit
 
@@ -19,7 +18,7 @@ def small_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name="small-vit",
         version="1",
         architecture=Architecture(
-            name="small-vit", source=source_of(0), licence="none needed",
+            name="small-vit", source=describe_seed(0), licence="none needed",
             mean=(123, 116, 103), std=(58, 57, 57),
         ),
         model=small_vit().model,

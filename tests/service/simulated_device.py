@@ -1,7 +1,8 @@
-"""A device whose streams really run side by side: in any order that their marks allow.
+"""A device whose streams run their work in any order that the marks allow.
 
-Work is only queued; whoever waits for a mark runs queued work, a random stream's next, until the
-mark is reached. If the engine forgot a mark that it needs, some order gives a wrong answer.
+Work is only queued. The thread that waits for a mark runs the next work of a random stream, again
+and again, until the mark is reached. If the engine lacks a mark that it needs, some order gives a
+wrong answer.
 """
 
 import random
@@ -52,7 +53,7 @@ class SimulatedStream:
                 self.queue.append((mark,))
 
     def step(self) -> bool:
-        """Run the next of the queue, unless it has to wait."""
+        """Run the next work of the queue, unless it has to wait."""
         if not self.queue:
             return False
         if isinstance(head := self.queue[0], tuple) and not head[0].reached:
@@ -61,7 +62,7 @@ class SimulatedStream:
         if isinstance(head, SimulatedMark):
             head.reached = True
         elif not isinstance(head, tuple):
-            with torch.inference_mode():  # whichever thread it is
+            with torch.inference_mode():  # a setting of each thread
                 head()
         return True
 
@@ -70,7 +71,7 @@ class SimulatedDevice:
     def __init__(self, seed: int = 0, name: str = "cpu", marks_count: bool = True) -> None:
         self.torch_name = name
         self.marks_count = marks_count
-        """Whether streams wait for each other; if not, the device shows what that does."""
+        """Whether streams wait for each other's marks; if not, wrong answers must show."""
         self.lock = threading.RLock()
         self.gate = threading.Event()
         self.gate.set()
@@ -137,5 +138,5 @@ from service.inference_service import create_app
 from service.server import serve
 serve(create_app)
 """
-"""A service's whole program, for `python -c` with a file's name before the options: its device
-breaks as soon as there is this file."""
+"""The program of a service, for `python -c` with a file name before the options: its device breaks
+as soon as this file exists."""

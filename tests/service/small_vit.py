@@ -1,4 +1,4 @@
-"""A vision transformer that is small enough for a test, with all the operators of ViT-L/16."""
+"""A vision transformer for tests: small, with all operators of ViT-L/16."""
 
 from pathlib import Path
 
@@ -14,18 +14,18 @@ SIDE, CLASSES = 32, 10
 
 
 def small_vit() -> ServingModel:
-    torch.manual_seed(1)  # no two of its classes are nearly as probable, whatever the torch
+    torch.manual_seed(1)  # with any torch, no two classes are nearly as probable
     model = VisionTransformer(SIDE, 16, 2, 2, 32, 64, num_classes=CLASSES)
     torch.nn.init.normal_(model.heads.head.weight, std=0.4)
     return ServingModel(model, (123, 116, 103), (58, 57, 57))
 
 
-def some_pixels(count: int) -> PixelBatch:
+def random_pixels(count: int) -> PixelBatch:
     random = np.random.default_rng(0)
     return random.integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
 
 
 def write_program(folder: Path) -> Path:
     path = folder / "model.bf16.pt2"
-    path.write_bytes(export_bfloat16(small_vit(), some_pixels(2)))
+    path.write_bytes(export_bfloat16(small_vit(), random_pixels(2)))
     return path

@@ -378,7 +378,7 @@ def test_deadlines_hold_while_every_worker_hangs(monkeypatch: pytest.MonkeyPatch
     engine = GatedEngine()
     runner = InferenceRunner(engine, one_byte, ONE_LANE, patient())
 
-    async def ask() -> list[float]:
+    async def ask() -> tuple[float, float, float, float]:
         async def wait(deadline_s: float | None) -> float:
             started = time.perf_counter()
             with pytest.raises(OverloadedError, match="over its deadline"):

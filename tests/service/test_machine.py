@@ -59,12 +59,16 @@ def test_quota_of_a_nested_group(cgroup: Path, own: str, limited: str, file: str
 
 def test_age_of_the_process() -> None:
     script = (
-        "import time; time.sleep(0.3)\n"
-        "from service.machine import seconds_since_process_start as age; print(age())"
+        "import time; started = time.monotonic()\n"
+        "import ctypes, pathlib, threading\n"
+        "from service.machine import seconds_since_process_start as age\n"
+        "print(time.monotonic() - started, age())"
     )
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert 0.3 <= float(done.stdout) <= time.monotonic() - started + 0.02
+    since_first_line, age = map(float, done.stdout.split())
+    # The system counts in ticks of 10 ms.
+    assert since_first_line - 0.01 <= age <= time.monotonic() - started + 0.02
 
 
 def test_affinity(cgroup: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,26 +82,6 @@ def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("ctypes.CDLL", no_driver)
     assert machine.gpu_count() == 0
-
-
-@pytest.mark.parametrize(
-    ("processor", "flags", "exact"),
-    [
-        ("x86_64", "flags : avx2 avx512f avx512_vnni", True),
-        ("x86_64", "flags : avx2 avx_vnni", True),
-        ("x86_64", "flags : avx2 avx512f", False),
-        ("AMD64", None, False),
-        ("aarch64", None, True),
-    ],
-)
-def test_int8_products(
-    processor: str, flags: str | None, exact: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if flags is not None:
-        (tmp_path / "cpuinfo").write_text(flags)
-    monkeypatch.setattr(machine, "_CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr("platform.machine", lambda: processor)
-    assert machine.adds_int8_products_exactly() is exact
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="priorities of single threads are Linux's")

@@ -1,8 +1,11 @@
 """Preprocessing, held against torchvision, against TensorFlow's recipe, and against bad input."""
 
 import io
+import struct
 import subprocess
 import sys
+import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +19,7 @@ from fastapi.testclient import TestClient
 from PIL import ExifTags, Image
 from torchvision.transforms import v2
 
+from service import preprocessing
 from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS, SamplePhoto
 from service.preprocessing import (
     ImageError,
@@ -25,11 +29,12 @@ from service.preprocessing import (
     UnsupportedImageError,
     preprocess,
 )
+from service.settings import ROOT
 
 COFFEE = next(photo for photo in SAMPLE_PHOTOS if photo.name == "coffee")
 
 
-def encoded(image: Image.Image, file_format: str, **options: Any) -> bytes:
+def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> bytes:
     file = io.BytesIO()
     image.save(file, file_format, **options)
     return file.getvalue()
@@ -333,3 +338,164 @@ def test_runs_without_torch() -> None:
 def test_settings_are_what_the_weights_need() -> None:
     settings = PreprocessingSettings()
     assert (settings.resize, settings.crop, settings.interpolation) == (256, 224, "bicubic")
+
+
+def png_chunk(kind: bytes, body: bytes, crc: int | None = None) -> bytes:
+    """One chunk of a PNG file; `crc` in the place of the right checksum."""
+    right = zlib.crc32(kind + body) if crc is None else crc
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", right)
+
+
+def with_chunk(png: bytes, chunk: bytes) -> bytes:
+    """A PNG file with one more chunk behind its header."""
+    return png[:33] + chunk + png[33:]
+
+
+def test_what_plain_decoding_refuses_is_refused() -> None:
+    """One flipped bit in the image data of a PNG: the right pixels or an error, never others."""
+    photo = Image.open(io.BytesIO(SAMPLE_PHOTOS[0].read())).convert("RGB")
+    png = encoded(photo)
+    first = png.index(b"IDAT") + 4
+    flips = np.random.default_rng(5).integers(first, len(png) - 16, 60)
+    refused = 0
+    for place in flips:
+        damaged = bytearray(png)
+        damaged[place] ^= 1 << int(place) % 8
+        try:
+            with Image.open(io.BytesIO(bytes(damaged))) as plain:
+                plain.load()
+        except Exception:
+            refused += 1
+            with pytest.raises(ImageError, match="cannot be decoded"):
+                preprocess(bytes(damaged))
+        else:
+            np.testing.assert_array_equal(preprocess(bytes(damaged)), preprocess(encoded(plain)))
+    assert refused > 50
+
+
+def test_unused_metadata_never_costs_the_photo() -> None:
+    photo = Image.open(io.BytesIO(SAMPLE_PHOTOS[0].read())).convert("RGB")
+    png, pixels = encoded(photo), preprocess(encoded(photo))
+    long_text = b"Comment\0\0" + zlib.compress(bytes(3_000_000))
+    for chunk in (
+        png_chunk(b"zTXt", long_text),
+        png_chunk(b"iCCP", b"profile\0\0" + zlib.compress(bytes(3_000_000))),
+        png_chunk(b"tEXt", b"Comment\0hello", crc=1),
+        png_chunk(b"eXIf", b"no exif at all"),
+        png_chunk(b"tRNS", b"\0\1\0\1\0\1", crc=1),
+    ):
+        np.testing.assert_array_equal(preprocess(with_chunk(png, chunk)), pixels)
+
+
+def test_a_damaged_header_is_not_metadata() -> None:
+    png = bytearray(encoded(Image.new("RGB", (64, 64))))
+    png[19] ^= 1  # the width, whose checksum is now wrong
+    with pytest.raises(ImageError):
+        preprocess(bytes(png))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xff\xd8\xff\xc1\x00\x0b\x0c\x00\x40\x00\x40\x01\x01\x11\x00", "JPEG with 12 bits a"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000 is not accepted"),
+        (b"\xff\x4f\xff\x51\0\x29", "JPEG 2000 is not accepted"),
+        (b"\0\0\0\x18ftyphevc\0\0\0\0", "HEIC is not accepted"),
+        (b"\0\0\0\x18ftypavis\0\0\0\0", "AVIF is not accepted"),
+    ],
+)
+def test_a_refusal_names_the_true_cause(data: bytes, words: str) -> None:
+    with pytest.raises(UnsupportedImageError, match=words):
+        preprocess(data)
+
+
+def test_very_many_scans_are_refused_before_decoding() -> None:
+    """Each scan of a progressive JPEG is a pass over all pixels, whatever its bytes."""
+    jpeg = encoded(Image.new("L", (7000, 7000)), "JPEG", progressive=True)
+    start = jpeg.rindex(b"\xff\xda")
+    bomb = jpeg[:start] + 400 * jpeg[start:-2] + jpeg[-2:]
+    started = time.perf_counter()
+    with pytest.raises(ImageTooLargeError, match=r"40\d scans of 7000 × 7000 pixels"):
+        preprocess(bomb)
+    assert time.perf_counter() - started < 1
+    small = encoded(Image.new("L", (64, 64)), "JPEG", progressive=True)
+    start = small.rindex(b"\xff\xda")
+    assert preprocess(small[:start] + 400 * small[start:-2] + small[-2:]).shape == (224, 224, 3)
+
+
+def test_scan_markers_in_metadata_are_not_scans() -> None:
+    exif = Image.Exif()
+    exif[0x9286] = b"\xff\xda" * 30_000  # a comment
+    jpeg = encoded(Image.new("L", (7000, 7000)), "JPEG", exif=exif)
+    assert jpeg.count(b"\xff\xda") > 30_000
+    assert preprocess(jpeg).shape == (224, 224, 3)
+
+
+def test_16_bit_grey_with_a_transparent_value_shows_white() -> None:
+    """Equal in 8 bits is not equal in 16: only the very value of tRNS is transparent."""
+    rows = [b"\0" + (b"\x12\x34" * 16 + b"\x12\x00" * 16)] * 32
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 16, 0, 0, 0, 0))
+    data = png_chunk(b"IDAT", zlib.compress(b"".join(rows)))
+    png = b"\x89PNG\r\n\x1a\n" + header + png_chunk(b"tRNS", b"\x12\x34") + data
+    pixels = preprocess(png + png_chunk(b"IEND", b""))
+    assert (pixels[:, :80] == 255).all()
+    assert (pixels[:, -80:] == 0x12).all()
+
+
+def test_orientation_comes_from_exif_alone() -> None:
+    photo = Image.open(io.BytesIO(SAMPLE_PHOTOS[0].read())).convert("RGB")
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><tiff:Orientation>6</tiff:Orientation></x:xmpmeta>'
+    plain, tagged = encoded(photo, "JPEG"), encoded(photo, "JPEG", xmp=xmp)
+    assert b"tiff:Orientation" in tagged
+    np.testing.assert_array_equal(preprocess(tagged), preprocess(plain))
+
+
+def test_the_first_frame_is_that_of_the_animation() -> None:
+    """The picture that a PNG shows where animations are unknown need not be a frame of it."""
+    default, red, blue = (Image.new("RGB", (64, 64), name) for name in ("green", "red", "blue"))
+    own_picture = encoded(default, save_all=True, append_images=[red, blue], default_image=True)
+    animated: dict[str, Any] = {"save_all": True, "append_images": [blue]}
+    frames = encoded(red, **animated), encoded(red, "WEBP", **animated, lossless=True)
+    for data in (own_picture, *frames):
+        assert preprocess(data)[100, 100].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "I;16"])
+def test_large_images_are_shrunk_in_bands(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Close to the whole image at once, with far less memory; and it is really another way."""
+    photo = Image.open(io.BytesIO(SAMPLE_PHOTOS[0].read())).convert("RGB").resize((1700, 1300))
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(photo.convert("L")).astype(np.uint16) << 8)
+    else:
+        image = photo.convert(mode)
+    if mode == "RGBA":
+        image.putalpha(photo.convert("L"))
+    whole = preprocess(encoded(image)).astype(int)
+    monkeypatch.setattr(preprocessing, "LARGE_PIXELS", 1_000_000)
+    monkeypatch.setattr(preprocessing, "_BAND_PIXELS", 50_000)
+    banded = preprocess(encoded(image)).astype(int)
+    gaps = np.abs(whole - banded)
+    assert 0 < gaps.mean() < 1
+    assert np.quantile(gaps, 0.99) <= 8
+
+
+def test_memory_stays_bounded_on_many_threads(tmp_path: Path) -> None:
+    """Six large images at once, in a process of its own: its peak, and what stays."""
+    for mode, kind, side in (("P", "PNG", 7000), ("L", "JPEG", 7000), ("RGB", "WEBP", 3500)):
+        Image.new(mode, (side, side)).save(tmp_path / kind, kind)
+    script = (
+        "import pathlib, re, sys, threading\n"
+        "from service.machine import give_large_memory_back\n"
+        "from service.preprocessing import preprocess\n"
+        "give_large_memory_back()\n"
+        "files = [path.read_bytes() for path in pathlib.Path(sys.argv[1]).iterdir()] * 2\n"
+        "threads = [threading.Thread(target=preprocess, args=(file,)) for file in files]\n"
+        "[thread.start() for thread in threads]; [thread.join() for thread in threads]\n"
+        "status = pathlib.Path('/proc/self/status').read_text()\n"
+        "print(*re.findall(r'Vm(?:HWM|RSS):\\s+(\\d+)', status))"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    peak_kib, stays_kib = map(int, done.stdout.split())
+    assert peak_kib < 600_000
+    assert stays_kib < 150_000

@@ -126,12 +126,12 @@ def test_gpu_is_chosen_where_there_is_one(bundle: Bundle, monkeypatch: pytest.Mo
     assert chosen() == (default, "cpu")
     monkeypatch.setattr(startup, "gpu_count", lambda: 1)
     facts = GpuFacts((13, 2), 1, "2.15.0", "13.2", torch_sees_gpus=False)
-    monkeypatch.setattr("service.gpu.diagnosis.gpu_facts", lambda: facts)
+    monkeypatch.setattr("service.gpu.diagnosis.read_gpu_facts", lambda: facts)
     assert chosen() == (default, "cpu")
     with pytest.raises(OperatorError, match=r"found that there is one, but torch .* cannot use it"):
         chosen(device="cuda")
     monkeypatch.setattr(
-        "service.gpu.diagnosis.gpu_facts", lambda: replace(facts, torch_sees_gpus=True)
+        "service.gpu.diagnosis.read_gpu_facts", lambda: replace(facts, torch_sees_gpus=True)
     )
     assert chosen() == ("eager", "cuda")
     assert chosen(device="cpu") == (default, "cpu")

@@ -1,1 +1,1 @@
-"""The grader: it starts a submission in fresh processes, watches it from outside, and says why."""
+"""The grader: starts a submission in fresh processes, watches it, and says why it fails."""

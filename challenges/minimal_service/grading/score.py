@@ -1,13 +1,13 @@
-"""The score: 100 points for all criteria, and more for what lies beyond them.
+"""The score: 100 points for all criteria, and more for results beyond the target.
 
-Beyond the target three things count, each bounded, none of them leaping:
+Three things count beyond the target, each continuous and bounded:
 
 - throughput: 10 points for each doubling of the target rate at which p99 still holds, at most 20;
-- p99 at the target rate: 10 points for the part of 50 ms that it leaves free;
-- correctness: 5 points for the part of the tolerance that the probabilities leave free.
+- p99 at the target rate: 10 points times the unused share of 50 ms;
+- correctness: 5 points times the unused share of the tolerance for probabilities.
 
-They count only where the answers and the load are passed, so that nothing can be bought by wrong or
-missing answers. A quick grade takes no steps beyond the target: its score has no throughput in it.
+They count only if the answers and the load are passed, so wrong or missing answers gain nothing. A
+quick grade takes no steps beyond the target, so its score has no throughput in it.
 """
 
 import math
@@ -22,11 +22,11 @@ MOST_DOUBLINGS = math.log2(STEPS[-1])
 POINTS_P99 = 10.0
 POINTS_CORRECTNESS = 5.0
 MOST = 100 + POINTS_A_DOUBLING * MOST_DOUBLINGS + POINTS_P99 + POINTS_CORRECTNESS
-"""No score is higher."""
+"""The highest score."""
 
 
 def score(criteria: Sequence[CriterionResult]) -> float:
-    """Sum of the points, and what lies beyond the target."""
+    """Return the sum of the points, plus those beyond the target."""
     by_id = {result.id: result for result in criteria}
     points = sum(result.points for result in criteria)
     answers, load = by_id.get("answers"), by_id.get("load")
@@ -41,11 +41,11 @@ def score(criteria: Sequence[CriterionResult]) -> float:
 
 
 def beyond(rate: float, held: float, p99_ms: float, difference: float) -> float:
-    """Points for what lies beyond the target; 0 to `MOST` - 100.
+    """Return the points for results beyond the target, 0 to `MOST` - 100.
 
     Args:
-        rate: requests a second that are asked for.
-        held: up to which p99 stays under 50 ms.
+        rate: requests per second that are asked for.
+        held: rate up to which p99 stays under 50 ms.
         p99_ms: at `rate`.
         difference: median difference of the probabilities from the model's.
     """

@@ -1,19 +1,13 @@
-"""The verdict on a submission: what was measured, what was missed, and why. Its JSON is public."""
+"""The verdict on a submission: checks, figures, points and causes. Its JSON is a public format."""
 
+import json
 from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 CriterionId = Literal[
-    "structure",
-    "load-once",
-    "artifact",
-    "answers",
-    "load",
-    "availability",
-    "memory",
-    "packaging",
+    "structure", "load-once", "artifact", "answers", "load", "availability", "memory", "packaging"
 ]
 
 POINTS: dict[CriterionId, int] = {
@@ -26,7 +20,7 @@ POINTS: dict[CriterionId, int] = {
     "memory": 5,
     "packaging": 5,
 }
-"""Points that each criterion can bring; together 100."""
+"""Points of each criterion; 100 in all."""
 
 
 class _Part(BaseModel):
@@ -37,11 +31,11 @@ class Check(_Part):
     """One thing that was looked at, in one sentence of the learner's language."""
 
     id: str
-    """kebab-case: "weights-read-after-ready"."""
+    """kebab-case, such as "weights-read-after-ready"."""
     passed: bool | None
-    """None: it could not be checked here; `text` says why."""
+    """None: not checked here; `text` says why."""
     text: str
-    """What was expected and what was found, with figures and units."""
+    """Expected and measured, with figures and units."""
 
 
 class CriterionResult(_Part):
@@ -50,31 +44,31 @@ class CriterionResult(_Part):
     id: CriterionId
     status: Literal["passed", "failed", "not-checked"]
     points: float = Field(ge=0)
-    """Of `POINTS[id]`; continuous where good is never the end."""
+    """0 to `most`; continuous for criteria that are met by degrees."""
     most: int
     checks: list[Check]
     measured: dict[str, float] = Field(default_factory=dict)
-    """Figures by name with their unit in it: {"p99_ms": 41.2}."""
+    """Figures by name, which ends in the unit: {"p99_ms": 41.2}."""
     cause: str | None = None
-    """The likely cause of a failure, a sentence of the learner's language."""
+    """The likely cause of a failure, a sentence in the learner's language."""
     lesson: str | None = None
-    """What helps: "04_model_service.ipynb#cell-id=drain"."""
+    """The section that helps: "04_model_service.ipynb#cell-id=drain"."""
 
 
 class Series(_Part):
     """What the plots are drawn from."""
 
     due_s: list[float] = Field(default_factory=list)
-    """Of each request of the load, seconds from its start."""
+    """For each request of the load: when it was due, seconds from the load's start."""
     latency_ms: list[float | None] = Field(default_factory=list)
-    """Of the same requests, from the moment due; None: no right answer."""
+    """Latency of the same requests from the moment due; None: no right answer."""
     steps_rate: list[float] = Field(default_factory=list)
-    """Of the steps beyond the target: requests a second …"""
+    """Requests per second of the steps beyond the target."""
     steps_p99_ms: list[float | None] = Field(default_factory=list)
-    """… and their p99; None: not all were answered."""
+    """p99 of the same steps; None: not all requests were answered."""
     memory_s: list[float] = Field(default_factory=list)
     memory_mib: list[float] = Field(default_factory=list)
-    """Of all processes of the service, proportional (PSS), over the time of the load."""
+    """Proportional memory (PSS) of all processes of the service during the load."""
 
 
 class Machine(_Part):
@@ -82,18 +76,18 @@ class Machine(_Part):
 
     cores: int
     memory_gb_s: float
-    """Rate of reading memory with all cores."""
+    """Rate at which all cores together read memory."""
     arithmetic_gflop_s: float
-    """float32 matrix product with all cores."""
+    """Rate of a float32 matrix product on all cores."""
     noise: float
-    """How much longer the slowest of many equal pieces of work took than the median, as a share."""
+    """By what share the slowest of many equal pieces of work exceeds the median."""
     floor_ms: float
-    """Least milliseconds of an image alone that this machine's rates allow, if every weight is
-    used, in int8. Who reads only those that matter can be faster."""
+    """Least time for a single image at this machine's rates if every int8 weight is used. A service
+    that skips weights can be faster."""
     target_rate: float
-    """Requests a second that are asked for here: 50, or fewer where 50 is out of reach."""
+    """Requests per second that are asked for here: 50, or fewer if 50 is out of reach."""
     target_reason: str | None
-    """Why the target was scaled, or None."""
+    """Why the target was lowered, or None."""
 
 
 class Verdict(_Part):
@@ -101,17 +95,26 @@ class Verdict(_Part):
 
     schema_version: Literal[1] = 1
     submission: str
-    """Name of the graded folder, "reference" or "starter"."""
+    """Name of the graded folder, or "reference", or "starter"."""
     graded_at: datetime
     quick: bool
     passed: bool
-    """No criterion was failed, and answers and load were both checked."""
+    """No criterion failed, and answers and load were both checked."""
     score: float = Field(ge=0)
-    """Sum of the points, and what lies beyond the target: may exceed 100."""
+    """Sum of the points, plus those beyond the target: may exceed 100."""
     machine: Machine
     criteria: list[CriterionResult]
     series: Series
     not_checked: list[str]
-    """What was not checked and why, a sentence each."""
+    """What was not checked and why, one sentence each."""
     seconds: float
-    """What the grade took."""
+    """Duration of the grade."""
+
+
+def schema() -> str:
+    """Return the JSON schema of a verdict; report/verdict.schema.json publishes it."""
+    made = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Verdict.model_json_schema(mode="serialization"),
+    }
+    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"

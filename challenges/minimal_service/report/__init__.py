@@ -1,5 +1,6 @@
 """A verdict for people and programs.
 
-`page.write_html` makes an HTML page, `terminal.text` lines for the terminal, `schema.write_schema`
-the JSON schema. Nothing is imported here: a terminal need not wait for what draws plots.
+`page.write_html` makes an HTML page, `terminal.text` lines for the terminal; verdict.schema.json is
+what `grading.verdict.schema` returns. This file imports nothing, so the terminal need not wait for
+matplotlib.
 """

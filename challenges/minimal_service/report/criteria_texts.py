@@ -1,4 +1,4 @@
-"""What each criterion is called and what it asks, in the learner's language."""
+"""Names of the criteria, what they ask, and names of their figures, in the learner's language."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ class CriterionText:
     """The words for one criterion."""
 
     title: str
-    """A few words, without a full stop."""
+    """A few words without a full stop."""
     asks: str
-    """One sentence: when the criterion is met."""
+    """When the criterion is met, in a sentence or two."""
 
 
 def criteria_texts() -> dict[CriterionId, CriterionText]:
-    """The words for every criterion, in the order in which they are graded."""
+    """Return the words for every criterion, in the order of grading."""
     return {
         "structure": CriterionText(
             _("Three modules"),
@@ -77,10 +77,40 @@ def criteria_texts() -> dict[CriterionId, CriterionText]:
 
 
 def title(criterion: CriterionId) -> str:
-    """A criterion's name."""
+    """Return a criterion's name."""
     return criteria_texts()[criterion].title
 
 
 def asks(criterion: CriterionId) -> str:
-    """What a criterion asks, in a sentence or two."""
+    """Return what a criterion asks, in a sentence or two."""
     return criteria_texts()[criterion].asks
+
+
+def figure_names() -> dict[str, str]:
+    """Return the name of each figure in `CriterionResult.measured`, by its key.
+
+    They are shown in this order; the table has room for the first two of a criterion.
+    """
+    return {
+        "p99_ms": _("p99 latency"),
+        "held_per_s": _("highest rate with p99 below 50 ms"),
+        "p50_ms": _("median latency"),
+        "p90_ms": _("p90 latency"),
+        "answered_per_s": _("throughput"),
+        "rate_per_s": _("requests sent"),
+        "agreement": _("same first class"),
+        "formats_right": _("photo formats answered right"),
+        "median_difference": _("median difference of probabilities"),
+        "p95_difference": _("p95 difference of probabilities"),
+        "read_per_request_mb": _("read for a request"),
+        "read_before_ready_mb": _("read before ready"),
+        "weights_mb": _("size of the weights"),
+        "back_s": _("right again after"),
+        "drain_s": _("ended after SIGTERM within"),
+        "memory_mib": _("memory of all processes"),
+        "allowed_mib": _("most accepted"),
+        "weights_mib": _("size of the weights"),
+        "build_s": _("build of the container"),
+        "image_mb": _("size of the container image"),
+        "container_ready_s": _("container ready after"),
+    }

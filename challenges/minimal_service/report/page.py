@@ -1,4 +1,4 @@
-"""The verdict as one HTML file that needs nothing else: no network, no script, no other file."""
+"""The verdict as one HTML file without scripts, which needs no network and no other file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +11,12 @@ from challenges.minimal_service.grading.verdict import CriterionResult, Machine,
 from challenges.minimal_service.report import words
 from challenges.minimal_service.report.criteria_texts import criteria_texts
 from challenges.minimal_service.report.lessons import section
-from challenges.minimal_service.report.plots import Attempt, attempts_plot, plots
+from challenges.minimal_service.report.plots import Attempt, make_plots, plot_attempts
 from learner.language import _, language
+from learner.numbers import format_number
 
 IN_TABLE = 2
-"""Figures of a criterion that the table has room for."""
+"""Figures of a criterion in the table."""
 TEMPLATES = Path(__file__).with_name("templates")
 
 
@@ -23,15 +24,15 @@ def write_html(verdict: Verdict, path: Path, attempts: Sequence[Attempt] = ()) -
     """Write the page, in the learner's language.
 
     Args:
-        verdict: what to show. Its texts may come from a submission: all of them are escaped.
+        verdict: its texts may come from a submission, so all of them are escaped.
         path: the file; its folder exists.
-        attempts: earlier ones of the same learner (when, score, passed), for a plot of them.
+        attempts: the learner's earlier attempts, for a plot.
     """
     path.write_text(html(verdict, path, attempts), encoding="utf-8")
 
 
 def html(verdict: Verdict, path: Path, attempts: Sequence[Attempt] = ()) -> str:
-    """The page; `path` is where it will lie, for its links."""
+    """Return the page; its links are relative to `path`."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -50,16 +51,16 @@ def html(verdict: Verdict, path: Path, attempts: Sequence[Attempt] = ()) -> str:
         headline=words.headline(verdict),
         score=words.points(verdict.score),
         of=_("points") if words.bonus(verdict) else _("of 100 points"),
-        when=words.moment(verdict.graded_at),
+        when=words.format_time_of(verdict.graded_at),
         moment=verdict.graded_at.isoformat(timespec="minutes"),
-        counted=words.counted(verdict),
+        counted=words.count_criteria(verdict),
         first_step=words.first_step(verdict),
-        first_id=first.id if (first := words.most_lost(verdict)) else None,
+        first_id=first.id if (first := words.find_worst(verdict)) else None,
         facts=_facts(verdict),
         bonus=words.points(words.bonus(verdict)) if words.bonus(verdict) else None,
         criteria=[_criterion(result, path) for result in verdict.criteria],
-        plots=plots(verdict),
-        attempts=attempts_plot(attempts, verdict) if attempts else None,
+        plots=make_plots(verdict),
+        attempts=plot_attempts(attempts, verdict) if attempts else None,
         machine=_machine(verdict.machine),
         target_reason=words.clean(verdict.machine.target_reason or ""),
         not_checked=[words.clean(text) for text in verdict.not_checked],
@@ -77,7 +78,7 @@ def _criterion(result: CriterionResult, path: Path) -> dict[str, Any]:
         "mark": words.MARKS[result.status],
         "said": words.status(result),
         "most": result.most,
-        "of": _("{points} of {most}").format(points=words.gained(result), most=result.most),
+        "of": _("{points} of {most}").format(points=words.result_points(result), most=result.most),
         "filled": round(min(1.0, result.points / most) * 100, 1),
         "checks": [
             {
@@ -87,51 +88,48 @@ def _criterion(result: CriterionResult, path: Path) -> dict[str, Any]:
             for check in result.checks
         ],
         "figures": (figures := words.figures(result)),
-        "summary": words.listed([f"{name} {value}" for name, value in figures[:IN_TABLE]]),
+        "summary": words.join_parts([f"{name} {value}" for name, value in figures[:IN_TABLE]]),
         "cause": words.clean(result.cause or ""),
         "lesson": section(result.lesson, path),
     }
 
 
 def _facts(verdict: Verdict) -> list[str]:
-    """What kind of grade it was, a sentence each."""
+    """Return what kind of grade it was, one sentence each."""
     length = (
         _("A quick grade: its loads are shorter, so its figures are rougher.")
         if verdict.quick
         else _("A full grade.")
     )
-    return [
-        length,
-        _("It took {seconds:.0f} s.").format(seconds=verdict.seconds),
-    ]
+    return [length, _("It took {seconds:.0f} s.").format(seconds=verdict.seconds)]
 
 
 def _machine(machine: Machine) -> list[tuple[str, str]]:
-    """Name and value of what was measured of the machine."""
+    """Return names and values of what was measured of the machine."""
     return [
         (_("Cores"), f"{machine.cores}"),
-        (_("Reading memory, all cores"), f"{words.number(machine.memory_gb_s)} GB/s"),
+        (_("Reading memory, all cores"), f"{format_number(machine.memory_gb_s)} GB/s"),
         (
             _("Matrix product in float32, all cores"),
-            f"{words.number(machine.arithmetic_gflop_s)} GFLOP/s",
+            f"{format_number(machine.arithmetic_gflop_s)} GFLOP/s",
         ),
         (
             _("Noise: how much longer the slowest of equal pieces of work took than the median"),
-            f"{words.number(machine.noise * 100)} %",
+            f"{format_number(machine.noise * 100)} %",
         ),
         (
             _(
                 "Floor: the least time for one image that physics allows here, if every int8 "
                 "weight is used"
             ),
-            f"{words.number(machine.floor_ms)} ms",
+            f"{format_number(machine.floor_ms)} ms",
         ),
         (_("Target"), _("{rate:g} requests a second").format(rate=machine.target_rate)),
     ]
 
 
 def _labels() -> dict[str, str]:
-    """What stands on every page."""
+    """Return the texts of every page."""
     return {
         "challenge": _("The challenge: 1 GB, 50 requests a second"),
         "skip": _("Skip to the content"),

@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG that stands within a page: in its colours, in its font."""
+"""Makes matplotlib figures SVG within a page, in the page's colours and font."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from learner.language import language
 
-# Stand-ins: the page's style sheet says what they are on light and on dark paper.
+# Placeholders: the page's style sheet defines them for light and dark.
 INK, QUIET, LINE = "#010101", "#010102", "#010103"
 GOOD, BAD, WASH = "#010104", "#010105", "#010106"
 _VARIABLES = {
@@ -27,12 +27,12 @@ _VARIABLES = {
     WASH: "--bad-wash",
 }
 _SIZE = (5.2, 3.1)
-"""Inches. Small, so that the text of 10 pt stays readable on a phone, where it shrinks to 70 %."""
+"""Inches. On a phone the text of 10 pt shrinks to 70 % and is still readable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A picture with its heading and what helps to read it."""
+    """A picture with its heading and a caption that helps to read it."""
 
     title: str
     svg: Markup
@@ -41,7 +41,7 @@ class Plot:
 
 @contextmanager
 def drawing() -> Iterator[Figure]:
-    """An empty figure in the report's style, measured in a font that has the learner's script."""
+    """Give an empty figure in the report's style, in a font that has the learner's script."""
     settings: Any = {
         "font.size": 10,
         "font.family": "sans-serif",
@@ -73,12 +73,12 @@ def drawing() -> Iterator[Figure]:
 
 
 def inline(figure: Figure, name: str, alt: str) -> Markup:
-    """The figure as an `<svg>` element; call it within `drawing`.
+    """Return the figure as an `<svg>` element; to be called within `drawing`.
 
     Args:
         figure: drawn in the colours of this module.
-        name: of letters; makes the ids within the page distinct.
-        alt: what is seen, in words and figures.
+        name: letters that make the ids within the page distinct.
+        alt: what it shows, in words and figures.
     """
     file = StringIO()
     nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
@@ -90,22 +90,22 @@ def inline(figure: Figure, name: str, alt: str) -> Markup:
     svg = re.sub(r"font-family: [^;\"]*; ", "", svg)
     svg = re.sub(r'id="', f'id="{name}-', svg)
     svg = re.sub(r'(url\(|xlink:href=")#', rf"\1#{name}-", svg).replace("xlink:href", "href")
-    for stand_in, variable in _VARIABLES.items():
-        svg = svg.replace(stand_in, f"var({variable})")
+    for placeholder, variable in _VARIABLES.items():
+        svg = svg.replace(placeholder, f"var({variable})")
     box = re.search(r'viewBox="[^"]*"', svg)
     assert box is not None, "matplotlib writes a viewBox"
     body = re.sub(r"\s*\n\s*", "\n", svg[svg.index(">") + 1 :])
-    # What is in it is ours, but for the labels, which matplotlib has escaped.
+    # All of it is ours but the labels, which matplotlib has escaped.
     return Markup(f'<svg role="img" aria-label="{escape(alt)}" {box[0]}>{body}')
 
 
 def weight() -> str:
-    """Of what should catch the eye; the font for Japanese has one weight only."""
+    """Return the font weight for emphasis; the font for Japanese has one weight only."""
     return "normal" if language() == "ja" else "bold"
 
 
 def plain_ticks(axis: Axis, low: float, high: float) -> None:
-    """On a logarithmic axis from `low` to `high`: 10, 20, 50, 100 … instead of powers of ten."""
+    """Label a logarithmic axis with 10, 20, 50, 100 … instead of powers of ten."""
     close = high / low < 200
     axis.set_major_locator(LogLocator(subs=(1, 2, 5) if close else (1,)))
     axis.set_major_formatter("{x:,g}")

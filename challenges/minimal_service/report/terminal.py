@@ -1,4 +1,4 @@
-"""The verdict for a terminal, also a narrow one, or one that has only ASCII."""
+"""The verdict for a terminal, even a narrow one, or one with ASCII only."""
 
 import shutil
 from collections.abc import Iterator
@@ -13,7 +13,6 @@ from learner.terminal import (
     BOLD,
     GREEN,
     ORANGE,
-    can_print,
     coloured,
     padded,
     printable,
@@ -23,18 +22,17 @@ from learner.terminal import (
 
 LEAST_COLUMNS, MOST_COLUMNS = 30, 100
 INDENT = "    "
-_ASCII = {"passed": "+", "failed": "x", "not-checked": "-"}
 
 
 def text(verdict: Verdict, columns: int | None = None) -> str:
-    """The verdict in lines, without a line end behind the last.
+    """Return the verdict in lines, without a line end after the last.
 
-    A line a criterion: its points and what was measured. Under one that failed: the checks that
-    failed, the likely cause, the section of the lessons that helps.
+    Each criterion has a line with its points and figures. Below a failed one follow the failed
+    checks, the likely cause, and the section of the lessons that helps.
 
     Args:
-        verdict: what to tell. What would steer a terminal is taken out of its texts.
-        columns: the width; without it, the terminal's own.
+        verdict: control characters are removed from its texts.
+        columns: the width; the terminal's own if not given.
     """
     wide = columns or shutil.get_terminal_size().columns
     lines = _lines(verdict, min(max(wide, LEAST_COLUMNS), MOST_COLUMNS))
@@ -48,7 +46,7 @@ def _lines(verdict: Verdict, columns: int) -> Iterator[str]:
         headline=words.headline(verdict),
     )
     yield from (coloured(line, BOLD) for line in wrapped(head, columns))
-    yield from wrapped(words.counted(verdict), columns)
+    yield from wrapped(words.count_criteria(verdict), columns)
     yield ""
     names = max((width(title(result.id)) for result in verdict.criteria), default=0)
     for result in verdict.criteria:
@@ -66,11 +64,10 @@ def _lines(verdict: Verdict, columns: int) -> Iterator[str]:
 
 
 def _criterion(result: CriterionResult, names: int, columns: int) -> Iterator[str]:
-    marks = words.MARKS if can_print("".join(words.MARKS.values())) else _ASCII
     colour = {"passed": GREEN, "failed": ORANGE, "not-checked": ""}[result.status]
-    gained = f"{words.gained(result):>4}/{result.most:<2}"
-    head = padded(f"{marks[result.status]} {title(result.id)}", names + 2) + f"  {gained}"
-    measured = words.listed([f"{name} {value}" for name, value in words.figures(result)])
+    gained = f"{words.result_points(result):>4}/{result.most:<2}"
+    head = padded(f"{words.mark(result.status)} {title(result.id)}", names + 2) + f"  {gained}"
+    measured = words.join_parts([f"{name} {value}" for name, value in words.figures(result)])
     if measured and width(f"{head}  {measured}") <= columns:
         yield f"{coloured(head, colour)}  {measured}"
     else:

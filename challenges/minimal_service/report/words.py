@@ -1,4 +1,4 @@
-"""Numbers, names and sentences of a verdict, as a page and a terminal both show them."""
+"""Numbers, names and sentences of a verdict, for the page and the terminal."""
 
 import math
 import re
@@ -9,13 +9,15 @@ from datetime import datetime
 from babel.dates import format_date, format_time
 
 from challenges.minimal_service.grading.verdict import CriterionResult, Verdict
-from challenges.minimal_service.report.criteria_texts import title
-from challenges.minimal_service.report.figure_names import figure_names
+from challenges.minimal_service.report.criteria_texts import figure_names, title
 from learner.language import _, language
+from learner.numbers import format_number
+from learner.terminal import can_print
 
 MARKS = {"passed": "✓", "failed": "✗", "not-checked": "–"}
+_ASCII_MARKS = {"passed": "+", "failed": "x", "not-checked": "-"}
 LEAST_BONUS = 0.05
-"""Points; less is rounding."""
+"""In points; less is rounding."""
 _UNITS = {
     "ms": "{value} ms",
     "s": "{value} s",
@@ -30,84 +32,72 @@ _UNITS = {
     "times": "× {value}",
 }
 _SHARES = ("share", "agreement")
+_DIRECTION_MARKS = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def clean(text: str) -> str:
-    """A text of a submission without what would steer a terminal or a page.
+    """Return a submission's text without what would control a terminal or a page.
 
-    Control characters (a terminal obeys some), marks that turn the direction of writing, and
-    halves of characters are shown as one sign that says: here was something.
+    Control characters, marks that change the direction of writing, and surrogates are replaced by
+    the replacement character.
     """
-    kept = []
-    for sign in text:
-        category = unicodedata.category(sign)
-        if sign in "\n\t":
-            kept.append(" ")
-        elif (
-            category in {"Cc", "Cs"}
-            or sign in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-        ):
-            kept.append("\ufffd")
-        else:
-            kept.append(sign)
-    return "".join(kept)
+    return "".join(
+        " "
+        if sign in "\n\t"
+        else "\ufffd"
+        if unicodedata.category(sign) in {"Cc", "Cs"} or sign in _DIRECTION_MARKS
+        else sign
+        for sign in text
+    )
 
 
-def joined(sentences: Sequence[str]) -> str:
-    """Sentences in a row, as the learner's language sets them."""
+def mark(status: str) -> str:
+    """Return the sign of a criterion's status that the terminal can print."""
+    return (MARKS if can_print("".join(MARKS.values())) else _ASCII_MARKS)[status]
+
+
+def join_sentences(sentences: Sequence[str]) -> str:
+    """Join sentences as the learner's language does."""
     return ("" if language() == "ja" else " ").join(sentences)
 
 
-def listed(parts: Sequence[str]) -> str:
-    """Parts in a row, as the learner's language sets them."""
+def join_parts(parts: Sequence[str]) -> str:
+    """Join parts of a list as the learner's language does."""
     return ("、" if language() == "ja" else ", ").join(parts)
 
 
-def number(value: float) -> str:
-    """A figure with about three digits that count; "–" for none, "∞" for one without end."""
-    if math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞"
-    if value == int(value) or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
-
-
 def points(value: float) -> str:
-    """Points with a tenth where there is one."""
+    """Return points, with a tenth if there is one."""
     return f"{value:.1f}".removesuffix(".0")
 
 
-def gained(result: CriterionResult) -> str:
-    """A criterion's points; "–" where it could not be checked."""
+def result_points(result: CriterionResult) -> str:
+    """Return a criterion's points; "–" if it was not checked."""
     return "–" if result.status == "not-checked" else points(result.points)
 
 
-def moment(when: datetime) -> str:
-    """Day and minute, in this machine's time zone and the learner's language."""
+def format_time_of(when: datetime) -> str:
+    """Return day and minute, in this machine's time zone and the learner's language."""
     there, code = when.astimezone(), language()
-    # Not format_datetime: it has seconds where the day is written with its month's name.
+    # format_datetime would add seconds where the day has its month's name.
     day, minute = format_date(there, "long", locale=code), format_time(there, "short", locale=code)
     return f"{day}, {minute}".replace("\u202f", " ")
 
 
 def status(result: CriterionResult) -> str:
-    """What became of a criterion, in a word or two."""
-    return {
-        "passed": _("passed"),
-        "failed": _("not passed"),
-        "not-checked": _("not checked"),
-    }[result.status]
+    """Return a criterion's status in a word or two."""
+    return {"passed": _("passed"), "failed": _("not passed"), "not-checked": _("not checked")}[
+        result.status
+    ]
 
 
 def headline(verdict: Verdict) -> str:
-    """The verdict in a word or two."""
+    """Return the verdict in a word or two."""
     return _("Passed") if verdict.passed else _("Not passed yet")
 
 
-def counted(verdict: Verdict) -> str:
-    """How many criteria were passed, failed, not checked."""
+def count_criteria(verdict: Verdict) -> str:
+    """Return how many criteria were passed, failed, not checked."""
     counts = {"passed": 0, "failed": 0, "not-checked": 0}
     for result in verdict.criteria:
         counts[result.status] += 1
@@ -118,41 +108,41 @@ def counted(verdict: Verdict) -> str:
         said = [_("{passed} of {all} criteria passed.").format(**of)]
     if counts["not-checked"]:
         said.append(_("Could not be checked here: {n}.").format(n=counts["not-checked"]))
-    return joined(said)
+    return join_sentences(said)
 
 
 def bonus(verdict: Verdict) -> float:
-    """Points for what lies beyond the target; 0 where there are none."""
+    """Return the points for results beyond the target; 0 if there are none."""
     beyond = verdict.score - sum(result.points for result in verdict.criteria)
     return beyond if beyond >= LEAST_BONUS else 0.0
 
 
-def most_lost(verdict: Verdict) -> CriterionResult | None:
-    """The failed criterion that cost the most points: where to begin. None if none failed."""
+def find_worst(verdict: Verdict) -> CriterionResult | None:
+    """Return the failed criterion that cost the most points; None if none failed."""
     failed = [result for result in verdict.criteria if result.status == "failed"]
     return max(failed, key=lambda result: result.most - result.points, default=None)
 
 
 def first_step(verdict: Verdict) -> str | None:
-    """What to look at first, in two sentences; None if nothing failed."""
-    result = most_lost(verdict)
+    """Return what to look at first, in two sentences; None if nothing failed."""
+    result = find_worst(verdict)
     if result is None:
         return None
     said = _("“{criterion}” cost the most points: {lost} of {most}.").format(
         criterion=title(result.id), lost=points(result.most - result.points), most=result.most
     )
-    return joined([said, clean(result.cause)]) if result.cause else said
+    return join_sentences([said, clean(result.cause)]) if result.cause else said
 
 
 def figures(result: CriterionResult) -> list[tuple[str, str]]:
-    """What a criterion measured: name and value with its unit, what matters most first."""
+    """Return name and value with unit of what a criterion measured, the most important first."""
     order = {name: place for place, name in enumerate(figure_names())}
     known = sorted(result.measured.items(), key=lambda one: order.get(one[0], len(order)))
     return [(_name(name), _value(name, value)) for name, value in known]
 
 
 def _split(name: str) -> tuple[str, str | None]:
-    """A figure's name without its unit, and the unit's key."""
+    """Return a figure's name without its unit, and the unit's key."""
     for unit in sorted(_UNITS, key=len, reverse=True):
         if name.endswith(f"_{unit}"):
             return name.removesuffix(f"_{unit}"), unit
@@ -168,5 +158,5 @@ def _value(name: str, value: float) -> str:
     if name.endswith(_SHARES) and math.isfinite(value):
         return f"{value * 100:.3g} %"
     _bare, unit = _split(name)
-    said = number(value)
+    said = format_number(value)
     return said if unit is None else _UNITS[unit].format(value=said)

@@ -1,4 +1,4 @@
-"""Reads built pages: ids, links, pictures, what they load."""
+"""Read built pages: their ids, links, pictures, and what they load."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Page(HTMLParser):
 
     @property
     def text(self) -> str:
-        """All its text, each run of white space one space."""
+        """All its text, with single spaces."""
         return re.sub(r"\s+", " ", " ".join(self.texts))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -48,12 +48,12 @@ class Page(HTMLParser):
 
 
 def read(folder: Path) -> dict[Path, Page]:
-    """All pages of a folder."""
+    """Read all pages of a folder."""
     return {path.resolve(): Page(path) for path in sorted(folder.rglob("*.html"))}
 
 
 def broken(pages: dict[Path, Page]) -> Iterator[str]:
-    """Links that lead nowhere, resources that are not beside the page, ids that are there twice."""
+    """Yield broken links, resources that are not in the folder, and duplicate ids."""
     for path, page in pages.items():
         for name in {one for one in page.ids if page.ids.count(one) > 1}:
             yield f"{path}: two elements have the id {name}"

@@ -1,4 +1,4 @@
-"""Two small lessons that keep every rule, for tests of what is made from lessons."""
+"""Two small lessons that follow every rule, for tests of the site, slides and timetables."""
 
 import base64
 from io import BytesIO
@@ -40,7 +40,7 @@ def write(folder: Path, languages: tuple[str, ...] = ("en", "ja", "id")) -> Path
 
 
 def lesson(number: int, code: str = "en") -> Any:
-    """One of the two, as an executed notebook."""
+    """Return one of the two as an executed notebook."""
     other = 1 - number
     link = f"[→ {TITLES[code][other]}]({NAMES[other]}.ipynb)"
     cells = [
@@ -96,12 +96,12 @@ def lesson(number: int, code: str = "en") -> Any:
 
 
 def md(name: str, source: str, **metadata: Any) -> Any:
-    """A Markdown cell with that id."""
+    """Return a Markdown cell."""
     return v4.new_markdown_cell(source, id=name, metadata=metadata)  # type: ignore[no-untyped-call]
 
 
 def code_cell(name: str, source: str, *outputs: Any, **metadata: Any) -> Any:
-    """A code cell with that id and outputs, as the project's tools leave it."""
+    """Return a code cell with outputs, as the project's tools store it."""
     if "measured" in metadata:
         metadata["tags"] = ["nbval-ignore-output"]
     metadata["executed"] = digest(source)
@@ -111,7 +111,7 @@ def code_cell(name: str, source: str, *outputs: Any, **metadata: Any) -> Any:
 
 
 def text(kind: str, content: str) -> Any:
-    """An output: a stream, a displayed page or a result."""
+    """Return an output: a stream, displayed HTML or a result."""
     if kind == "stream":
         return v4.new_output("stream", name="stdout", text=content)  # type: ignore[no-untyped-call]
     if kind == "html":
@@ -121,7 +121,7 @@ def text(kind: str, content: str) -> Any:
 
 
 def picture(alt: str) -> str:
-    """A plot as `show` writes it."""
+    """Return a plot as `show` writes it."""
     file = BytesIO()
     Image.new("RGB", (700, 180), "white").save(file, "PNG")
     data = base64.b64encode(file.getvalue()).decode()

@@ -1,4 +1,4 @@
-"""The site: whole, offline, readable by everyone, in every language, without the quiz's answers."""
+"""The site: complete, offline, readable for everyone, in every language, without quiz answers."""
 
 import html
 import itertools
@@ -7,32 +7,33 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import nbformat.v4 as v4
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser
 
-from authoring.publishing import rendering, site
+from authoring.publishing import site
 from learner.errors import LearnerError
 from learner.language import LANGUAGES, pgettext, speaking
-from notebooks.lab.lessons import Lesson, lessons
+from notebooks.lab.lessons import lessons
 from service.settings import ROOT
-from tests.authoring.publishing import pages, small_lessons
-from tests.notebooks.conftest import loaded_from_elsewhere
+from tests.authoring.publishing import pages
+from tests.authoring.publishing.conftest import loaded_from_elsewhere
 
 LOOKS = [("light", 1280), ("dark", 320)]
+
+
 MISSING_PICTURES = (
     '[...document.images].filter(i => i.getAttribute("src") && !i.naturalWidth).map(i => i.alt)'
 )
 
 
-def test_no_link_is_broken_and_nothing_is_loaded_from_elsewhere(built_site: Path) -> None:
+def test_links_work_and_nothing_is_loaded_from_elsewhere(built_site: Path) -> None:
     assert list(pages.broken(pages.read(built_site))) == []
     for sheet in built_site.rglob("*.css"):
         assert not re.search(r"url\(|@import", sheet.read_text())
 
 
-def test_link_checker_finds_what_is_broken(built_site: Path, tmp_path: Path) -> None:
+def test_link_checker_finds_broken_links(built_site: Path, tmp_path: Path) -> None:
     page = tmp_path / "a.html"
     page.write_text(
         '<p id="a"><p id="a"><a href="b.html"></a><a href="#b"></a><img src="https://x.y/z.png">'
@@ -41,9 +42,7 @@ def test_link_checker_finds_what_is_broken(built_site: Path, tmp_path: Path) -> 
     assert len(list(pages.broken(pages.read(tmp_path)))) == 6
 
 
-def test_every_page_says_its_language_and_leads_to_the_same_page_in_the_others(
-    built_site: Path, source: Path
-) -> None:
+def test_every_page_leads_to_its_translations(built_site: Path, source: Path) -> None:
     there = [code for code in LANGUAGES if lessons(code, source)]
     for code in there:
         for path in (built_site / code).glob("*.html"):
@@ -76,7 +75,7 @@ def test_pictures_keep_their_words(built_site: Path) -> None:
 
 
 def test_no_answer_is_given_away(built_site: Path) -> None:
-    """What is said after an answer stands on no page, in no language."""
+    """No page contains the feedback on an answer, in any language."""
     shown = {path.parent.name: "" for path in built_site.glob("*/*.html")}
     for path in built_site.glob("*/*.html"):
         shown[path.parent.name] += path.read_text()
@@ -88,7 +87,7 @@ def test_no_answer_is_given_away(built_site: Path) -> None:
 
 
 def feedback() -> list[str]:
-    """All feedback of the quiz, in English and in the language spoken."""
+    """Return all feedback of the quiz, in English and in the current language."""
     found: list[str] = []
 
     def collect(part: Any, context: str) -> None:
@@ -108,7 +107,7 @@ def feedback() -> list[str]:
 
 @pytest.mark.parametrize(("scheme", "width"), LOOKS)
 def test_pages_in_a_browser(built_site: Path, browser: Browser, scheme: Any, width: int) -> None:
-    """No request leaves, nothing is wider than the screen, every picture is there."""
+    """No request leaves the page, it fits the screen, every picture is there."""
     page = browser.new_page(
         color_scheme=scheme, viewport={"width": width, "height": 800}, offline=True
     )
@@ -134,9 +133,7 @@ def test_axe_finds_no_fault(built_site: Path, browser: Browser, scheme: Any) -> 
     page.close()
 
 
-def test_skip_link_is_the_first_stop_and_leads_to_the_content(
-    built_site: Path, browser: Browser
-) -> None:
+def test_skip_link_comes_first_and_leads_to_the_content(built_site: Path, browser: Browser) -> None:
     page = browser.new_page()
     page.goto((built_site / "en" / "index.html").as_uri())
     page.keyboard.press("Tab")
@@ -144,31 +141,6 @@ def test_skip_link_is_the_first_stop_and_leads_to_the_content(
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "content"
     page.close()
-
-
-def test_a_widget_leaves_words_behind() -> None:
-    """Where a page cannot show a widget, it says so instead of showing nothing."""
-    notebook = small_lessons.lesson(0)
-    view = {rendering.WIDGET: {"model_id": "x"}, "text/plain": "<Widget object>"}
-    notebook.cells[4].outputs = [v4.new_output("display_data", data=view)]  # type: ignore[no-untyped-call]
-    body = rendering.cells(notebook)
-    assert "open the lesson in JupyterLab" in body
-    assert "model_id" not in body
-    assert "Widget object" not in body
-
-
-def test_lessons_are_run_in_their_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook = v4.new_notebook()  # type: ignore[no-untyped-call]
-    notebook.cells = [
-        small_lessons.code_cell(
-            "say", "from learner.language import language\nprint(language() + '!')"
-        )
-    ]
-    done = rendering.executed(Lesson(tmp_path / "x.ipynb", notebook), "id")
-    assert done.notebook.cells[0].outputs[0].text == "id!\n"
-    notebook.cells = [small_lessons.code_cell("fail", "1 / 0")]
-    with pytest.raises(LearnerError, match=r"x\.ipynb failed: ZeroDivisionError"):
-        rendering.executed(Lesson(tmp_path / "x.ipynb", notebook), "id")
 
 
 def test_a_folder_with_other_files_is_left_alone(source: Path, tmp_path: Path) -> None:

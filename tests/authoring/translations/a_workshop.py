@@ -1,4 +1,4 @@
-"""A workshop of two small lessons, a figure and a module, with its translation, for the tests."""
+"""A workshop for tests: two small lessons, a figure, a module, and their translation."""
 
 import json
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ JAPANESE = {
 
 
 def cell(kind: str, name: str, source: str, **metadata: object) -> dict[str, Any]:
-    """A cell as nbformat writes it."""
+    """Return a cell as nbformat writes it."""
     found: dict[str, Any] = {"cell_type": kind, "id": name, "metadata": metadata}
     if kind == "code":
         found |= {"execution_count": 1, "outputs": []}
@@ -52,13 +52,13 @@ def cell(kind: str, name: str, source: str, **metadata: object) -> dict[str, Any
 
 
 def notebook(cells: Sequence[dict[str, Any]]) -> str:
-    """A notebook as nbformat writes it."""
+    """Return a notebook as nbformat writes it."""
     whole = {"cells": cells, "metadata": {"x": "é"}, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
 
 
 def build(folder: Path) -> Workshop:
-    """The workshop in English, in `folder`, with its two empty catalogues."""
+    """Create the workshop in English in `folder`, with an empty folder of catalogues."""
     english = folder / "notebooks" / "en"
     (english / "figures").mkdir(parents=True)
     (english / "figures" / "queue.svg").write_text(SVG)
@@ -90,7 +90,7 @@ def build(folder: Path) -> Workshop:
 
 
 def build_translated(folder: Path) -> Workshop:
-    """The same, completely translated into Japanese and generated."""
+    """Create the workshop, translate it completely into Japanese, and generate its lessons."""
     workshop = build(folder)
     work.regenerate(workshop)
     items = work.todo(workshop, "ja")
@@ -102,8 +102,8 @@ def build_translated(folder: Path) -> Workshop:
 
 
 def named(workshop: Workshop, code: str = "ja") -> list[tuple[str, str]]:
-    """Kind and place of each problem."""
-    found = work.problems_of(workshop, code, collect(workshop))
+    """Return kind and place of each problem."""
+    found = work.find_problems(workshop, code, collect(workshop))
     return [(problem.kind, problem.place) for problem in found]
 
 
@@ -116,6 +116,6 @@ def edit(workshop: Workshop, file: str, before: str, after: str) -> None:
 
 
 def entry_of(workshop: Workshop, context: str, code: str = "ja") -> Entry:
-    """The entry of a catalogue that has that context."""
+    """Return the entry of a catalogue with that context."""
     entries = catalogue.read(code, workshop.catalogues)
     return next(entry for entry in entries if entry.message.context == context)

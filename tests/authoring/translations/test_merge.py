@@ -9,18 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from authoring.translations import blocks, catalogue, notebooks, work
+from authoring.translations import blocks, catalogue, documents, work
 from authoring.translations.merge import merge
 from authoring.translations.messages import Entry, Message
-from authoring.translations.sources import LESSONS, Workshop, collect
+from authoring.translations.sources import Workshop, collect
 from learner.paths import ROOT
 from tests.authoring.translations.a_workshop import (
     build_translated,
-    cell,
     edit,
     entry_of,
     named,
-    notebook,
 )
 
 ENGLISH = ROOT / "notebooks" / "en"
@@ -57,7 +55,7 @@ def new(*texts: str, place: str = "notebooks/01_a.ipynb/x") -> list[Message]:
     ],
 )
 def test_blocks_of_a_cell(before: str, after: str, expected: str) -> None:
-    """A capital: keeps its translation; with ?: fuzzy; -: missing."""
+    """Expected: a capital keeps its translation, with ? it is fuzzy; - is a missing one."""
     found = merge(new(*after), old(*before)).entries
     said = [
         {"missing": "-", "fuzzy": f"{e.translation}?"}.get(e.state, e.translation) for e in found
@@ -66,20 +64,20 @@ def test_blocks_of_a_cell(before: str, after: str, expected: str) -> None:
     assert all(e.previous.upper() == e.translation for e in found if e.state == "fuzzy")
 
 
-def test_a_text_that_moved_keeps_its_translation_and_a_vanished_one_is_dropped() -> None:
+def test_a_moved_text_is_kept_and_a_deleted_one_dropped() -> None:
     merged = merge(new("b", place="notebooks/02_b.ipynb/y"), old("a", "b"))
     assert [(entry.translation, entry.state) for entry in merged.entries] == [("B", "translated")]
     assert [entry.message.text for entry in merged.dropped] == ["a"]
 
 
-def test_a_fuzzy_text_keeps_what_its_translation_is_of() -> None:
+def test_a_fuzzy_text_keeps_its_previous_english() -> None:
     fuzzy = merge(new("x"), old("a")).entries
     again = merge(new("y"), fuzzy).entries
     assert (again[0].previous, again[0].translation, again[0].fuzzy) == ("a", "A", True)
     assert merge(new("a"), again).entries == old("a")
 
 
-def test_texts_of_code_go_by_their_order_in_the_file() -> None:
+def test_texts_of_code_are_matched_by_their_order() -> None:
     before = [
         Entry(Message(text, None, ("a.py",)), text.upper()) for text in ("one", "two", "three")
     ]
@@ -88,7 +86,7 @@ def test_texts_of_code_go_by_their_order_in_the_file() -> None:
     assert states == [("translated", ""), ("fuzzy", "two"), ("translated", "")]
 
 
-def test_a_named_place_keeps_its_message() -> None:
+def test_options_never_take_each_others_place() -> None:
     """Options of a question do not take each other's place, whatever their order."""
     before = [
         Entry(Message("a", "quiz/q/option/x"), "A"),
@@ -98,23 +96,15 @@ def test_a_named_place_keeps_its_message() -> None:
     assert [entry.translation for entry in merge(after, before).entries] == ["B", ""]
 
 
-def lessons_for_edits(folder: Path) -> Path:
-    """A copy of the English lessons; of the tests' own, as long as there are none."""
-    workshop = build_translated(folder)
-    if list(ENGLISH.glob(LESSONS)):
-        shutil.rmtree(workshop.english)
-        shutil.copytree(ENGLISH, workshop.english)
-    else:
-        extra = [
-            cell("markdown", f"c{n}", "\n\n".join(f"The text {n} of {m}." for m in range(3)))
-            for n in range(EDITS)
-        ]
-        (workshop.english / "03_three.ipynb").write_text(notebook(extra))
-    return workshop.english
+def copy_lessons(folder: Path) -> Workshop:
+    """Return a workshop in `folder` with a copy of the English lessons."""
+    shutil.copytree(ENGLISH, folder / "notebooks" / "en")
+    (folder / "catalogues").mkdir()
+    return Workshop(folder / "notebooks" / "en", folder / "catalogues")
 
 
 def change(text: str, chance: random.Random) -> str:
-    """Another text of the same kind of block: a word more, less, doubled or replaced."""
+    """Return a similar text: with a word more, less, doubled or replaced."""
     spans = list(re.finditer(r"(?<=[a-z] )[a-z]{2,}(?=[ ,.?])", text))
     if not spans:
         return f"{text} again"
@@ -128,10 +118,9 @@ def change_one(number: int, chance: random.Random, block: int, text: str) -> str
     return change(text, chance) if block == number else None
 
 
-def test_seeded_edits_are_caught_by_name(tmp_path: Path) -> None:
-    """20 edits of English blocks, one at a time: each names exactly the place that was edited."""
-    english = lessons_for_edits(tmp_path)
-    workshop = Workshop(english, tmp_path / "catalogues")
+def test_seeded_edits_are_reported_by_place(tmp_path: Path) -> None:
+    """20 edits of English blocks, one at a time: exactly the edited place is reported."""
+    workshop = copy_lessons(tmp_path)
     entries = [Entry(message, f"«{message.text}»") for message in collect(workshop)]
     catalogue.write(entries, "ja", workshop.catalogues)
     chance = random.Random(20)
@@ -139,15 +128,15 @@ def test_seeded_edits_are_caught_by_name(tmp_path: Path) -> None:
     caught = 0
     for message in chance.sample(candidates, EDITS):
         _notebooks, name, cell_id, number = (message.context or "").split("/")
-        path = english / name
+        path = workshop.english / name
         text = path.read_text()
         content = json.loads(text)
         for found in content["cells"]:
             if found["id"] == cell_id:
                 of = partial(change_one, int(number), chance)
-                found["source"] = blocks.translate(notebooks.source_of(found), of)
+                found["source"] = blocks.translate(documents.cell_source(found), of)
         path.write_text(json.dumps(content))
-        left = work.merged(workshop, "ja", collect(workshop)).entries
+        left = work.merge_catalogue(workshop, "ja", collect(workshop)).entries
         stale = [entry for entry in left if entry.state != "translated"]
         assert [entry.message.place for entry in stale] == [message.context]
         assert stale[0].previous == message.text
@@ -156,7 +145,7 @@ def test_seeded_edits_are_caught_by_name(tmp_path: Path) -> None:
     assert caught == EDITS
 
 
-def test_an_edit_is_fuzzy_in_the_file_and_undone_by_its_undoing(tmp_path: Path) -> None:
+def test_an_edit_is_fuzzy_until_it_is_undone(tmp_path: Path) -> None:
     workshop = build_translated(tmp_path)
     complete = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert named(workshop) == []
@@ -177,7 +166,7 @@ def test_an_edit_is_fuzzy_in_the_file_and_undone_by_its_undoing(tmp_path: Path) 
     assert {path: path.read_bytes() for path in complete} == complete
 
 
-def test_a_new_text_is_missing_and_a_notes_edit_is_fuzzy(tmp_path: Path) -> None:
+def test_a_new_text_is_missing_an_edited_note_is_fuzzy(tmp_path: Path) -> None:
     workshop = build_translated(tmp_path)
     edit(
         workshop, "01_one.ipynb", '"About 5 minutes\\n"', '"About 5 minutes\\n",\n    "\\n", "New."'

@@ -1,75 +1,22 @@
 """The generator tells the truth of servers that behave in known ways."""
 
 import asyncio
-import json
-import subprocess
-import sys
+import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 
 import numpy as np
 
 from challenges.load.arrivals import due_times
 from challenges.load.generator import Target, generate
-from challenges.load.images import distinct_images
 from challenges.load.observations import LOST, Observations
-from service.settings import ROOT
-
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-Answer = Callable[[int], Awaitable[bytes | None]]
-
-
-@contextmanager
-def server(answer: Answer) -> Iterator[tuple[int, list[bytes]]]:
-    """A server that answers request i with `answer(i)`; None closes the connection.
-
-    Gives its port and the bodies that it received.
-    """
-    received: list[bytes] = []
-    loop = asyncio.new_event_loop()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.split(b"Content-Length: ")[1].split(b"\r\n")[0])
-                received.append(await reader.readexactly(length))
-                reply = await answer(len(received) - 1)
-                if reply is None:
-                    break
-                writer.write(reply)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
-
-    listening = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    yield listening.sockets[0].getsockname()[1], received
-
-    async def stop() -> None:
-        listening.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
-    asyncio.run_coroutine_threadsafe(stop(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+from tests.challenges.load.scripted_server import OK, Answer, at_once, server
 
 
 def load(answer: Answer, count: int = 50, timeout: float = 5) -> Observations:
     with server(answer) as (port, _):
         due = due_times("constant", 100, count / 100)
         return generate(Target(port), due, [b"x"], timeout)
-
-
-async def at_once(_: int) -> bytes:
-    return OK
 
 
 def test_due_times() -> None:
@@ -82,12 +29,6 @@ def test_due_times() -> None:
     assert abs(gaps.std() - 1) < 0.05  # exponential: the deviation is the mean
     assert (poisson == due_times("poisson", 50, 200, seed=1)).all()
     assert (poisson != due_times("poisson", 50, 200, seed=2)).any()
-
-
-def test_images_are_distinct_and_of_the_size_asked_for() -> None:
-    files = distinct_images(20, (320, 240))
-    assert len(set(files)) == 20
-    assert files == distinct_images(20, (320, 240))
 
 
 def test_every_request_arrives_with_its_body_and_is_answered() -> None:
@@ -150,30 +91,29 @@ def test_nobody_listens() -> None:
     assert seen.throughput == 0
 
 
-def test_a_generator_that_is_the_bottleneck_says_so() -> None:
-    seen = load(at_once)
-    fields = {name: getattr(seen, name) for name in Observations.__slots__}
-    slow = Observations(**{**fields, "cpu_share": 0.9})
-    assert slow.bottleneck() == "the generator used 90% of a core"
-    late = Observations(**{**fields, "sent": seen.due + 0.02})
-    assert late.bottleneck() == "the generator sent 1 % of the requests over 20.0 ms late"
+def test_a_connection_is_used_again() -> None:
+    """A server that closes after each answer is seen, one that keeps alive serves many on one."""
+    for header, most in (("", 10), ("Connection: close\r\n", 50)):
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            accepted: list[socket.socket] = []
+
+            def serve(head: str = header, kept: list[socket.socket] = accepted) -> None:
+                with suppress(OSError):
+                    while True:
+                        kept.append(listening.accept()[0])
+                        threading.Thread(target=answer, args=(kept[-1], head)).start()
+
+            threading.Thread(target=serve, daemon=True).start()
+            port = listening.getsockname()[1]
+            seen = generate(Target(port), due_times("constant", 50, 1), [b"x"])
+            assert seen.ok.all()
+            assert len(accepted) == 50 if most == 50 else len(accepted) <= most
 
 
-def test_command_line() -> None:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "challenges.load", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-
-    with server(at_once) as (port, received):
-        done = run("--port", str(port), "--seconds", "0.5", "--json")
-        assert done.returncode == 0, done.stderr
-        found = json.loads(done.stdout)
-        assert (found["requests"], found["statuses"]) == (25, {"200": 25})
-        assert len(set(received)) == 25
-    nobody = run("--port", str(port), "--seconds", "0.1")
-    assert nobody.returncode == 1
-    assert "none of 5 requests was answered" in nobody.stderr
-    assert "Traceback" not in nobody.stderr
-    wrong = run("--rate", "-1")
-    assert wrong.returncode == 2
-    assert "-1 is not between 0 and a million" in wrong.stderr
+def answer(connection: socket.socket, header: str) -> None:
+    reply = f"HTTP/1.1 200 OK\r\n{header}Content-Length: 2\r\n\r\n{{}}".encode()
+    with connection, suppress(OSError):
+        while connection.recv(1 << 16):
+            connection.sendall(reply)
+            if header:
+                break

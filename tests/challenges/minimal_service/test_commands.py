@@ -1,45 +1,20 @@
 """The learner's commands, as they are typed."""
 
-import argparse
-import os
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from challenges.minimal_service import commands, progress, watch
+from challenges.minimal_service import commands, progress
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.grading.verdict import POINTS
-from challenges.minimal_service.hints import STEPS, ladders
-from challenges.minimal_service.learner_service import code_digest, fingerprints
-from challenges.minimal_service.solution import solutions
+from challenges.minimal_service.hints import STEPS, ladders, solutions
 from learner.errors import LearnerError
 from learner.folder import folder, read_json
 from learner.language import CHOICE, LANGUAGES, language, speaking
-from notebooks.workshop import plan as lesson_plan
-from tests.challenges.minimal_service.grading.own_service import STARTER_MISSES, change, grade, own
+from tests.challenges.minimal_service.own_service import Run, change, grade
 
-__all__ = ["own"]
-Run = Callable[..., str]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Type a command; what it prints, on one line."""
-
-    def typed(*words: str, status: int = 0) -> str:
-        parser = argparse.ArgumentParser()
-        commands.add_commands(parser.add_subparsers(required=True))
-        options = parser.parse_args(words)
-        capsys.readouterr()
-        assert options.do(options) == status
-        return " ".join(capsys.readouterr().out.split())
-
-    return typed
+pytestmark = pytest.mark.usefixtures("own")
 
 
 @pytest.fixture
@@ -126,29 +101,6 @@ def test_the_brief_is_in_the_learners_language(run: Run, code: str) -> None:
     assert run("brief", "--lang", code) == text
 
 
-def test_the_plan_shows_no_solution_before_an_answer(run: Run) -> None:
-    both = run("plan")
-    assert "Step 1." in both
-    assert "Step 2." in both
-    assert "isolated modules" not in both
-    assert "isolated modules" not in run("plan", "step-1")
-    assert "isolated modules" in run("plan", "step-1", "I would split it.")
-    later = run("plan")
-    assert "I would split it." in later
-    assert "isolated modules" in later
-    assert "coupled with the weights" not in later
-    with pytest.raises(LearnerError, match="step-3"):
-        run("plan", "step-3")
-    with pytest.raises(LearnerError, match="Write a sentence"):
-        run("plan", "step-2", "ok")
-
-
-def test_lesson_and_command_keep_the_same_answers(run: Run) -> None:
-    lesson_plan.plan("step-2", answer="The preprocessing code.")
-    assert "The preprocessing code." in run("plan", "step-2")
-    assert plan.FILE == lesson_plan.FILE
-
-
 def test_hints_begin_with_the_first_missed_criterion(run: Run) -> None:
     with pytest.raises(LearnerError, match=r"grade .*--quick"):
         run("hint")
@@ -190,48 +142,6 @@ def test_the_solution_opens_after_three_honest_attempts(run: Run) -> None:
     assert solutions()["load"].text not in only
 
 
-def test_progress_says_what_is_met_and_what_is_open(run: Run) -> None:
-    assert "Nothing was graded yet" in run("progress")
-    change(1)
-    grade(*STARTER_MISSES, score=61.5)
-    run("plan", "step-1", "I would split it.")
-    run("hint", "load")
-    said = run("progress")
-    assert "answered: 1 of 2" in said
-    assert "61.5 points, 5 of 8 criteria" in said
-    assert "✗ load Latency under load" in said
-    assert "✓ answers" in said
-    assert "hints seen: 1 of 3" in said
-    assert "until the solution opens: 2" in said
-    change(2)
-    grade(score=101.0)
-    assert "The solution is open" in run("progress")
-
-
-def test_the_leaderboard_says_what_changed(run: Run, own: Path) -> None:
-    assert "Nothing was graded yet" in run("leaderboard")
-    grade("load", score=30.0)
-    grade("load", score=35.0)
-    change(1)
-    (own / "model_definition.py").write_text("x = 1\n")
-    (own / "notebook_code.py").unlink()
-    grade("load", score=50.0)
-    said = run("leaderboard")
-    assert said.startswith("1. 50.0 points")
-    first, second, third = said.split(" points, ")[1:]
-    assert "before (+15.0 points): +model_definition.py, -notebook_code.py, server.py" in first
-    assert "the same code as the attempt before (+5.0 points)" in second
-    assert "the first attempt" in third
-
-
-def test_the_leaderboard_of_many_is_short(run: Run) -> None:
-    for number in range(13):
-        grade("load", score=float(number))
-    said = run("leaderboard")
-    assert said.count(" points, ") == 10
-    assert "The best 10 of 13" in said
-
-
 def test_reset_keeps_everything(run: Run, own: Path, model: Path) -> None:
     change(5)
     grade("load")
@@ -254,113 +164,3 @@ def test_watch_needs_a_service(run: Run, own: Path) -> None:
     own.rename(own.with_name("elsewhere"))
     with pytest.raises(LearnerError, match="Begin with: make challenge"):
         run("watch")
-
-
-def test_watch_grades_each_change_of_code_once(own: Path) -> None:
-    graded = []
-
-    def changes() -> Iterator[None]:
-        yield  # nothing changed
-        change(1)
-        yield
-        yield
-        (own / "notes.md").write_text("no code")
-        yield
-        change(2)
-        change(3)
-        yield
-
-    def note() -> int:
-        graded.append((own / "server.py").read_text())
-        return 1
-
-    watch.watch(own, note, changes(), graded=code_digest(fingerprints(own)))
-    assert graded == ["version = 1\n", "version = 3\n"]
-
-
-def test_watch_grades_what_was_saved_during_a_grade(own: Path) -> None:
-    graded = []
-
-    def note() -> int:
-        graded.append((own / "server.py").read_text())
-        if len(graded) < 3:
-            change(len(graded))
-        return 1
-
-    watch.watch(own, note, iter([None]))
-    assert len(graded) == 3
-    assert graded[1:] == ["version = 1\n", "version = 2\n"]
-
-
-@pytest.mark.parametrize("poll", [False, True])
-def test_a_saved_file_is_noticed(own: Path, poll: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "POLL_S", 0.05)
-    monkeypatch.setattr(watch, "CALM_MS", 50)
-    changes = watch.changes_in(own, poll)
-    done = threading.Event()
-
-    def save() -> None:
-        number = 0
-        while not done.wait(0.1):
-            number += 1
-            change(number)
-
-    saver = threading.Thread(target=save)
-    saver.start()
-    try:
-        before = code_digest(fingerprints(own))
-        assert any(code_digest(fingerprints(own)) != before for _change in changes)
-    finally:
-        done.set()
-        saver.join()
-
-
-def test_where_the_system_does_not_tell_the_folder_is_polled(
-    own: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refused(*_: object, **__: object) -> Iterator[None]:
-        raise OSError(28, "No space left on device")  # inotify's limit of watches
-        yield
-
-    monkeypatch.setattr("watchfiles.watch", refused)
-    monkeypatch.setattr(watch, "POLL_S", 0.01)
-    changes = watch.changes_in(own)
-    assert [next(changes) for _ in range(2)] == [None, None]
-    assert "polled" in capsys.readouterr().out
-
-
-def test_an_interrupted_grade_may_end_what_it_started(tmp_path: Path) -> None:
-    """Ctrl+C reaches both processes; the grader takes its time, and is not killed."""
-    grader = tmp_path / "challenges" / "__main__.py"
-    grader.parent.mkdir()
-    grader.write_text(
-        "import signal, sys, time\n"
-        "def end(*_):\n"
-        "    time.sleep(0.6)\n"
-        "    print('ended in order', flush=True)\n"
-        "    sys.exit(130)\n"
-        "signal.signal(signal.SIGINT, end)\n"
-        "print('started', sys.argv[1:], flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    script = (
-        "import pathlib, signal, sys\n"
-        "from challenges.minimal_service import watch\n"
-        # A shell's background jobs ignore Ctrl+C, and what they start does too.
-        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "watch.ROOT = pathlib.Path(sys.argv[1])\n"
-        "try:\n"
-        "    watch.grade_quickly(pathlib.Path('folder'))\n"
-        "except KeyboardInterrupt:\n"
-        "    print('interrupted')\n"
-    )
-    watcher = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert watcher.stdout is not None
-    assert watcher.stdout.readline() == "started ['grade', 'folder', '--quick']\n"
-    os.killpg(watcher.pid, signal.SIGINT)
-    assert watcher.communicate(timeout=60)[0] == "ended in order\ninterrupted\n"

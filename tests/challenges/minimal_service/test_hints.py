@@ -5,9 +5,8 @@ import re
 import pytest
 
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId
-from challenges.minimal_service.hints import STEPS, ladders
+from challenges.minimal_service.hints import STEPS, ladders, locate, solutions
 from challenges.minimal_service.report.lessons import section
-from challenges.minimal_service.solution import located, solutions
 from learner.language import LANGUAGES, speaking
 from learner.paths import ROOT
 
@@ -51,7 +50,7 @@ def test_what_a_solution_names_is_in_the_code(criterion: CriterionId) -> None:
     assert places
     for place in places:
         file, _colon, name = place.partition(":")
-        found = located(place)
+        found = locate(place)
         assert found.startswith(file)
         if name:
             line = int(found.removeprefix(f"{file}:").split()[0])
@@ -65,7 +64,7 @@ def test_what_a_solution_names_is_in_the_code(criterion: CriterionId) -> None:
 )
 def test_a_place_that_is_gone_would_be_found(place: str) -> None:
     with pytest.raises(LookupError, match=r"service/\w+\.py"):
-        located(place)
+        locate(place)
 
 
 def test_each_criterion_leads_to_a_module_of_the_service() -> None:

@@ -12,7 +12,7 @@ import pytest
 from challenges.catalogue.model import make_model
 from challenges.minimal_service.grading.submission.description import read_description
 from challenges.minimal_service.grading.submission.submission import OWN
-from challenges.minimal_service.starter_code import NOTEBOOK_CODE, STARTER, exported_notebook
+from challenges.minimal_service.starter_code import NOTEBOOK_CODE, STARTER, export_notebook
 from learner.processes import Program
 from quizzes.evidence.exhibit import cells
 from service.artifact.sample_photos import SAMPLE_PHOTOS
@@ -22,7 +22,7 @@ EDITIONS = 2
 
 
 def test_the_notebook_part_is_what_nbconvert_makes() -> None:
-    assert NOTEBOOK_CODE.read_text(encoding="utf-8") == exported_notebook()
+    assert NOTEBOOK_CODE.read_text(encoding="utf-8") == export_notebook()
 
 
 def test_only_the_order_of_the_cells_was_changed() -> None:

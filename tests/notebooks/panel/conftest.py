@@ -1,4 +1,4 @@
-"""A page that must not have faults of the panel's."""
+"""A page in a real browser; a test fails if the panel raises an error in it."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ def page(browser: Browser) -> Iterator[Page]:
     faults: list[str] = []
 
     def note_fault(error: Error) -> None:
-        if "/static/notebook/" not in (error.stack or ""):  # Notebook 7 has one of its own
+        if "/static/notebook/" not in (error.stack or ""):  # Notebook 7 has an error of its own
             faults.append(str(error))
 
     page.on("pageerror", note_fault)

@@ -5,7 +5,6 @@ import os
 import re
 import socket
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from playwright.sync_api import Error, Locator, Page
 
 from learner.processes import Program
 from service.settings import ROOT
+from tests.conftest import wait_until
 
 CELLS = ("from notebooks.panel import panel\npanel()",)
 
@@ -57,7 +57,7 @@ class Lab:
         page.wait_for_selector(".jp-NotebookPanel .jp-CodeCell")
         page.add_style_tag(content=".Toastify { display: none }")  # JupyterLab's offer of news
         # JupyterLab's own indicator says idle before a kernel is attached.
-        wait_until(lambda: self._kernel_is_idle(name), "no kernel")
+        wait_until(lambda: self._kernel_is_idle(name), 30)
 
     def _kernel_is_idle(self, name: str) -> bool:
         return any(
@@ -68,7 +68,7 @@ class Lab:
         )
 
     def run(self, page: Page, name: str, app: str = "lab/tree") -> Locator:
-        """Open a notebook, run its first cell; its first live panel."""
+        """Open a notebook and run its first cell; return its first live panel."""
         self.open(page, name, app)
         self.execute(page, 0)
         panel = page.locator(".workshop-panel[data-home=lab]").first
@@ -81,7 +81,7 @@ class Lab:
         for _attempt in range(10):
             page.locator(".jp-CodeCell .cm-content").nth(cell).click()
             page.keyboard.press("Shift+Enter")
-            try:  # a run is dropped in silence when it comes too early
+            try:  # JupyterLab silently drops a run that comes too early
                 prompt = page.locator(".jp-CodeCell .jp-InputPrompt").nth(cell)
                 prompt.get_by_text(begun).wait_for(timeout=1000)
                 return
@@ -93,13 +93,6 @@ class Lab:
         """End all kernels."""
         for session in self.get("api/sessions"):
             self.ask("DELETE", f"api/sessions/{session['id']}")
-
-
-def wait_until(holds: Any, otherwise: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, otherwise
-        time.sleep(0.1)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the tests of the panel in a browser share: how it is pressed, read and judged."""
+"""What the browser tests of the panel share: press buttons, read texts, check accessibility."""
 
 import json
 import re
@@ -22,18 +22,18 @@ def press(panel: Locator, name: str) -> None:
 
 
 def say(panel: Locator, words: str | re.Pattern[str]) -> None:
-    """Wait until the sentence under the button says it."""
+    """Wait for a sentence under the button."""
     panel.locator(".controls > .sentence").get_by_text(words).or_(
         panel.locator(".controls > .sentence").filter(has_text=words)
     ).first.wait_for()
 
 
 def serious(page: Page, selector: str = ".workshop-panel") -> list[str]:
-    """Serious and critical findings of axe within the panel."""
-    found = Axe().run(page, context=selector).response["violations"]
+    """Return the serious and critical findings of axe within the panel."""
+    violations = Axe().run(page, context=selector).response["violations"]
     return [
         f"{one['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
-        for one in found
+        for one in violations
         if one["impact"] in ("serious", "critical")
         for node in one["nodes"]
     ]
@@ -51,24 +51,24 @@ def height(panel: Locator) -> float:
     return round(box["height"])
 
 
-def spoken_of(page: Page, panel: Locator) -> list[dict[str, Any]]:
-    """What the browser tells a screen reader: role, name and properties of each node."""
+def read_spoken(page: Page, panel: Locator) -> list[dict[str, Any]]:
+    """Return what a screen reader gets: role, name and properties of each node."""
     session = page.context.new_cdp_session(page)
     nodes = session.send("Accessibility.getFullAXTree")["nodes"]
     by_id = {node["nodeId"]: node for node in nodes}
     label = panel.get_attribute("aria-label")
     tops = [one for one in nodes if one.get("name", {}).get("value") == label]
-    found: list[dict[str, Any]] = []
+    spoken: list[dict[str, Any]] = []
     queue = tops[:1]
     while queue:
         node = queue.pop(0)
         queue += [by_id[child] for child in node.get("childIds", []) if child in by_id]
         if not node["ignored"]:
-            found.append(
+            spoken.append(
                 {one["name"]: one["value"].get("value") for one in node.get("properties", [])}
                 | {key: node.get(key, {}).get("value") for key in ("role", "name")}
             )
-    return found
+    return spoken
 
 
 def note(**measured: Any) -> None:
@@ -79,8 +79,8 @@ def note(**measured: Any) -> None:
 
 
 def milliseconds_until_shown(panel: Locator) -> list[float]:
-    """For each line of the start: when the browser showed it, less when the service wrote it."""
-    found = []
+    """Return for each line of the start the ms from its writing to its display in the browser."""
+    delays = []
     for line in panel.locator(".screen .step").all():
         stamp = re.match(r"(\d+):(\d+):(\d+)\.(\d+)", line.inner_text())
         shown = int(line.get_attribute("data-shown") or 0)
@@ -89,5 +89,5 @@ def milliseconds_until_shown(panel: Locator) -> list[float]:
             written = ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
             local = time.localtime(shown / 1000)
             day = ((local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec) * 1000 + shown % 1000
-            found.append(float(day - written))
-    return found
+            delays.append(float(day - written))
+    return delays

@@ -1,13 +1,11 @@
-"""The panel's back-end with real services, without a browser: what is said, what is left behind."""
+"""The panel's back end with real services, without a browser: what it says, what it leaves."""
 
-import http.client
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,38 +13,44 @@ from typing import Any
 import psutil
 import pytest
 
-from notebooks.panel.conductor import Conductor
+from notebooks.panel.conductor import Conductor, EventLoop
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.settings import DEFAULT_ARTIFACT, ROOT
+from tests.conftest import wait_until
 
 
 class Screen:
-    """What a front end would show."""
+    """Stands in for a front end: keeps what it would show."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {"flow": {}}
+        self.said: list[str] = []
+        """The names of all sentences, in order."""
 
     def __call__(self, name: str, value: Any) -> None:
         self.values[name] = value
+        if self.sentence and self.sentence not in self.said[-1:]:
+            self.said.append(self.sentence)
 
     @property
     def sentence(self) -> str:
         said = self.values["flow"].get("sentence")
         return str(said["key"]) if said else ""
 
+    @property
+    def remarks(self) -> list[str | None]:
+        return [line.get("key") for line in self.values["log"]]
+
     def wait_for(self, *sentences: str, seconds: float = 60) -> dict[str, Any]:
-        """The flow, when one of the sentences is said."""
-        deadline = time.monotonic() + seconds
-        while self.sentence not in sentences:
-            assert time.monotonic() < deadline, self.values["flow"]
-            time.sleep(0.02)
+        """Wait for one of the sentences; return the flow."""
+        wait_until(lambda: self.sentence in sentences, seconds)
         flow: dict[str, Any] = self.values["flow"]
         return flow
 
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where temporary folders are made, so that left ones can be found."""
+    """Return the folder of all temporary folders, to see what is left in it."""
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -69,8 +73,8 @@ def conductor(screen: Screen, temporary: Path) -> Iterator[Conductor]:
 
 def children() -> list[str]:
     """Command lines of the processes below this one."""
-    found = psutil.Process().children(recursive=True)
-    return [" ".join(child.cmdline()) for child in found if child.status() != "zombie"]
+    processes = psutil.Process().children(recursive=True)
+    return [" ".join(child.cmdline()) for child in processes if child.status() != "zombie"]
 
 
 def test_whole_flow_then_a_kill_then_a_damaged_copy(conductor: Conductor, screen: Screen) -> None:
@@ -82,10 +86,7 @@ def test_whole_flow_then_a_kill_then_a_damaged_copy(conductor: Conductor, screen
     assert any("ready" in line.get("text", "") for line in screen.values["log"])
 
     conductor.sample("coffee")
-    deadline = time.monotonic() + 10
-    while not screen.values.get("trial"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: bool(screen.values.get("trial")))
     assert screen.values["trial"]["predictions"][0]["label"] == "espresso"
     assert screen.values["artifact"]["name"] == "efficientnet-lite0"
     assert all(file["verified"] for file in screen.values["artifact"]["files"])
@@ -94,11 +95,8 @@ def test_whole_flow_then_a_kill_then_a_damaged_copy(conductor: Conductor, screen
     screen.wait_for("back")
     conductor.tamper()
     flow = screen.wait_for("caught")
-    deadline = time.monotonic() + 10
-    while (remarks := [line.get("key") for line in screen.values["log"]])[-1] != "none_runs":
-        assert time.monotonic() < deadline, remarks
-        time.sleep(0.02)
-    assert "making_way" in remarks  # that a service which runs is stopped for it is said
+    wait_until(lambda: screen.remarks[-1] == "none_runs")
+    assert "making_way" in screen.remarks  # it says that it stops the running service first
     assert flow["sentence"]["values"]["file"].startswith("model")
     assert [step["id"] for step in flow["steps"] if step["state"] == "failed"] == ["verify"]
     assert not flow["alive"]
@@ -110,10 +108,7 @@ def test_naive_service_misses_the_target(conductor: Conductor, screen: Screen) -
     assert screen.values["latencies"]["first-request"][0] > 50
     assert [step["id"] for step in flow["steps"]] == ["start", "ready", "photos", "stop"]
     conductor.predict("notes.txt", b"hello")
-    deadline = time.monotonic() + 10
-    while screen.values.get("trial", {}).get("key") != "try_bad":
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: screen.values.get("trial", {}).get("key") == "try_bad")
     conductor.stop()
     screen.wait_for("stopped")
 
@@ -137,7 +132,7 @@ def test_artifact_that_is_not_there_or_refused(screen: Screen, tmp_path: Path) -
     conductor.simulate("start-up")
     screen.wait_for("no_artifact")
     conductor.tamper()
-    time.sleep(0.3)
+    wait_until(lambda: "copying" in screen.said)
     screen.wait_for("no_artifact")
     shutil.copytree(DEFAULT_ARTIFACT, tmp_path / "artifact")
     (tmp_path / "artifact" / "stray.txt").write_text("x")
@@ -148,13 +143,11 @@ def test_artifact_that_is_not_there_or_refused(screen: Screen, tmp_path: Path) -
     conductor.close()
 
 
-def test_killed_by_somebody_else_while_starting(conductor: Conductor, screen: Screen) -> None:
+def test_a_kill_from_outside_while_starting_is_named(conductor: Conductor, screen: Screen) -> None:
     conductor.simulate("start-up")
     screen.wait_for("starting")
-    deadline = time.monotonic() + 10
-    while not (found := psutil.Process().children(recursive=True)):
-        assert time.monotonic() < deadline
-    os.kill(found[0].pid, signal.SIGKILL)
+    wait_until(lambda: bool(children()))
+    os.kill(psutil.Process().children()[0].pid, signal.SIGKILL)
     flow = screen.wait_for("killed_starting")
     assert flow["sentence"]["values"]["status"] == 137
     assert not flow["busy"]
@@ -176,19 +169,16 @@ def test_stop_while_the_copy_is_made(conductor: Conductor, screen: Screen) -> No
     conductor.tamper()
     conductor.stop()
     screen.wait_for("stopped")
-    deadline = time.monotonic() + 10
-    while children():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: children() == [])
 
 
 def test_an_owner_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
-    """As a kernel that is restarted: in the middle of a damaged copy's start."""
+    """As when a kernel is restarted: while a service with a damaged copy starts."""
     script = (
-        "import time; from notebooks.panel.conductor import Conductor\n"
+        "import signal; from notebooks.panel.conductor import Conductor\n"
         "c = Conductor(lambda n, v: n == 'flow' and print((v['sentence'] or {}).get('key'),"
         " flush=True))\n"
-        "c.tamper(); time.sleep(60)\n"
+        "c.tamper(); signal.pause()\n"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     owner = subprocess.Popen(
@@ -214,15 +204,24 @@ def test_an_owner_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
 
 def test_photo_when_nothing_runs(conductor: Conductor, screen: Screen) -> None:
     conductor.predict("x.png", SAMPLE_PHOTOS[0].read())
-    deadline = time.monotonic() + 5
-    while not screen.values.get("trial"):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: bool(screen.values.get("trial")))
     assert screen.values["trial"]["key"] == "try_first"
 
 
-def test_no_connection_is_an_expected_failure() -> None:
-    from notebooks.panel.background import FAILED
+def test_event_loop_runs_in_order_and_ends_last() -> None:
+    calls: list[str] = []
+    busy = [True, True]
 
-    assert http.client.HTTPException in FAILED
-    assert issubclass(TimeoutError, FAILED)
+    def tick() -> bool:
+        calls.append("tick")
+        return bool(busy) and busy.pop()
+
+    loop = EventLoop(tick, lambda: calls.append("end"))
+    loop.post(calls.append, "first")
+    wait_until(lambda: calls == ["first", "tick", "tick", "tick"])
+    loop.post(calls.append, "second")
+    wait_until(lambda: calls[4:] == ["second", "tick"])
+    loop.close()
+    assert calls[-1] == "end"
+    loop.post(calls.append, "third")
+    assert calls[-1] == "end"

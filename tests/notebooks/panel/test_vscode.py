@@ -1,9 +1,9 @@
 """The panel in a page like the one in which VS Code shows a notebook's outputs.
 
-It is no VS Code: what stands here is what its source code and anywidget's say. The outputs of all
-cells lie in one sandboxed frame without JupyterLab's classes; scripts of an HTML output are taken
-out and run again beside it; the widget is a text that is imported from a `blob:` address. With the
-experimental setting `notebook.experimental.enableCsp` no widget of anywidget can be imported.
+This is not VS Code: the page does what the source code of VS Code and anywidget does. The outputs
+of all cells are in one sandboxed frame without JupyterLab's classes; scripts of an HTML output are
+removed and run again next to it; the widget is imported from a `blob:` address. With the
+experimental setting `notebook.experimental.enableCsp`, widgets of anywidget cannot be imported.
 """
 
 import json
@@ -71,8 +71,8 @@ def live() -> Iterator[Panel]:
     made.close()
 
 
-def opened(browser: Browser, live: Panel, policy: str = "", dead: bool = False) -> Page:
-    """A page with one cell that has a kernel, and, if `dead`, before it one that has none."""
+def open_page(browser: Browser, live: Panel, policy: str = "", dead: bool = False) -> Page:
+    """Open a page with a cell that has a kernel and, if `dead`, one without a kernel before it."""
     with speaking("en"):
         html = fallback_page()
     state = {
@@ -104,8 +104,8 @@ def frame(page: Page) -> FrameLocator:
     return page.frame_locator("iframe")
 
 
-def test_live_panel_hides_its_own_recording_and_no_other(browser: Browser, live: Panel) -> None:
-    page = opened(browser, live, dead=True)
+def test_a_live_panel_hides_only_its_own_recording(browser: Browser, live: Panel) -> None:
+    page = open_page(browser, live, dead=True)
     shown = frame(page).locator(".workshop-panel[data-home=lab]")
     shown.wait_for()
     assert shown.get_attribute("data-theme") == "dark"
@@ -119,8 +119,8 @@ def test_live_panel_hides_its_own_recording_and_no_other(browser: Browser, live:
     page.close()
 
 
-def test_where_no_widget_may_be_imported_the_recording_plays(browser: Browser, live: Panel) -> None:
-    page = opened(browser, live, STRICT)
+def test_the_recording_plays_where_widgets_are_forbidden(browser: Browser, live: Panel) -> None:
+    page = open_page(browser, live, STRICT)
     recorded = frame(page).locator(".workshop-panel[data-home=recording]")
     recorded.wait_for()
     assert recorded.locator(".banner").is_visible()

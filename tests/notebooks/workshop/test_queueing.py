@@ -7,15 +7,15 @@ from challenges.load.arrivals import due_times
 from notebooks.workshop.queueing import p99_ms, saturation, simulate
 
 
-def test_requests_that_never_meet_take_just_their_time() -> None:
+def test_requests_that_never_meet_do_not_wait() -> None:
     assert simulate([0, 1, 2], {1: [10]}) == pytest.approx([10, 10, 10])
 
 
-def test_who_comes_while_the_server_is_busy_waits_for_it() -> None:
+def test_requests_wait_for_a_busy_server() -> None:
     assert simulate([0, 0.004, 0.004], {1: [10]}) == pytest.approx([10, 16, 26])
 
 
-def test_a_busy_server_takes_all_that_gathered_in_one_batch() -> None:
+def test_a_busy_server_takes_all_waiting_requests_at_once() -> None:
     times = {1: [10], 4: [20]}
     # The first is alone; three gather behind it: 10 + 10 / 3 * 2 ms, by interpolation.
     third = 10 + 10 * 2 / 3
@@ -23,33 +23,33 @@ def test_a_busy_server_takes_all_that_gathered_in_one_batch() -> None:
     assert latency == pytest.approx([10, 9 + third, 8 + third, 7 + third])
 
 
-def test_a_batch_is_never_larger_than_the_largest_that_was_measured() -> None:
+def test_a_batch_is_at_most_the_largest_measured_one() -> None:
     latency = simulate([0] * 5, {1: [10], 2: [10]})
     assert latency == pytest.approx([10, 10, 20, 20, 30])
 
 
-def test_nobody_is_answered_before_those_who_came_earlier() -> None:
+def test_requests_are_answered_in_their_order() -> None:
     due = due_times("poisson", 80, 30)
     done = due * 1000 + simulate(due, {1: [8, 20], 4: [20, 35]})
     assert (np.diff(done) >= -1e-6).all()
 
 
 @pytest.mark.parametrize("busy", [0.3, 0.5, 0.8])
-def test_mean_wait_is_that_of_pollaczek_and_khinchine_for_fixed_times(busy: float) -> None:
-    """M/D/1: the mean wait is busy / (2 (1 - busy)) service times."""
+def test_mean_wait_for_fixed_times_is_exact(busy: float) -> None:
+    """M/D/1 (Pollaczek–Khinchine): the mean wait is busy / (2 (1 - busy)) service times."""
     due = due_times("poisson", 100 * busy, 1000)
     wait = simulate(due, {1: [10]}).mean() - 10
     assert wait == pytest.approx(10 * busy / (2 * (1 - busy)), rel=0.1)
 
 
-def test_mean_wait_is_twice_that_for_exponential_times() -> None:
+def test_mean_wait_for_exponential_times_is_exact() -> None:
     """M/M/1: busy / (1 - busy) service times, here 1."""
     times = np.random.default_rng(1).exponential(10, 20_000).tolist()
     due = due_times("poisson", 50, 1000)
     assert simulate(due, {1: times}).mean() == pytest.approx(20, rel=0.1)
 
 
-def test_overload_grows_for_as_long_as_it_lasts() -> None:
+def test_latency_grows_during_overload() -> None:
     """500 requests of 100 ms are 50 s of work; the last one comes at 10 s."""
     latency = simulate(due_times("constant", 50, 10), {1: [100]})
     assert latency[-1] / 1000 == pytest.approx(40, abs=0.1)
@@ -67,6 +67,6 @@ def test_the_tail_grows_with_the_rate_and_the_same_seed_repeats_it() -> None:
 
 
 @pytest.mark.parametrize("times", [{}, {2: [10.0]}, {1: []}])
-def test_times_that_say_nothing_are_refused(times: dict[int, list[float]]) -> None:
+def test_missing_times_are_refused(times: dict[int, list[float]]) -> None:
     with pytest.raises(ValueError, match="at least one time for each size"):
         simulate([0], times)

@@ -29,7 +29,7 @@ def test_a_batch_shares_the_bytes_until_arithmetic_is_the_bound() -> None:
     assert rates == pytest.approx([30, 120, 150, 150])
 
 
-def test_a_work_is_under_the_roof_just_if_it_can_be_served() -> None:
+def test_work_under_the_roof_can_be_served() -> None:
     for flop in (1e9, 3e9, 4e9, 100e9):
         work = Work("any", 1, 0.1e9, flop)
         under = work.arithmetic_needed(50) <= MACHINE.attainable(work.intensity)
@@ -37,6 +37,6 @@ def test_a_work_is_under_the_roof_just_if_it_can_be_served() -> None:
 
 
 def test_measured_rates_are_those_of_a_computer() -> None:
-    found = roofline.measure(megabytes=32, side=256)
-    assert 1e8 < found.memory < 1e13
-    assert 1e8 < found.arithmetic < 1e14
+    machine = roofline.measure(megabytes=32, side=256)
+    assert 1e8 < machine.memory < 1e13
+    assert 1e8 < machine.arithmetic < 1e14

@@ -1,1 +1,1 @@
-"""The benchmark of the service on a GPU: `python -m tests.performance.gpu` (make bench-gpu)."""
+"""Benchmark the service on a GPU: `python -m tests.performance.gpu` (make bench-gpu)."""

@@ -1,8 +1,8 @@
-"""The benchmark on a GPU: `python -m tests.performance.gpu` (make bench-gpu).
+"""Benchmark the service on a GPU: `python -m tests.performance.gpu` (make bench-gpu).
 
-Limits without a server first, then the service under open-loop load over real photos, beside its
-peers, and a verdict for each bound. `--device cpu --architecture small-vit` runs all of it, short,
-on a machine without a GPU: that proves the path, and says nothing of a GPU.
+It measures the limits without a server, then the service and its peers under open-loop load with
+real photos, and judges each bound. `--device cpu --architecture small-vit` runs all of it for a
+short time without a GPU: that tests the code, and its figures mean nothing.
 """
 
 import argparse
@@ -24,9 +24,9 @@ from tests.performance.experiments import NoFigureError, Server, highest_rate, o
 from tests.performance.gpu import limits as limit
 from tests.performance.gpu.contestants import OURS, SEVERAL, RightAnswers, contestants, visit
 from tests.performance.gpu.limits import Limits
-from tests.performance.gpu.models import FORM, SMALL, bundle_of
+from tests.performance.gpu.models import FORM, SMALL, build_bundle
 from tests.performance.gpu.traffic import ManyTraffic
-from tests.performance.gpu.verdicts import Figures, best_of_ours, judge
+from tests.performance.gpu.verdicts import Figures, choose_ours, judge
 from tests.performance.peers import Peer
 
 IMAGES, CALM_RATE = 128, 50.0
@@ -34,33 +34,33 @@ IMAGES, CALM_RATE = 128, 50.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long everything takes, in seconds."""
+    """Durations of the measurements, in seconds."""
 
     limit_s: float
     calm_s: float
     search_s: float
     overload_s: float
     matrix: int
-    """Side of the matrices whose product is the peak."""
+    """Side of the matrices that measure the peak."""
 
 
 FULL, SHORT = Plan(5, 20, 5, 30, 8192), Plan(1, 2, 1, 2, 1024)
 
 
 def main() -> None:
-    """Measure, print, judge: exit status 0 if every bound is kept."""
+    """Measure, print and judge; exits with 0 if every bound is kept."""
     options = _options()
     if options.device == "cuda":
-        from service.gpu.diagnosis import gpu_facts, obstacle_of
+        from service.gpu.diagnosis import find_obstacle, read_gpu_facts
 
-        if obstacle := obstacle_of(gpu_facts()):
+        if obstacle := find_obstacle(read_gpu_facts()):
             sys.exit(
                 f"error: no GPU to measure on: {obstacle}. The path without one: "
                 "python -m tests.performance.gpu --device cpu --architecture small-vit"
             )
     plan = SHORT if options.device == "cpu" else FULL
     try:
-        bundle = bundle_of(options.architecture, options.device, options.weights, options.labels)
+        bundle = build_bundle(options.architecture, options.device, options.weights, options.labels)
     except OperatorError as error:
         sys.exit(f"error: {error}")
     photos = distinct_images(IMAGES)
@@ -81,7 +81,7 @@ def main() -> None:
                 _say(f"{name}: {asdict(figures[name])}")
     finally:
         traffic.close()
-    best = best_of_ours(figures)
+    best = choose_ours(figures)
     _say(f"judged: {best}")
     verdicts = judge(limits, figures)
     for verdict in verdicts:
@@ -127,7 +127,7 @@ def _measure_limits(
     right = RightAnswers(engine(pixels))
     costs = limit.batch_costs(engine, pixels)
     best = min(costs, key=lambda size: costs[size] / size)
-    first = engine.pipelines[0].device.torch_name
+    first = engine.torch_names[0]
     decode_rate, difference = limit.device_decode_per_s(photos, settings, first, plan.limit_s)
     return (
         Limits(
@@ -182,22 +182,22 @@ def _measure(
 
 def _experiments(figures: Figures, server: Server, limits: Limits, plan: Plan, ours: bool) -> None:
     most = min(limits.together_per_s, limits.forward_per_s)
-    with _noting(figures):
+    with _note_faults(figures):
         calm = server.load(CALM_RATE, plan.calm_s, "constant")
         figures.calm_p99_ms = calm.percentile(99)
-    with _noting(figures):
+    with _note_faults(figures):
         figures.saturation = saturation(server, 1.05 * most, plan.search_s)
-    with _noting(figures):
-        server.load(CALM_RATE, 2, "constant")  # what the saturation left behind
+    with _note_faults(figures):
+        server.load(CALM_RATE, 2, "constant")  # let the requests of the saturation finish
         figures.highest = highest_rate(server, 1.1 * most, plan.search_s, "poisson")
     if ours and figures.saturation:
-        with _noting(figures):
+        with _note_faults(figures):
             figures.overload = overload(server, figures.saturation, plan.overload_s, 4)
 
 
 @contextmanager
-def _noting(figures: Figures) -> Iterator[None]:
-    """An experiment that gives no figure leaves the others be."""
+def _note_faults(figures: Figures) -> Iterator[None]:
+    """Note why an experiment gave no figure, and let the others run."""
     try:
         yield
     except NoFigureError as fault:

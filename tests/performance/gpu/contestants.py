@@ -1,4 +1,4 @@
-"""This service and its peers on one GPU: the same bundle, photos and answers."""
+"""Start this service and its peers on one GPU, with the same bundle, photos and answers."""
 
 import json
 import os
@@ -18,20 +18,20 @@ from tests.performance.traffic import Traffic
 PORT = 8471
 OURS, SEVERAL = "this service", "this service, several front ends"
 START_SECONDS = 900
-"""torch.compile and the recording of graphs come before the first answer."""
+"""Longest start in seconds: torch.compile and the recording of graphs are part of it."""
 _MOST_OFF = 0.03
-"""Of a probability: bf16 adds up in another order in a batch of another size."""
+"""Largest difference of a probability: in bf16 it depends on the batch size."""
 
 
 @dataclass(frozen=True, slots=True)
 class RightAnswers:
-    """The same class as in this process; or one that is as probable, within bf16's precision."""
+    """Accept the class that this process computed, or one that is as probable within bf16."""
 
     probabilities: Probabilities
     """float32, photos × classes."""
 
     def __call__(self, number: int, body: bytes) -> bool:
-        """Whether the answer to request `number` is right."""
+        """Return whether the answer to request `number` is right."""
         expected = self.probabilities[number % len(self.probabilities)]
         best = json.loads(body)["predictions"][0]
         probability = expected[best["class_id"]]
@@ -42,7 +42,7 @@ class RightAnswers:
 
 
 def contestants(bundle: Path, device: str, decode: str, front_ends: int) -> dict[str, Peer]:
-    """How to start each."""
+    """Return how to start each of them, by name."""
     environment = {"BENCH_BUNDLE": str(bundle), "BENCH_DEVICE": device}
     service = ["-m", "service.inference_service", "--no-access-log", "--engine", "bf16",
                "--device", device, "--artifact", str(bundle), "--max-requests", "1024"]  # fmt: skip
@@ -83,17 +83,17 @@ def contestants(bundle: Path, device: str, decode: str, front_ends: int) -> dict
 def visit(
     peer: Peer, traffic: Traffic, photos: Sequence[bytes], is_right: RightAnswers
 ) -> Iterator[Server | str]:
-    """Start one and warm it up; or the reason why not."""
+    """Start a contestant and warm it up; yields the reason if that fails."""
     environment = dict(peer.environment)
     if peer.name == "litserve":
-        packages = _packages_of(peer)
+        packages = _install_packages(peer)
         if packages is None:
             yield f"its environment is for Python 3.11, this is {sys.version.split()[0]}"
             return
         if not isinstance(packages, Path):
             yield packages
             return
-        # Its own packages, and this environment's torch: a second one would be gigabytes.
+        # Its own packages with this environment's torch: a second torch takes gigabytes.
         environment["PYTHONPATH"] = f"{ROOT}{os.pathsep}{packages}"
     running = Peer(
         peer.name, peer.command, peer.settings, ready_path=peer.ready_path, environment=environment
@@ -111,7 +111,7 @@ def visit(
         stop(process)
 
 
-def _packages_of(peer: Peer) -> Path | str | None:
+def _install_packages(peer: Peer) -> Path | str | None:
     if sys.version_info[:2] != (3, 11):
         return None
     python = prepare(peer)

@@ -1,4 +1,4 @@
-"""What the device and the cores do without a server: the limits that serving is held against."""
+"""Measure what device and cores can do without a server: the limits of serving."""
 
 import queue
 import threading
@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from service.engines.base import PixelBatch
 from service.gpu.engine import DeviceEngine
-from service.gpu.jpeg import pixel_difference, preprocess_batch
+from service.gpu.jpeg import measure_pixel_difference, preprocess_batch
 from service.gpu.plan import measure_buckets
 from service.machine import available_cores
 from service.preprocessing import Pixels, PreprocessingSettings, preprocess
@@ -22,33 +22,33 @@ from service.preprocessing import Pixels, PreprocessingSettings, preprocess
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """All of one device and one machine."""
+    """The limits of one device and one machine."""
 
     peak_flops: float
-    """Of a bf16 matrix product, a second; measured."""
+    """Measured bf16 FLOP a second of a matrix product."""
     flops_per_image: float
     costs_ms: dict[int, float]
-    """Of a batch of each bucket, copies included, one at a time."""
+    """Milliseconds of a batch by bucket, copies included, one batch at a time."""
     best_batch: int
     forward_per_s: float
     """Images a second at the best batch, copies overlapped."""
     decode_per_s: float
-    """By all cores."""
+    """Images a second decoded by all cores."""
     device_decode_per_s: float
-    """In batches by the device's decoder."""
+    """Images a second decoded in batches by the device."""
     device_decode_difference: tuple[float, int]
-    """Largest mean of an image's, and largest single difference of a pixel, of 255."""
+    """Largest mean difference of an image, and largest difference of a pixel, of 255."""
     together_per_s: float
-    """Files to answers, all cores and the device at once."""
+    """Images a second from file to answer, all cores and the device at once."""
 
     @property
     def mfu(self) -> float:
-        """Share of the measured peak that the forward passes use."""
+        """Model FLOPs utilisation: the share of the measured peak that forward passes use."""
         return self.forward_per_s * self.flops_per_image / self.peak_flops
 
 
 def peak_flops(device: str, side: int, seconds: float) -> float:
-    """bf16 matrix products, side × side: the best of as many as fit."""
+    """Return the best bf16 FLOP a second of matrix products, side × side, within `seconds`."""
     a, b = (torch.randn(side, side, dtype=torch.bfloat16, device=device) for _ in range(2))
     synchronise: Callable[[], object] = (
         torch.cuda.synchronize if device.startswith("cuda") else lambda: None
@@ -67,7 +67,7 @@ def peak_flops(device: str, side: int, seconds: float) -> float:
 
 
 def flops_per_image(program: Path) -> float:
-    """Multiplications and additions of the matrix products of one image's forward pass."""
+    """Return the FLOP of the matrix products of one image's forward pass."""
     exported = torch.export.load(program)
     shape = exported.example_inputs[0][0].shape[1:]
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
@@ -76,17 +76,17 @@ def flops_per_image(program: Path) -> float:
 
 
 def batch_costs(engine: DeviceEngine, pixels: PixelBatch) -> dict[int, float]:
-    """Milliseconds of a batch of each bucket, one at a time."""
+    """Return the milliseconds of a batch by bucket, one batch at a time."""
     return measure_buckets(engine, (pixels.shape[1], pixels.shape[2], 3), most_ms=float("inf"))
 
 
 def forward_per_s(engine: DeviceEngine, pixels: PixelBatch, seconds: float) -> float:
-    """Images a second with every lane at work."""
+    """Return the images a second with all lanes at work."""
     return _rate(engine.lanes, lambda: len(engine(pixels)), seconds)
 
 
 def decode_per_s(photos: Sequence[bytes], settings: PreprocessingSettings, seconds: float) -> float:
-    """Images a second by one thread a core, which is how the service decodes."""
+    """Return the images a second by one thread for each core, as the service decodes."""
     turn = _Turns(photos)
     return _rate(available_cores(), lambda: len([preprocess(turn.next(), settings)]), seconds)
 
@@ -94,10 +94,10 @@ def decode_per_s(photos: Sequence[bytes], settings: PreprocessingSettings, secon
 def device_decode_per_s(
     photos: Sequence[bytes], settings: PreprocessingSettings, device: str, seconds: float
 ) -> tuple[float, tuple[float, int]]:
-    """Images a second in batches of 32 by two threads; and how far the pixels differ."""
+    """Return the images a second in batches of 32 by two threads, and the pixels' difference."""
     batch = [photos[number % len(photos)] for number in range(32)]
     rate = _rate(2, lambda: len(preprocess_batch(batch, settings, device)), seconds)
-    return rate, pixel_difference(photos[:64], settings, device)
+    return rate, measure_pixel_difference(photos[:64], settings, device)
 
 
 def together_per_s(
@@ -107,7 +107,7 @@ def together_per_s(
     batch: int,
     seconds: float,
 ) -> float:
-    """Files to answers: one thread a core decodes, one a lane takes what is ready."""
+    """Return the images a second from file to answer: a thread for each core and each lane."""
     ready: queue.Queue[Pixels] = queue.Queue(4 * batch)
     done, turn = threading.Event(), _Turns(photos)
 
@@ -142,7 +142,7 @@ def together_per_s(
 
 
 class _Turns:
-    """Photos in turn, for several threads."""
+    """Gives the photos in turn to several threads."""
 
     def __init__(self, photos: Sequence[bytes]) -> None:
         self._photos = photos
@@ -156,7 +156,7 @@ class _Turns:
 
 
 def _rate(threads: int, work: Callable[[], int], seconds: float) -> float:
-    """Things done a second by so many threads, after a short run that is not counted."""
+    """Return how many things `threads` do a second, after a short run that does not count."""
 
     def run(end: float) -> int:
         count = 0

@@ -1,4 +1,4 @@
-"""LitServe: `python -m tests.performance.gpu.litserve_app PORT`."""
+"""Serve the model by LitServe: `python -m tests.performance.gpu.litserve_app PORT`."""
 # mypy: disable-error-code="import-not-found,misc"
 
 import sys

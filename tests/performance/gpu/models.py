@@ -1,4 +1,4 @@
-"""What is measured: a bundle by the architecture's name, with seeded weights, built once."""
+"""Build the bundle to measure, once: an architecture with seeded weights."""
 
 from pathlib import Path
 
@@ -7,8 +7,14 @@ from torchvision.models import VisionTransformer
 
 from service.artifact import build, compiled
 from service.artifact.manifest import Architecture
-from service.artifact.recipe import Recipe, default_photos, default_recipe, own_recipe
-from service.artifact.seeded import seeded_labels, source_of
+from service.artifact.recipe import (
+    Recipe,
+    default_photos,
+    default_recipe,
+    describe_seed,
+    own_recipe,
+    seeded_labels,
+)
 from service.preprocessing import PreprocessingSettings
 from service.settings import ROOT
 
@@ -18,13 +24,13 @@ _FOLDER = ROOT / "artifacts"
 _SMALL_SIDE, _SMALL_CLASSES = 64, 100
 
 
-def bundle_of(architecture: str, device: str, weights: str, labels: Path | None) -> Path:
-    """Build the bundle, unless it is there, and compile it for the device."""
+def build_bundle(architecture: str, device: str, weights: str, labels: Path | None) -> Path:
+    """Build the bundle, unless it exists, and compile it for the device."""
     folder = _FOLDER / f"bench-gpu-{architecture}"
     if (folder / "manifest.json").exists():
         return folder
     build.build(_recipe(architecture, weights, labels), folder)
-    if architecture != SMALL:  # compiling takes longer than all else that a short run does
+    if architecture != SMALL:  # compiling takes longer than all of a short run
         compiled.compile_bundle(folder, device)
     return folder
 
@@ -53,7 +59,7 @@ def _small_recipe() -> Recipe:
         version="1.0.0",
         architecture=Architecture(
             name=SMALL,
-            source=source_of(0),
+            source=describe_seed(0),
             licence="none needed",
             mean=(123, 116, 103),
             std=(58, 57, 57),

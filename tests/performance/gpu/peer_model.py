@@ -1,4 +1,4 @@
-"""The model code that the peers share: the same program and preprocessing as the service."""
+"""The model code of the peers: the same program and preprocessing as the service."""
 
 import os
 from pathlib import Path
@@ -19,7 +19,7 @@ TOP = 5
 
 
 class GpuClassifier:
-    """One program on the first GPU, called as torch's own tutorials call it."""
+    """Runs one program on the first GPU, as in torch's tutorials."""
 
     def __init__(self, most: int) -> None:
         self._manifest = Manifest.model_validate_json((BUNDLE / "manifest.json").read_bytes())
@@ -34,17 +34,17 @@ class GpuClassifier:
             size *= 2
 
     def decode(self, data: bytes) -> Pixels:
-        """The service's preprocessing."""
+        """Preprocess a file as the service does."""
         return preprocess(data, self._manifest.preprocessing)
 
     def infer(self, pixels: PixelBatch) -> Probabilities:
-        """Classify uint8 N × H × W × 3; float32 N × classes."""
+        """Classify uint8 N × H × W × 3; returns float32 N × classes."""
         with torch.inference_mode():
             answers = self._program(torch.from_numpy(pixels).to(self._device))
             return answers.cpu().numpy()
 
     def answer(self, probabilities: Probabilities) -> dict[str, Any]:
-        """The most probable classes of one image, the first first."""
+        """Return the most probable classes of one image, the best first."""
         best = np.argsort(-probabilities)[:TOP]
         return {
             "predictions": [

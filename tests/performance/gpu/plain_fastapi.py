@@ -1,4 +1,4 @@
-"""The tutorial way: one FastAPI application with a `def` endpoint, under uvicorn."""
+"""Serve the model as in tutorials: a FastAPI application with a `def` endpoint, by uvicorn."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The GPU benchmark's own arithmetic: woven traffic, right answers, verdicts."""
+"""The arithmetic of the GPU benchmark: merged traffic, right answers, verdicts."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ from service.settings import ROOT
 from tests.performance.experiments import Overload
 from tests.performance.gpu.contestants import OURS, SEVERAL, RightAnswers
 from tests.performance.gpu.limits import Limits, flops_per_image
-from tests.performance.gpu.traffic import ManyTraffic, merged
-from tests.performance.gpu.verdicts import REFERENCE_PEAK, Figures, best_of_ours, judge
+from tests.performance.gpu.traffic import ManyTraffic, merge
+from tests.performance.gpu.verdicts import REFERENCE_PEAK, Figures, choose_ours, judge
 from tests.service.small_vit import write_program
 
 LIMITS = Limits(REFERENCE_PEAK, 123e9, {1: 3.0, 64: 20.0}, 64, 3200, 6000, 8000, (0.3, 6), 2800)
@@ -34,15 +34,15 @@ def part(numbers: range) -> Observations:
     )
 
 
-def test_what_several_generators_saw_is_in_the_order_of_the_requests() -> None:
-    whole = merged([part(range(0, 8, 3)), part(range(1, 8, 3)), part(range(2, 8, 3))], 8)
+def test_observations_are_merged_in_order_of_the_requests() -> None:
+    whole = merge([part(range(0, 8, 3)), part(range(1, 8, 3)), part(range(2, 8, 3))], 8)
     assert whole.due.tolist() == list(range(8))
     assert whole.bodies == [str(number).encode() for number in range(8)]
     assert whole.ok.all()
     assert whole.cpu_share == pytest.approx(0.3)
 
 
-def test_each_request_carries_its_body_whoever_sends_it() -> None:
+def test_each_request_carries_its_own_body() -> None:
     bodies = [bytes([number]) for number in range(10)]
     traffic = ManyTraffic(bodies, 3)
     for count in (1, 2, 3):
@@ -86,20 +86,20 @@ def test_bounds_are_kept_or_not() -> None:
         assert not all(verdict.kept for verdict in judge(LIMITS, measured))
 
 
-def test_all_bounds_are_judged_of_one_way_to_start_it() -> None:
+def test_one_way_to_start_it_is_judged_by_all_bounds() -> None:
     slow = Figures(calm_p99_ms=2, saturation=1500, highest=1400, overload=GOOD)
     fast = figures()[OURS]
     peer = Figures(highest=1000)
     measured = {OURS: slow, SEVERAL: fast, "litserve": peer}
-    assert best_of_ours(measured) == SEVERAL
+    assert choose_ours(measured) == SEVERAL
     assert all(verdict.kept for verdict in judge(LIMITS, measured))
     assert judge(LIMITS, measured)[0].measured == fast.calm_p99_ms
-    assert best_of_ours({OURS: slow, SEVERAL: Figures()}) == OURS
-    assert best_of_ours({OURS: fast, SEVERAL: slow}) == OURS
+    assert choose_ours({OURS: slow, SEVERAL: Figures()}) == OURS
+    assert choose_ours({OURS: fast, SEVERAL: slow}) == OURS
 
 
 def test_flops_are_those_of_the_matrix_products(tmp_path: Path) -> None:
-    """Of two layers with 5 tokens of 32: projections, attention, MLP; the patches and the head."""
+    """Two layers with 5 tokens of 32 (projections, attention, MLP), the patches and the head."""
     tokens, width, hidden = 5, 32, 64
     layer = 4 * tokens * width**2 + 2 * tokens**2 * width + 2 * tokens * width * hidden
     patches, head = 4 * width * 3 * 16**2, width * 10

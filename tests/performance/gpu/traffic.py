@@ -1,4 +1,4 @@
-"""More load than one generator process can send: several, each with its share of the requests."""
+"""Send more load than one process can: several processes, each with a share of the requests."""
 
 import multiprocessing
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ from challenges.load.observations import Observations
 from tests.performance.traffic import Traffic, _generate, _keep
 
 PER_PROCESS = 1500.0
-"""Requests a second that one process sends without being late."""
+"""Requests a second that one process can send on time."""
 
 
 class ManyTraffic(Traffic):
-    """Generator processes; request number i carries body i, whichever of them sends it."""
+    """Several generator processes. Request number i carries body i, whichever process sends it."""
 
     def __init__(self, bodies: Sequence[bytes], most: int) -> None:
-        """Start `most` processes, of which a run takes as many as its rate needs."""
+        """Start `most` processes; a run uses as many as its rate needs."""
         self._bodies = list(bodies)
         self._most = most
         context = multiprocessing.get_context("spawn")
@@ -45,14 +45,14 @@ class ManyTraffic(Traffic):
         seed: int = 0,
         timeout: float = 10,
     ) -> Observations:
-        """As `Traffic.send`."""
+        """Send requests as `Traffic.send` does."""
         due = due_times(arrivals, rate, seconds, seed)
         count = min(self._most, max(1, round(rate / PER_PROCESS + 0.5)))
         jobs = [
             self._pools[count, number].submit(_generate, target, due[number::count], timeout)
             for number in range(count)
         ]
-        return merged([job.result() for job in jobs], len(due))
+        return merge([job.result() for job in jobs], len(due))
 
     def close(self) -> None:
         """End the processes."""
@@ -60,11 +60,11 @@ class ManyTraffic(Traffic):
             pool.shutdown()
 
 
-def merged(parts: Sequence[Observations], requests: int) -> Observations:
-    """The observations of all, in the order of the requests."""
+def merge(parts: Sequence[Observations], requests: int) -> Observations:
+    """Merge the observations of all processes in the order of the requests."""
     count = len(parts)
 
-    def woven(name: str) -> np.ndarray:
+    def weave(name: str) -> np.ndarray:
         first = getattr(parts[0], name)
         whole = np.empty(requests, first.dtype)
         for number, part in enumerate(parts):
@@ -75,11 +75,11 @@ def merged(parts: Sequence[Observations], requests: int) -> Observations:
     for number, part in enumerate(parts):
         bodies[number::count] = part.bodies
     return Observations(
-        due=woven("due"),
-        sent=woven("sent"),
-        done=woven("done"),
-        status=woven("status"),
+        due=weave("due"),
+        sent=weave("sent"),
+        done=weave("done"),
+        status=weave("status"),
         bodies=bodies,
-        retry_after=woven("retry_after"),
+        retry_after=weave("retry_after"),
         cpu_share=max(part.cpu_share for part in parts),
     )

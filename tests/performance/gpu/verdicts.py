@@ -1,4 +1,4 @@
-"""What the service promises on a GPU; judged from what was measured."""
+"""Judge what the service promises on a GPU from what was measured."""
 
 from dataclasses import dataclass, field
 
@@ -10,32 +10,32 @@ from tests.performance.gpu.contestants import OURS, SEVERAL
 from tests.performance.gpu.limits import Limits
 
 REFERENCE_PEAK = 790e12
-"""bf16 FLOP/s measured on the H200 that absolute bounds are for; elsewhere they are scaled."""
+"""Measured bf16 FLOP/s of the H200 for which absolute bounds hold; they scale with the peak."""
 
 
 @dataclass(slots=True)
 class Figures:
-    """Of one contestant; None where there is no figure."""
+    """The figures of one contestant; None where there is no figure."""
 
     calm_p99_ms: float | None = None
-    """At 50/s."""
+    """p99 at 50 requests a second."""
     saturation: float | None = None
     highest: float | None = None
-    """Rate with p99 < 50 ms and no error (Poisson)."""
+    """Highest rate with p99 < 50 ms and no error (Poisson)."""
     overload: Overload | None = None
     faults: list[str] = field(default_factory=list)
-    """Why there is no figure."""
+    """Reasons for missing figures."""
     never_ran: bool = False
 
 
-def best_of_ours(figures: dict[str, Figures]) -> str:
-    """Which way of starting this service is judged: all of it by the one with the higher rate."""
+def choose_ours(figures: dict[str, Figures]) -> str:
+    """Return the way of starting this service that reached the higher rate: it is judged."""
     return max((OURS, SEVERAL), key=lambda name: figures.get(name, Figures()).highest or 0)
 
 
 def judge(limits: Limits, figures: dict[str, Figures]) -> list[Verdict]:
-    """Every bound; one without a figure is not kept."""
-    ours = figures[best_of_ours(figures)]
+    """Judge every bound; one without a figure is not kept."""
+    ours = figures[choose_ours(figures)]
     scale = min(1.0, limits.peak_flops / REFERENCE_PEAK)
     over = ours.overload
     peers = [one for name, one in figures.items() if name not in (OURS, SEVERAL)]
@@ -54,7 +54,7 @@ def judge(limits: Limits, figures: dict[str, Figures]) -> list[Verdict]:
         Verdict("back to normal after 3 ×, s", over.recovery_s if over else np.nan, 2, True),
     ]  # fmt: skip
     if peers:
-        # A peer without a figure could be the best one: then there is no verdict in our favour.
+        # A peer without a figure could be the best one: then the bound is not kept.
         best = max(_number(one.highest) for one in peers)
         known = all(one.highest is not None for one in peers)
         ratio = (_number(ours.highest) / best if best else np.inf) if known else np.nan

@@ -40,7 +40,7 @@ class Peer:
 
     name: str
     command: Callable[[Path, int], list[str]]
-    """Of its environment's Python and the port; run in the repository's root."""
+    """Builds the command from its environment's Python and the port; run in the root."""
     settings: str
     """Which settings and why, with the page that documents them."""
     path: str = "/predict"

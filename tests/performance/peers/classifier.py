@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 
 from service.engines.base import PixelBatch, Probabilities
-from service.machine import adds_int8_products_exactly
+from service.engines.onnx_runtime import adds_int8_products_exactly
 from service.preprocessing import Pixels, preprocess
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -12,7 +12,7 @@ import torch
 from model_definition import EfficientNetLite0, ServingModel
 from safetensors.torch import load_file
 
-from service.artifact.crops import random_crops
+from service.artifact.parity import random_crops
 from service.artifact.quantisation import quantise
 from service.artifact.sample_photos import OTHER_PICTURES
 from service.preprocessing import PreprocessingSettings

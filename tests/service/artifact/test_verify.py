@@ -1,20 +1,32 @@
 """Damage anywhere in a bundle is found before anything of it is deserialised."""
 
+import ast
 import errno
 import hashlib
 import json
 import random
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from service import startup
 from service.artifact import verify as verification
-from service.artifact.__main__ import main
-from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, digest_line
+from service.artifact.manifest import (
+    MANIFEST,
+    MANIFEST_DIGEST,
+    MODEL_DEFINITION,
+    PREPROCESSING,
+    Manifest,
+    code_files,
+    digest_line,
+)
 from service.artifact.verify import Bundle, check_code, environment_differences, verify
+from service.engines import FORMS
 from service.errors import OperatorError
 from service.settings import Settings
 
@@ -144,43 +156,6 @@ def rewrite_manifest(folder: Path, **changes: object) -> None:
     (folder / MANIFEST_DIGEST).write_bytes(digest_line(digest))
 
 
-def test_manifest_of_another_version(bundle_copy: Path) -> None:
-    rewrite_manifest(bundle_copy, schema_version=2)
-    with pytest.raises(OperatorError, match="does not fit this version of the service: schema_ver"):
-        verify(bundle_copy)
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "words"),
-    [
-        (("forms", "eager", "file"), "../eager", "forms.eager.file is not among the files"),
-        (("forms", "eager", "golden"), {}, "forms.eager.golden is empty"),
-        (("forms", "eager", "golden"), {"../secret": {1: 0.5}}, "photo ../secret is not among"),
-        (("forms", "eager", "golden_tolerance"), 5, "golden_tolerance"),
-        (("forms", "tensorrt"), None, "tensorrt"),
-        (("labels",), ["cat", "dog"], "has no label"),
-        (("output", "shape"), ["batch", 7], "there is not one label a class"),
-        (("default_form",), "none", "default form none is not there"),
-        (("files", "code/preprocessing.py"), None, "code/ is incomplete"),
-    ],
-)
-def test_manifest_that_contradicts_itself(
-    bundle_copy: Path, path: tuple[str, ...], value: object, words: str
-) -> None:
-    manifest = json.loads((bundle_copy / MANIFEST).read_text())
-    place = manifest
-    for name in path[:-1]:
-        place = place[name]
-    if path == ("forms", "tensorrt"):
-        value = place["eager"]
-    place[path[-1]] = value
-    if value is None:
-        del place[path[-1]]
-    rewrite_manifest(bundle_copy, **manifest)
-    with pytest.raises(OperatorError, match=re.escape(words)):
-        verify(bundle_copy)
-
-
 def test_file_that_cannot_be_read(bundle_copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(path: Path) -> str:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
@@ -190,13 +165,103 @@ def test_file_that_cannot_be_read(bundle_copy: Path, monkeypatch: pytest.MonkeyP
         verify(bundle_copy)
 
 
-def test_other_code(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Run(Protocol):
+    """Has another source run in the place of one of the two files."""
+
+    def __call__(self, name: str, source: str) -> Path: ...
+
+
+@pytest.fixture
+def run_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    def run(name: str, source: str) -> Path:
+        path = tmp_path / Path(name).name
+        path.write_text(source, "utf-8")
+        monkeypatch.setattr(verification, "code_files", lambda: {**code_files(), name: path})
+        return path
+
+    return run
+
+
+EAGER, ONNX = FORMS["eager"], FORMS["onnx-fp32"]
+
+
+@pytest.mark.parametrize("name", [PREPROCESSING, MODEL_DEFINITION])
+def test_code_that_does_the_same_is_accepted(bundle: Bundle, run_code: Run, name: str) -> None:
+    """Another comment, layout and docstring, of the module, a function, a class, a value."""
     check_code(bundle)
-    changed = tmp_path / "preprocessing.py"
-    changed.write_text("# another filter\n")
-    monkeypatch.setattr(verification, "code_files", lambda: {"code/preprocessing.py": changed})
-    with pytest.raises(OperatorError, match="not the code that the artifact was validated with"):
+    tree = ast.parse((bundle.path / name).read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = "Something else."
+    code = ast.unparse(tree)
+    assert code.count("Something else.") > 5
+    run_code(name, "# A licence.\n\n" + code.replace("\n", "\n\n"))
+    for form in (None, EAGER, ONNX):
+        check_code(bundle, form)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "expected", "found"),
+    [
+        (PREPROCESSING, "MIN_SIDE = 16", "MIN_SIDE = 8", "MIN_SIDE = 16", "MIN_SIDE = 8"),
+        (PREPROCESSING, "crop: int = 224", "crop: int = 225", "crop: int = 224", "crop: int = 225"),
+        (PREPROCESSING, "    image.load()\n", "", "image.load()", "return (width, height)"),
+        (MODEL_DEFINITION, "eps=1e-3", "eps=1e-5", "eps=0.001", "eps=1e-05"),
+    ],
+)
+def test_code_that_does_something_else_is_refused(
+    bundle: Bundle, run_code: Run, name: str, before: str, after: str, expected: str, found: str
+) -> None:
+    shipped = bundle.path / name
+    source = shipped.read_text("utf-8")
+    assert source.count(before) == 1
+    running = run_code(name, source.replace(before, after))
+    words = (
+        rf"{running} is not the code that the artifact was validated with: expected "
+        rf"`.*{re.escape(expected)}.*` \({shipped}\), found `.*{re.escape(found)}.*`\. "
+        r"Check out that version, or validate the new one: python -m service\.artifact build"
+    )
+    with pytest.raises(OperatorError, match=words):
+        check_code(bundle, EAGER)
+    with pytest.raises(OperatorError, match=words):
         check_code(bundle)
+
+
+def test_code_that_ends_early_is_refused(bundle: Bundle, run_code: Run) -> None:
+    source = (bundle.path / PREPROCESSING).read_text("utf-8")
+    run_code(PREPROCESSING, source.rsplit("\n", 2)[0])
+    with pytest.raises(OperatorError, match=r"found the end of the file\. Check out"):
+        check_code(bundle, ONNX)
+
+
+def test_code_for_a_newer_python_is_refused(
+    bundle_copy: Path, bundle: Bundle, run_code: Run
+) -> None:
+    (bundle_copy / PREPROCESSING).write_text("match = lambda: !")
+    run_code(PREPROCESSING, "MIN_SIDE = 16")
+    with pytest.raises(OperatorError, match=r"preprocessing\.py is no code for Python 3\."):
+        check_code(Bundle(bundle_copy, bundle.manifest, bundle.digest), ONNX)
+
+
+def test_only_eager_needs_the_model_definition(bundle: Bundle, run_code: Run) -> None:
+    run_code(MODEL_DEFINITION, "# gone")
+    for form in FORMS.values():
+        if not form.runs_model_definition:
+            check_code(bundle, form)
+    with pytest.raises(OperatorError, match=r"model_definition\.py is not the code"):
+        check_code(bundle, EAGER)
+
+
+def test_adapters_import_the_model_definition_only_where_it_is_run() -> None:
+    script = (
+        "import importlib, sys\n"
+        "from service.engines import FORMS\n"
+        "for form in sorted(FORMS.values(), key=lambda form: form.runs_model_definition):\n"
+        "    importlib.import_module(form.adapter)\n"
+        "    imported = 'service.model_definition' in sys.modules\n"
+        "    assert imported == form.runs_model_definition, form.name"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
 
 
 def test_other_environment(bundle: Bundle) -> None:
@@ -209,19 +274,3 @@ def test_other_environment(bundle: Bundle) -> None:
     assert found[0].endswith("(validated with 3.4)")
     assert found[1].startswith("pillow ")
     assert found[1].endswith("(validated with 1.0)")
-
-
-def test_command_line(
-    bundle: Bundle, bundle_copy: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["verify", str(bundle.path)]) == 0
-    assert bundle.digest in capsys.readouterr().out
-    assert main(["inspect", str(bundle.path)]) == 0
-    assert json.loads(capsys.readouterr().out) == bundle.manifest.model_dump(mode="json")
-    (bundle_copy / "model.onnx").write_bytes(b"")
-    for command in ("verify", "inspect"):
-        assert main([command, str(bundle_copy)]) == 1
-        captured = capsys.readouterr()
-        assert captured.out == ""
-        assert captured.err.count("\n") == 1
-        assert captured.err.startswith("error: ")

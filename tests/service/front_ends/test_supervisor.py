@@ -1,4 +1,4 @@
-"""Several processes in front of one device, which to the outside are one service."""
+"""Several processes before one device: from outside they are one service."""
 
 import os
 import re
@@ -20,9 +20,10 @@ from tests.service.simulated_device import WITH_A_DEVICE_THAT_BREAKS
 Start = Callable[..., ServiceProcess]
 
 
-def front_ends_of(service: ServiceProcess) -> list[psutil.Process]:
-    found: list[psutil.Process] = psutil.Process(service.process.pid).children()
-    return found
+def find_front_ends(service: ServiceProcess) -> list[psutil.Process]:
+    children = psutil.Process(service.process.pid).children()
+    alive = (child for child in children if child.status() != psutil.STATUS_ZOMBIE)
+    return [child for child in alive if "spawn_main" in str(child.cmdline())]
 
 
 def wait_until_gone(processes: Sequence[psutil.Process]) -> None:
@@ -39,25 +40,25 @@ def service(start_service: Start, small_bundle: Path) -> Iterator[ServiceProcess
         "--drain-seconds", "0.5",
     )  # fmt: skip
     assert "2 front ends" in started.wait_for(" ready ")
-    children = front_ends_of(started)
+    children = find_front_ends(started)
     yield started
     started.process.kill()
-    wait_until_gone(children)  # however it ended: it leaves nobody behind
+    wait_until_gone(children)  # however it ended, no front end is left
 
 
 def metric(text: str, name: str) -> float:
-    found = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
-    assert found, text
-    return float(found[1])
+    line = re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE)
+    assert line, text
+    return float(line[1])
 
 
 def test_all_answer_as_one_service(service: ServiceProcess) -> None:
-    """The same answers, whoever gives them; one sum of all; an orderly end."""
+    """The same answers from each front end, one sum of all, an orderly end."""
     photo = default_photos().golden[0].read_bytes()
-    children = front_ends_of(service)
+    children = find_front_ends(service)
     assert len(children) == 2
     answers, before = [], [sum(child.cpu_times()[:2]) for child in children]
-    for _ in range(40):  # each in a connection of its own, which the system gives to one of them
+    for _ in range(40):  # each in a connection of its own, which the system gives to one front end
         answers.append(httpx.post(f"{service.url}/predict", content=photo, timeout=30))
     assert {answer.status_code for answer in answers} == {200}
     assert len({str(answer.json()["predictions"]) for answer in answers}) == 1
@@ -99,20 +100,21 @@ def test_an_accepted_request_is_answered_before_the_end(service: ServiceProcess)
     assert service.process.wait(20) == 0
 
 
-def test_ctrl_c_in_a_terminal_is_heard_once(service: ServiceProcess) -> None:
-    os.kill(service.process.pid, signal.SIGINT)
-    assert service.process.wait(20) == 0
+def test_ctrl_c_ends_it_in_order(service: ServiceProcess) -> None:
+    group = os.getpgid(service.process.pid)  # a terminal signals all of it
+    assert group not in {os.getpgid(child.pid) for child in find_front_ends(service)}
+    assert service.stop(signal.SIGINT) == 0
     assert "Traceback" not in service.log.read_text()
 
 
-def test_a_front_end_that_dies_ends_all_for_the_supervisor(service: ServiceProcess) -> None:
-    front_ends_of(service)[0].kill()
+def test_a_front_end_that_dies_ends_all(service: ServiceProcess) -> None:
+    find_front_ends(service)[0].kill()
     assert service.process.wait(20) == 70
     assert "ended with -9; ending the others" in service.log.read_text()
 
 
-def test_without_its_owner_no_front_end_lives_on(service: ServiceProcess) -> None:
-    service.process.kill()  # the fixture sees that they end
+def test_front_ends_end_with_their_owner(service: ServiceProcess) -> None:
+    service.process.kill()  # the fixture checks that they end
 
 
 def test_a_second_service_on_the_port_is_refused(
@@ -137,7 +139,7 @@ def test_a_second_service_on_the_port_is_refused(
         (("--front-ends", "0"), "setting --front-ends (SERVICE_FRONT_ENDS) is '0'"),
     ],
 )
-def test_what_cannot_be_is_said_in_one_line(
+def test_impossible_settings_are_refused_in_one_line(
     options: tuple[str, ...], said: str, start_service: Start
 ) -> None:
     service = start_service("--front-ends", "2", "--device", "cpu", *options)
@@ -157,7 +159,7 @@ def test_a_lost_device_ends_all(small_bundle: Path, tmp_path: Path) -> None:
     service = ServiceProcess(process, log)
     try:
         url, photo = service.url, default_photos().golden[0].read_bytes()
-        children = front_ends_of(service)
+        children = find_front_ends(service)
         assert httpx.post(f"{url}/predict", content=photo, timeout=30).status_code == 200
         flag.touch()
         answer = httpx.post(f"{url}/predict", content=photo, timeout=30)

@@ -1,20 +1,15 @@
-"""What Prometheus reads of a GPU."""
+"""The figures of a GPU for Prometheus."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.gpu.metrics import GpuCollector, GpuUsage, Nvml, nvml_of, uuids_of
-from service.gpu.staging import DeviceTime
+from service.gpu.metrics import DeviceTime, GpuCollector, GpuUsage, Nvml, open_nvml, read_uuids
 
 TIMES = {("cuda:0", 1): DeviceTime(3, 3, 0.006), ("cuda:0", 32): DeviceTime(2, 50, 0.024)}
-
-
-class Engine:
-    def times(self) -> dict[tuple[str, int], DeviceTime]:
-        return TIMES
 
 
 class FakeNvmlError(Exception):
@@ -28,10 +23,9 @@ class FakeNvml:
 
     def __init__(self, says_utilisation: bool = True) -> None:
         self.says_utilisation = says_utilisation
-        self.initialised = False
 
     def nvmlInit(self) -> None:  # noqa: N802
-        self.initialised = True
+        pass
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:  # noqa: N802
         return {"GPU-a": 10, "GPU-b": 11}[uuid]
@@ -45,14 +39,14 @@ class FakeNvml:
         return SimpleNamespace(gpu=87)
 
 
-def scraped(usage: Any) -> str:
+def scrape(read_usage: Callable[[], list[GpuUsage]] | None) -> str:
     registry = CollectorRegistry()
-    registry.register(GpuCollector(Engine(), usage))
+    registry.register(GpuCollector(lambda: TIMES, read_usage))
     return generate_latest(registry).decode()
 
 
 def test_memory_utilisation_and_time_on_the_device() -> None:
-    text = scraped(Nvml({"cuda:0": "GPU-b"}, FakeNvml()))
+    text = scrape(Nvml({"cuda:0": "GPU-b"}, FakeNvml()).read)
     for line in (
         'inference_device_seconds_total{batch="32",device="cuda:0"} 0.024',
         'inference_device_batches_total{batch="1",device="cuda:0"} 3.0',
@@ -64,22 +58,21 @@ def test_memory_utilisation_and_time_on_the_device() -> None:
         assert line in text
 
 
-def test_what_nvml_does_not_say_is_not_invented() -> None:
-    assert "gpu_utilization_ratio{" in (text := scraped(Nvml({"cuda:0": "GPU-a"}, FakeNvml(False))))
+def test_an_unknown_utilisation_is_not_a_number() -> None:
+    text = scrape(Nvml({"cuda:0": "GPU-a"}, FakeNvml(False)).read)
     assert text.split('gpu_utilization_ratio{device="cuda:0"} ')[1].startswith("NaN")
 
 
 def test_a_lost_gpu_or_none_leaves_the_rest_readable() -> None:
-    class Lost:
-        def read(self) -> list[GpuUsage]:
-            raise FakeNvmlError("GPU is lost")
+    def fail() -> list[GpuUsage]:
+        raise FakeNvmlError("GPU is lost")
 
-    for usage in (Lost(), None):
-        text = scraped(usage)
+    for read_usage in (fail, None):
+        text = scrape(read_usage)
         assert "inference_device_seconds_total{" in text
         assert "gpu_memory_used_bytes{" not in text
 
 
 def test_on_a_cpu_nvml_is_not_even_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.gpu.metrics.Nvml", None)
-    assert nvml_of(uuids_of(["cpu"])) is None
+    assert open_nvml(read_uuids(["cpu"])) is None

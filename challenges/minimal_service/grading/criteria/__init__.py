@@ -1,1 +1,1 @@
-"""What is judged, a criterion a file, and the probes that run in the submission's own processes."""
+"""The criteria, one per file, and the probes that run in the submission's own processes."""

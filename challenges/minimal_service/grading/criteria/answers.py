@@ -1,65 +1,61 @@
-"""Criterion 4: right answers, to photos of all kinds, and refusals of what is no photo."""
+"""Criterion 4: right answers to photos of all kinds, and a refusal of everything else."""
 
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+from challenges.load.client import Answer as Reply
+from challenges.load.client import ask
+from challenges.load.images import PhotoMaker
 from challenges.minimal_service.grading.context import Report
 from challenges.minimal_service.grading.measuring import oracle as bounds
 from challenges.minimal_service.grading.measuring.oracle import Comparison, Truth, WrongForm, parse
 from challenges.minimal_service.grading.measuring.photos import (
     FormatPhoto,
-    PhotoMaker,
     bad_inputs,
     format_photos,
-    padded,
 )
-from challenges.minimal_service.grading.sandbox.client import Answer as Reply
-from challenges.minimal_service.grading.sandbox.client import ask, predictions_of, same_predictions
+from challenges.minimal_service.grading.submission.running import read_predictions, same_predictions
 from challenges.minimal_service.grading.verdict import CriterionResult
 from learner.language import _
 
 LESSON = "03_artifact.ipynb#cell-id=weights-alone"
 MOST_OF_ONE = 0.15
-"""Most `difference` of one photo alone. Right int8 answers: at most 0.04 on one photo of each
-kind. A kind that is read wrongly differs by 0.2 and more."""
+"""Largest allowed `difference` of a single photo. Right int8 answers differ by at most 0.04 on one
+photo of each kind; a kind that is read wrongly differs by 0.2 and more."""
 _SECONDS = 10.0
 _PAUSE_S = 1.0
-"""After which a photo that was refused for now is sent again, once."""
-_EQUAL_SIZE = 4
+"""A photo that is refused with 503 is sent once more after this time."""
+_REPEATED = 4
 
 
 @dataclass(slots=True)
 class Asked:
-    """What was asked one by one, and what came back; None: no answer."""
+    """What was sent one by one, and the replies; None: no reply."""
 
     formats: list[tuple[FormatPhoto, Reply | None]] = field(default_factory=list)
     again: list[tuple[Reply | None, Reply | None]] = field(default_factory=list)
-    """The answers to the same photo, sent twice with others between."""
-    equal_size: list[tuple[bytes, Reply | None]] = field(default_factory=list)
-    """Photos in files of the same size."""
+    """The replies to the same photo, sent twice with others between."""
     bad: dict[str, Reply | None] = field(default_factory=dict)
     lives: bool = False
-    """After all that was bad a photo was answered as before."""
+    """After all the bad inputs, a photo was answered as before."""
 
 
 def ask_one_by_one(port: int, seed: int, maker: PhotoMaker) -> Asked:
-    """Send one photo of each kind, photos twice, photos of equal size, and what is no photo."""
-    found = Asked()
-    found.formats = [(photo, _ask(port, photo.data)) for photo in format_photos(seed)]
-    photos = maker.photos(_EQUAL_SIZE, series=2)
-    size = max(len(photo) for photo in photos) + 1000
-    found.equal_size = [(photo, _ask(port, padded(photo, size))) for photo in photos]
+    """Send one photo of each kind, some photos twice, and inputs that are no photo."""
+    asked = Asked()
+    asked.formats = [(photo, _ask(port, photo.data)) for photo in format_photos(seed)]
+    photos = maker.photos(_REPEATED, series=2)
     first = [_ask(port, photo) for photo in photos]
-    found.again = [(one, _ask(port, photo)) for one, photo in zip(first, photos, strict=True)]
-    found.bad = {name: _ask(port, data) for name, data in bad_inputs(photos[0]).items()}
-    found.lives = (after := _ask(port, photos[0])) is not None and _same(first[0], after)
-    return found
+    asked.again = [(one, _ask(port, photo)) for one, photo in zip(first, photos, strict=True)]
+    asked.bad = {name: _ask(port, data) for name, data in bad_inputs(photos[0]).items()}
+    asked.lives = _is_same(first[0], _ask(port, photos[0]))
+    return asked
 
 
 def _ask(port: int, body: bytes) -> Reply | None:
-    """An answer. One refusal for now (503) is none: what it costs to refuse, the load shows."""
+    """Return the reply; a first 503 does not count here, as the load shows what refusing costs."""
     try:
         reply = ask(port, "/predict", _SECONDS, body)
         if reply.status == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -70,22 +66,23 @@ def _ask(port: int, body: bytes) -> Reply | None:
     return reply
 
 
-def _same(one: Reply | None, other: Reply | None) -> bool:
-    """Whether both are answers, and the same ones (labels are looked at elsewhere)."""
-    first, second = (predictions_of(reply) if reply else None for reply in (one, other))
-    return bool(first and second and same_predictions(first, second))
+def _is_same(one: Reply | None, other: Reply | None) -> bool:
+    """Return whether both are answers, and the same ones; labels are checked elsewhere."""
+    first, second = (
+        read_predictions(reply.body) if reply and reply.status == 200 else None
+        for reply in (one, other)
+    )
+    return same_predictions(first, second)
 
 
 def judge(
-    asked: Asked,
-    sampled: Sequence[tuple[bytes, bytes]],
-    truth: Truth,
+    asked: Asked, sampled: Sequence[tuple[bytes, bytes]], truth: Truth
 ) -> tuple[CriterionResult, Comparison]:
-    """Hold what was answered against the model.
+    """Compare the answers with those of the model.
 
     Args:
-        asked: one by one.
-        sampled: of the load: photos and the bodies of their answers with status 200.
+        asked: what was sent one by one.
+        sampled: photos of the load, and the bodies of their answers with status 200.
         truth: the research model.
 
     Returns:
@@ -94,15 +91,15 @@ def judge(
     report = Report("answers", lesson=LESSON)
     compared = _judge_sample(report, sampled, truth)
     _judge_formats(report, asked, truth)
-    _judge_repeated(report, asked, truth)
+    _judge_repeated(report, asked)
     _judge_bad(report, asked.bad, asked.lives)
-    if compared is None or _hopeless(compared, asked, truth):
-        report.share = 0.0  # whatever else is right: these are not the model's answers
+    if compared is None or _is_hopeless(compared, asked, truth):
+        report.share = 0.0  # these are not the model's answers, so nothing else counts
     return report.result(), compared or Comparison()
 
 
-def _hopeless(compared: Comparison, asked: Asked, truth: Truth) -> bool:
-    """Whether the answers are not the model's at all, or 200 says what is no answer."""
+def _is_hopeless(compared: Comparison, asked: Asked, truth: Truth) -> bool:
+    """Return whether the answers are not the model's at all, or a 200 holds no answer."""
     if (
         compared.agreement < bounds.HOPELESS
         or compared.quantile(0.5) > 2 * bounds.MOST_MEDIAN
@@ -110,10 +107,10 @@ def _hopeless(compared: Comparison, asked: Asked, truth: Truth) -> bool:
     ):
         return True
     replies = [*(reply for _photo, reply in asked.formats), *asked.bad.values()]
-    return any(reply and reply.status == 200 and _no_answer(reply, truth) for reply in replies)
+    return any(reply and reply.status == 200 and _is_no_answer(reply, truth) for reply in replies)
 
 
-def _no_answer(reply: Reply, truth: Truth) -> bool:
+def _is_no_answer(reply: Reply, truth: Truth) -> bool:
     try:
         parse(reply.body, truth.labels)
     except WrongForm:
@@ -124,7 +121,7 @@ def _no_answer(reply: Reply, truth: Truth) -> bool:
 def _judge_sample(
     report: Report, sampled: Sequence[tuple[bytes, bytes]], truth: Truth
 ) -> Comparison | None:
-    """Photos of the load; None if no answer could be compared."""
+    """Judge photos of the load; return None if no answer could be compared."""
     if not sampled:
         text = _("No photo of the load was answered with status 200.")
         report.check("sample-answered", False, text, text)
@@ -146,33 +143,26 @@ def _judge_sample(
     text = _(
         "The first class is the research model's for {share:.1%} of {n} photos of which the model "
         "is more than {sure} sure; {bound:.1%} are asked for."
-    ).format(
-        share=compared.agreement,
-        n=len(compared.counted),
-        sure=bounds.SURE,
-        bound=bounds.LEAST_AGREEMENT,
     )
     cause = _(
         "The answers are not those of the research model on this very photo: compare your "
         "preprocessing and your weights with the notebook's, photo by photo."
     )
-    report.check("first-class", compared.agrees_enough, text, cause)
+    asked_for = {"sure": bounds.SURE, "bound": bounds.LEAST_AGREEMENT}
+    share, n = compared.agreement, len(compared.counted)
+    report.check("first-class", compared.agrees_enough, text, cause, share=share, n=n, **asked_for)
     median, high = compared.quantile(0.5), compared.quantile(0.95)
     text = _(
         "Probabilities differ from the research model's by {median:.3f} in the median and "
         "{high:.3f} at the 95th percentile; at most {most_median} and {most_high} are allowed."
-    ).format(
-        median=median,
-        high=high,
-        most_median=bounds.MOST_MEDIAN,
-        most_high=bounds.MOST_P95,
     )
     cause = _(
         "The first classes are right more often than the probabilities: another resize filter or "
         "crop, another normalisation, or classes that were left out, shift them without an error."
     )
     close = median <= bounds.MOST_MEDIAN and high <= bounds.MOST_P95
-    report.check("probabilities", close, text, cause)
+    allowed = {"most_median": bounds.MOST_MEDIAN, "most_high": bounds.MOST_P95}
+    report.check("probabilities", close, text, cause, median=median, high=high, **allowed)
     report.measured |= {
         "agreement": compared.agreement,
         "median_difference": median,
@@ -184,7 +174,7 @@ def _judge_sample(
 def _judge_formats(report: Report, asked: Asked, truth: Truth) -> None:
     wrong: list[str] = []
     for photo, reply in asked.formats:
-        said = _fault_of(photo.data, reply, truth)
+        said = _find_fault(photo.data, reply, truth)
         if said:
             wrong.append(f"{photo.kind}: {said}")
     text = _("{right} of {n} kinds of image files were answered rightly.")
@@ -197,8 +187,8 @@ def _judge_formats(report: Report, asked: Asked, truth: Truth) -> None:
     report.measured["formats_right"] = float(len(asked.formats) - len(wrong))
 
 
-def _fault_of(photo: bytes, reply: Reply | None, truth: Truth) -> str | None:
-    """Why a single answer is wrong, as a part of a list; None if it is right."""
+def _find_fault(photo: bytes, reply: Reply | None, truth: Truth) -> str | None:
+    """Return why a single answer is wrong, as an item of a list; None if it is right."""
     if reply is None:
         return _("no answer within {seconds:g} s").format(seconds=_SECONDS)
     if reply.status != 200:
@@ -213,20 +203,12 @@ def _fault_of(photo: bytes, reply: Reply | None, truth: Truth) -> str | None:
     return _("probabilities differ by {difference:.2f}").format(difference=difference)
 
 
-def _judge_repeated(report: Report, asked: Asked, truth: Truth) -> None:
-    same = sum(_same(one, other) for one, other in asked.again)
+def _judge_repeated(report: Report, asked: Asked) -> None:
+    same = sum(_is_same(one, other) for one, other in asked.again)
     text = _("{same} of {n} photos were answered the same when sent again.")
-    text = text.format(same=same, n=len(asked.again))
     cause = _("The answer to a photo depends on what came before it: the service keeps a state.")
-    report.check("same-again", same == len(asked.again), text, cause)
-    wrong = [
-        fault for photo, reply in asked.equal_size if (fault := _fault_of(photo, reply, truth))
-    ]
-    text = _("{right} of {n} different photos in files of equal size were answered rightly.")
-    text = text.format(right=len(asked.equal_size) - len(wrong), n=len(asked.equal_size))
-    cause = _("Photos in files of the same size are taken for the same photo: {fault}.")
-    cause = cause.format(fault=wrong[0]) if wrong else ""
-    report.check("equal-size", not wrong, text, cause)
+    n = len(asked.again)
+    report.check("same-again", same == n, text, cause, same=same, n=n)
 
 
 def _judge_bad(report: Report, bad: Mapping[str, Reply | None], lives: bool) -> None:

@@ -1,25 +1,22 @@
 """Criterion 3: the artifact is complete, and damage to it is noticed before anything is served."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from challenges.minimal_service.grading.context import Grade, Report
-from challenges.minimal_service.grading.criteria.load_once import (
-    ANSWERS,
-    Predictions,
-    distinct_photos,
-    predict,
-)
 from challenges.minimal_service.grading.criteria.offline import run_offline
-from challenges.minimal_service.grading.sandbox.client import same_predictions
+from challenges.minimal_service.grading.sandbox.process import ServiceFault
 from challenges.minimal_service.grading.submission.copying import files_in
-from challenges.minimal_service.grading.submission.running import RunningService, ServiceFault
+from challenges.minimal_service.grading.submission.running import (
+    Predictions,
+    RunningService,
+    same_predictions,
+)
 from challenges.minimal_service.grading.submission.submission import Submission, copy_of
 from challenges.minimal_service.grading.verdict import CriterionResult
 from learner.language import _
@@ -28,13 +25,13 @@ LESSON = "03_artifact.ipynb#cell-id=explain-refusals"
 PHOTOS = 4
 REFUSAL_SECONDS = 120.0
 SETTINGS = (".json", ".toml", ".yaml", ".yml", ".txt", ".csv", ".py")
-"""Files that say what the weights mean: of these one is damaged, if there are any."""
+"""Suffixes of files that say what the weights mean; one of them is damaged, if there are any."""
 
 
 def judge(grade: Grade, submission: Submission) -> CriterionResult:
     """Move the artifact away and serve it offline; damage copies of it, and expect refusals."""
     report = Report("artifact", lesson=LESSON)
-    before = _fingerprint(submission.built)
+    before = _list_files(submission.built)
     try:
         _check_moved(report, grade, submission)
     except ServiceFault as fault:
@@ -42,7 +39,7 @@ def judge(grade: Grade, submission: Submission) -> CriterionResult:
         return report.result()
     _check_flips(report, grade, submission)
     _check_missing(report, grade, submission)
-    changed = sorted(set(before.items()) ^ set(_fingerprint(submission.built).items()))
+    changed = sorted(set(before.items()) ^ set(_list_files(submission.built).items()))
     text = (
         _("The service writes to its own artifact: {files}.")
         if changed
@@ -50,11 +47,11 @@ def judge(grade: Grade, submission: Submission) -> CriterionResult:
     )
     files = ", ".join(dict.fromkeys(name for name, _state in changed))
     cause = _("An artifact that its service changes is no longer the one that was validated.")
-    report.check("artifact-untouched", not changed, text.format(files=files), cause)
+    report.check("artifact-untouched", not changed, text, cause, files=files)
     return report.result()
 
 
-def _fingerprint(folder: Path) -> dict[str, tuple[int, int]]:
+def _list_files(folder: Path) -> dict[str, tuple[int, int]]:
     return {
         path.relative_to(folder).as_posix(): (path.stat().st_size, path.stat().st_mtime_ns)
         for path in files_in(folder)
@@ -63,7 +60,7 @@ def _fingerprint(folder: Path) -> dict[str, tuple[int, int]]:
 
 @contextmanager
 def _copy(submission: Submission) -> Iterator[Submission]:
-    """A copy elsewhere, code as files and the artifact as links, for the time of the block."""
+    """Give a copy elsewhere, code as files and the artifact as links, until the block ends."""
     place = Path(tempfile.mkdtemp(prefix="moved-", dir=submission.folder.parent))
     try:
         yield copy_of(submission, place / "service")
@@ -71,30 +68,27 @@ def _copy(submission: Submission) -> Iterator[Submission]:
         shutil.rmtree(place, ignore_errors=True)
 
 
-def _usual_answers(grade: Grade, submission: Submission) -> list[Predictions | None]:
-    """What the service answers where it is; the criterion before has asked it already."""
-    with suppress(OSError, ValueError):
-        kept: list[Predictions | None] = json.loads(
-            (submission.folder.parent / ANSWERS).read_bytes()
-        )
-        return kept[:PHOTOS]
+def _find_usual_answers(grade: Grade, submission: Submission) -> list[Predictions | None]:
+    """Return the answers of the service in its usual place, which criterion 2 usually knows."""
+    if grade.answers is not None:
+        return grade.answers[:PHOTOS]
     with RunningService(submission) as service:
         service.wait_until_ready()
-        return [predict(service, photo) for photo in distinct_photos(grade.seed)[:PHOTOS]]
+        return [service.predict(photo) for photo in grade.photos(PHOTOS)]
 
 
 def _check_moved(report: Report, grade: Grade, submission: Submission) -> None:
-    expected = _usual_answers(grade, submission)
+    expected = _find_usual_answers(grade, submission)
     hide = [submission.folder, submission.source, submission.built, grade.model]
     if submission.artifact != submission.folder:
         hide.append(submission.artifact)
     with _copy(submission) as moved:
         gone = _take_training_away(moved)
-        photos = distinct_photos(grade.seed)[:PHOTOS]
-        found = run_offline(moved, photos, [path.resolve() for path in dict.fromkeys(hide)])
+        hidden = [path.resolve() for path in dict.fromkeys(hide)]
+        offline = run_offline(moved, grade.photos(PHOTOS), hidden)
     text = (
         _("In an empty folder, offline, the service starts. Taken away were: {files}.")
-        if found.ready
+        if offline.ready
         else _(
             "In an empty folder, offline, the service does not start (exit status {status}). Taken "
             "away were: {files}. The last that it said: {last}"
@@ -105,31 +99,31 @@ def _check_moved(report: Report, grade: Grade, submission: Submission) -> None:
         "The artifact is not complete: the service needs a file that is not in it, the training "
         "code, the research model or the internet. Put what it needs into the artifact."
     )
-    text = text.format(files=files, status=found.status, last=found.last_words)
-    if report.check("moved-starts", found.ready, text, cause):
-        same = len(found.answers) == len(expected) and all(
-            here is not None and there is not None and same_predictions(here, there)
-            for here, there in zip(found.answers, expected, strict=True)
+    values = {"files": files, "status": offline.status, "last": offline.last_words}
+    if report.check("moved-starts", offline.ready, text, cause, **values):
+        same = len(offline.answers) == len(expected) and all(
+            same_predictions(here, there)
+            for here, there in zip(offline.answers, expected, strict=True)
         )
         text = (
             _("There it answers {count} photos as before.")
             if same
             else _("There it does not answer {count} photos as it did before.")
         )
-        report.check("moved-answers-same", same, text.format(count=PHOTOS), cause)
-    if found.how == "refused":
+        report.check("moved-answers-same", same, text, cause, count=PHOTOS)
+    if offline.how == "refused":
         text = _(
             "This machine permits no network of its own to a program (unshare), so only Python's "
             "connections were refused. That no other part uses the network was not checked."
         )
         report.check("offline-for-sure", None, text)
-    elif not found.hidden:
+    elif not offline.hidden:
         text = _("The folders where the artifact was made could not be hidden; not checked.")
         report.check("hidden-for-sure", None, text)
 
 
 def _take_training_away(moved: Submission) -> list[str]:
-    """Remove what only training and building need; the names of it."""
+    """Remove what only training and building need; return its names."""
     needed = {path.resolve() for path in moved.modules.values()}
     needed |= {moved.artifact.resolve()}
     needed |= {(moved.folder / word).resolve() for word in moved.start}
@@ -155,7 +149,7 @@ def _check_flips(report: Report, grade: Grade, submission: Submission) -> None:
     others = [path for path in files_in(submission.artifact) if path not in submission.weights]
     others = [path for path in others if path.stat().st_size > 0]
     settings = [path for path in others if path.suffix in SETTINGS] or others
-    # Where in the file: its beginning, its middle, its last quarter.
+    # In the beginning, the middle and the last quarter of the file.
     parts = [(0.0, 0.05), (0.4, 0.6), (0.75, 1.0)]
     if grade.quick:
         parts = [parts[random.integers(len(parts))]]
@@ -171,7 +165,7 @@ def _check_flips(report: Report, grade: Grade, submission: Submission) -> None:
     for path, shares in targets:
         with _copy(submission) as damaged:
             name = path.relative_to(submission.artifact)
-            _own_copy(damaged.artifact / name)
+            _unlink_copy(damaged.artifact / name)
             for number, share in enumerate(shares):
                 at = int(share * (path.stat().st_size - 1))
                 bit = int(random.integers(8))
@@ -193,8 +187,8 @@ def _check_missing(report: Report, grade: Grade, submission: Submission) -> None
             _expect_refusal(report, f"weights-missing-{number + 1}", damaged, name.name, change)
 
 
-def _own_copy(path: Path) -> None:
-    """Make a link a file of its own: what happens to it does not happen to the original."""
+def _unlink_copy(path: Path) -> None:
+    """Replace a link by a copy, so that the original stays as it is."""
     part = path.with_name(path.name + ".copy")
     shutil.copy2(path, part)
     part.replace(path)
@@ -209,7 +203,7 @@ def _flip(path: Path, at: int, bit: int) -> None:
 
 
 def _expect_refusal(report: Report, id_: str, damaged: Submission, file: str, change: str) -> None:
-    """The service must end with an error, and say which file it is, before it is ready."""
+    """Check that the service ends with an error that names the file, before it is ready."""
     cause = _(
         "The service does not look whether its artifact is the validated one. Keep the SHA-256 of "
         "every file in a manifest, and compare before anything is loaded."
@@ -219,25 +213,22 @@ def _expect_refusal(report: Report, id_: str, damaged: Submission, file: str, ch
             service.wait_until_ready(REFUSAL_SECONDS)
         except ServiceFault as fault:
             service.kill()
-            status, said = service.wait(0), "\n".join(line.text for line in service.lines)
             if fault.kind != "ended":
                 text = _("{change} The service did not end. {fault}")
-                text = text.format(change=change, fault=fault)
-                report.check(f"{id_}-refused", False, text, cause)
+                report.check(f"{id_}-refused", False, text, cause, change=change, fault=fault)
                 return
         else:
-            text = _("{change} The service started all the same.").format(change=change)
-            report.check(f"{id_}-refused", False, text, cause)
+            text = _("{change} The service started all the same.")
+            report.check(f"{id_}-refused", False, text, cause, change=change)
             return
+    status = service.wait(0)
     text = _("{change} The service ended before it was ready, with exit status {status}.")
-    text = text.format(change=change, status=status)
-    if report.check(f"{id_}-refused", status != 0, text, cause):
-        named = file in said
+    if report.check(f"{id_}-refused", status != 0, text, cause, change=change, status=status):
+        named = any(file in line.text for line in service.lines)
         text = (
             _("The refusal names {file}.")
             if named
             else _("The refusal does not name {file}. The last that the service said: {last}")
         )
-        text = text.format(file=file, last=service.last_words)
         cause = _("Whoever is called at night needs the file's name in the message.")
-        report.check(f"{id_}-named", named, text, cause)
+        report.check(f"{id_}-named", named, text, cause, file=file, last=service.last_words)

@@ -1,9 +1,9 @@
-"""Imports one module in a fresh process and notes what that does.
+"""Imports one module in a fresh process and records what that does.
 
 python -I import_probe.py FILE ROOT RESULT LIBRARY…: FILE is the module, ROOT the folder of the
-submission, RESULT where the findings go as JSON, and each LIBRARY is imported first, so that what
-libraries do at their own import is not counted. Imports the standard library alone, and as little
-of it as it can: what is already imported cannot be noticed.
+submission, RESULT the file for the findings as JSON. Each LIBRARY is imported first, so that what
+libraries do at their own import does not count. Imports little, and of the standard library alone:
+what is already imported cannot be noticed.
 """
 
 import json
@@ -32,7 +32,7 @@ CODE = (".py", ".pyc", ".pyi", ".so", ".pth", ".toml", ".cfg")
 
 
 def main() -> None:
-    """Import, and write down what was seen."""
+    """Import the module and write the findings."""
     file, root, result, *libraries = sys.argv[1:]
     name, start = _module_name(file)
     sys.path[:0] = [start] if start == root else [start, root]
@@ -41,7 +41,7 @@ def main() -> None:
     for library in libraries:
         try:
             _import_library(library)
-        except Exception as error:  # the module's own import will say so, or do without it
+        except Exception as error:  # the module's own import fails, too, or does without it
             print(f"library {library}: {error}")
     before, already = _state(), set(sys.modules)
     seen: list[list[str]] = []
@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def _import_library(name: str) -> None:
-    """Import what `import a.b` and `from a import b` do; many libraries load such names late."""
+    """Import `a.b` as `import a.b` or `from a import b` does; many libraries load names late."""
     first, *rest = name.split(".")
     found = __import__(first)
     for number, part in enumerate(rest):
@@ -101,7 +101,7 @@ def _import_library(name: str) -> None:
 
 
 def _module_name(file: str) -> tuple[str, str]:
-    """The dotted name of a file's module, and the folder to search for it."""
+    """Return the dotted name of a file's module, and the folder to search for it."""
     folder, base = os.path.split(os.path.abspath(file))  # noqa: PTH100
     name = base.removesuffix(".py")
     while os.path.exists(os.path.join(folder, "__init__.py")):  # noqa: PTH110, PTH118

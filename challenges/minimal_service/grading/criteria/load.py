@@ -1,4 +1,4 @@
-"""Criterion 5: the load. Requests leave when they are due, whatever became of the others."""
+"""Criterion 5: the load, an open loop. Requests leave when due, even if earlier ones still wait."""
 
 import math
 from collections.abc import Sequence
@@ -8,36 +8,36 @@ import numpy as np
 
 from challenges.load.arrivals import due_times
 from challenges.load.generator import Target, generate
+from challenges.load.images import PhotoMaker
 from challenges.load.observations import MOST_CPU_SHARE, MOST_LATE_MS, Observations
 from challenges.minimal_service.grading.context import Grade, Report, Say
-from challenges.minimal_service.grading.measuring.cpu_meter import MOST_OTHERS, CpuMeter
-from challenges.minimal_service.grading.measuring.photos import PhotoMaker
 from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.verdict import CriterionResult
+from learner.cpu_meter import MOST_OTHERS, CpuMeter
 from learner.language import _
 
 LESSON = "06_challenge.ipynb#cell-id=queue"
 TARGET_MS = 50.0
 """p99 must stay below it."""
 STEPS = (1.28, 1.6, 2.0, 2.5, 3.2, 4.0)
-"""Of the target rate: how the load goes on beyond it."""
+"""Multiples of the target rate that are tried beyond it."""
 _WARM_UP_S = 2.0
 _SERIES = 10
-"""First number of the photos' series: each load sends photos of its own."""
+"""First number of the photos' series: each load sends other photos."""
 _TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long what is sent."""
+    """How long each load is, and how many of its answers are compared with the model's."""
 
     seconds: float = 60.0
     step_seconds: float = 6.0
     steps: Sequence[float] = STEPS
     sampled: int = 400
-    """Answers of the load at the target that are held against the model …"""
+    """Compared answers of the load at the target rate."""
     sampled_step: int = 24
-    """… and of each step."""
+    """Compared answers of each step."""
 
 
 FULL = Plan()
@@ -46,7 +46,7 @@ QUICK = Plan(seconds=10.0, steps=(), sampled=64)
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One load: what was sent, and what became of it."""
+    """One load: its photos and what was observed."""
 
     rate: float
     photos: Sequence[bytes]
@@ -54,16 +54,16 @@ class Sent:
 
     @property
     def p99_ms(self) -> float:
-        """From the moment due; infinite if 1 % or more failed."""
+        """Latency from the moment due; infinite if 1 % or more failed."""
         return self.seen.percentile(99)
 
     @property
     def held(self) -> bool:
-        """Every request was answered with 200, and p99 is under the target."""
+        """Whether every request was answered with 200, and p99 is under the target."""
         return bool(self.seen.ok.all()) and self.p99_ms < TARGET_MS
 
     def sample(self, count: int, seed: int) -> list[tuple[bytes, bytes]]:
-        """Some of the photos that were answered with 200, and the bodies of their answers."""
+        """Return some of the photos that were answered with 200, and the bodies of the answers."""
         answered = np.flatnonzero(self.seen.ok)
         random = np.random.default_rng(seed)
         chosen = random.choice(answered, min(count, len(answered)), replace=False)
@@ -76,31 +76,31 @@ class LoadRun:
 
     main: Sent
     void: str | None
-    """Why the main load says nothing of the service, also when it was repeated."""
+    """Why the main load, even repeated, does not describe the service; None if it does."""
     steps: list[Sent] = field(default_factory=list)
 
 
 def send(port: int, photos: Sequence[bytes], rate: float, seed: int) -> Sent:
-    """Send each photo once, at random moments, `rate` a second."""
+    """Send each photo once, at random moments, `rate` per second."""
     due = due_times("poisson", rate, len(photos) / rate, seed)
     return Sent(rate, photos, generate(Target(port), due, photos, _TIMEOUT_S))
 
 
-def photos_for(maker: PhotoMaker, rate: float, seconds: float, series: int) -> list[bytes]:
-    """A photo a request."""
+def make_photos(maker: PhotoMaker, rate: float, seconds: float, series: int) -> list[bytes]:
+    """Return a photo for each request."""
     return maker.photos(max(1, round(rate * seconds)), _SERIES + series)
 
 
 def warm_up(port: int, maker: PhotoMaker, rate: float, seed: int) -> None:
-    """A short load that is not judged."""
-    send(port, photos_for(maker, rate, _WARM_UP_S, 0), rate, seed)
+    """Send a short load that is not judged."""
+    send(port, make_photos(maker, rate, _WARM_UP_S, 0), rate, seed)
 
 
 def send_target(
     service: RunningService, grade: Grade, plan: Plan, maker: PhotoMaker, rate: float
 ) -> LoadRun:
-    """The load at the target rate; twice, if the first is void."""
-    photos = photos_for(maker, rate, plan.seconds, 1)
+    """Send the load at the target rate; again, if the first is void."""
+    photos = make_photos(maker, rate, plan.seconds, 1)
     run = _send_watched(service, photos, rate, grade.seed + 1)
     if run.void and service.running:
         grade.say(
@@ -108,7 +108,7 @@ def send_target(
                 why=run.void
             )
         )
-        photos = photos_for(maker, rate, plan.seconds, 2)
+        photos = make_photos(maker, rate, plan.seconds, 2)
         again = _send_watched(service, photos, rate, grade.seed + 2)
         run = again if again.void is None else run
     return run
@@ -119,11 +119,11 @@ def _send_watched(
 ) -> LoadRun:
     meter = CpuMeter(service.pids())
     main = send(service.port, photos, rate, seed)
-    return LoadRun(main, _void(main, meter.others()))
+    return LoadRun(main, _find_void(main, meter.others()))
 
 
-def _void(main: Sent, others: float) -> str | None:
-    """Why a load says nothing of the service, or None. What was held in spite of all, was held."""
+def _find_void(main: Sent, others: float) -> str | None:
+    """Return why a load does not describe the service; None if it does, or if it was held."""
     seen = main.seen
     if main.held:
         return None
@@ -141,14 +141,14 @@ def _void(main: Sent, others: float) -> str | None:
 
 
 def send_steps(port: int, run: LoadRun, plan: Plan, maker: PhotoMaker, seed: int, say: Say) -> None:
-    """Go beyond the target, step by step, until one is not held, also when it is repeated."""
+    """Go beyond the target step by step, until one is not held although it is repeated."""
     if not run.main.held:
         return
     for number, step in enumerate(plan.steps):
         rate = run.main.rate * step
         for attempt in (0, 1):
             series = 10 + 2 * number + attempt
-            photos = photos_for(maker, rate, plan.step_seconds, series)
+            photos = make_photos(maker, rate, plan.step_seconds, series)
             sent = send(port, photos, rate, seed + series)
             if sent.held:
                 break
@@ -158,11 +158,11 @@ def send_steps(port: int, run: LoadRun, plan: Plan, maker: PhotoMaker, seed: int
         say(_("{rate:.0f} requests a second: p99 {p99:.0f} ms").format(rate=rate, p99=sent.p99_ms))
 
 
-def rate_held(run: LoadRun) -> float:
-    """Requests a second up to which p99 stays under the target; 0 if the target rate is missed.
+def find_rate_held(run: LoadRun) -> float:
+    """Return the rate up to which p99 stays under the target; 0 if the target rate is missed.
 
-    Between the last step that was held and the first that was not, the rate at which p99 crosses
-    the target, by the logarithms of both: so that the step that p99 just misses costs no leap.
+    Between the last step that was held and the first that was not, p99 is interpolated on
+    logarithmic axes, so that a step that is just missed costs little.
     """
     if not run.main.held:
         return 0.0
@@ -185,15 +185,15 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
     Args:
         grade: whose series are filled.
         run: what was sent.
-        wrong: why the sampled answers were not the model's, or None: speed with wrong answers is
-            no speed.
+        wrong: why the sampled answers were not the model's, or None. Speed with wrong answers does
+            not count.
     """
     report = Report("load", lesson=LESSON)
     seen = run.main.seen
     _note(grade, run)
     if run.void and wrong is None:
         text = _("The load could not be judged: {why} End other programs, and grade again.")
-        report.check("void", None, text.format(why=run.void))
+        report.check("void", None, text, why=run.void)
         return report.result()
     failed = int((~seen.ok).sum())
     statuses = {int(one): int((seen.status == one).sum()) for one in np.unique(seen.status)}
@@ -204,8 +204,8 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
     cause = _(
         "Requests at the target rate were refused or lost ({statuses}). To shed them is no way to "
         "be fast: the service must answer more a second."
-    ).format(statuses=said)
-    report.check("no-errors", failed == 0, f"{text} {said}".strip(), cause)
+    )
+    report.check("no-errors", failed == 0, f"{text} {said}".strip(), cause, statuses=said)
     p99 = run.main.p99_ms
     late = seen.latency_ms[seen.ok]
     if math.isfinite(p99):
@@ -219,11 +219,11 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
     text = (
         _("The answers during the load were the research model's.")
         if wrong is None
-        else _("The answers during the load were wrong: {reason}").format(reason=wrong)
+        else _("The answers during the load were wrong: {reason}")
     )
     cause = _("What was answered under load was not right, so its speed does not count.")
-    report.check("right-under-load", wrong is None, text, cause)
-    # 1 % of failed requests leaves nothing, as an infinite p99 does.
+    report.check("right-under-load", wrong is None, text, cause, reason=wrong)
+    # 1 % of failed requests leaves no points, as an infinite p99 does.
     answered = max(0.0, 1 - 100 * failed / len(seen.status))
     report.share = 0.0 if wrong else answered * min(1.0, TARGET_MS / p99)
     report.measured |= {"rate_per_s": run.main.rate, "answered_per_s": seen.throughput}
@@ -232,12 +232,12 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
     if math.isfinite(p99):
         report.measured |= {"p90_ms": seen.percentile(90), "p99_ms": p99}
     if run.steps:
-        report.measured["held_per_s"] = rate_held(run)
+        report.measured["held_per_s"] = find_rate_held(run)
     return report.result()
 
 
 def _cause(p99: float, late: "np.typing.NDArray[np.float64]") -> str:
-    """What such latencies hint at."""
+    """Return what such latencies hint at."""
     if not len(late):
         return _("The service answered nothing: look at what it wrote last.")
     if float(np.median(late)) > TARGET_MS:
@@ -254,22 +254,13 @@ def _cause(p99: float, late: "np.typing.NDArray[np.float64]") -> str:
 
 
 def _note(grade: Grade, run: LoadRun) -> None:
-    seen = run.main.seen
-    grade.series = grade.series.model_copy(
-        update={
-            "due_s": [round(float(one), 4) for one in seen.due],
-            "latency_ms": [
-                round(float(one), 3) if ok else None
-                for one, ok in zip(seen.latency_ms, seen.ok, strict=True)
-            ],
-            "steps_rate": [one.rate for one in (run.main, *run.steps)] if run.steps else [],
-            "steps_p99_ms": (
-                [
-                    one.p99_ms if math.isfinite(one.p99_ms) else None
-                    for one in (run.main, *run.steps)
-                ]
-                if run.steps
-                else []
-            ),
-        }
-    )
+    seen, steps = run.main.seen, [run.main, *run.steps] if run.steps else []
+    latency = zip(seen.latency_ms, seen.ok, strict=True)
+    p99 = [one.p99_ms for one in steps]
+    series = {
+        "due_s": [round(float(one), 4) for one in seen.due],
+        "latency_ms": [round(float(one), 3) if ok else None for one, ok in latency],
+        "steps_rate": [one.rate for one in steps],
+        "steps_p99_ms": [one if math.isfinite(one) else None for one in p99],
+    }
+    grade.series = grade.series.model_copy(update=series)

@@ -1,4 +1,4 @@
-"""Criterion 7: one copy of the weights, whatever the number of processes."""
+"""Criterion 7: one copy of the weights in memory, whatever the number of processes."""
 
 import contextlib
 import re
@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -22,33 +21,32 @@ from learner.language import _
 
 LESSON = "03_artifact.ipynb#cell-id=explain-memory"
 SHARE = 1.3
-"""Of the weight files' bytes that the weights may take."""
+"""Allowed memory for the weights, as a multiple of their files' size."""
 WORK_MIB = 64.0
-"""For images, activations and answers on their way, a process."""
+"""Allowed for images, activations and answers in flight, per process."""
 GROWTH_SHARE, GROWTH_MIB = 0.05, 32.0
-"""By how much memory may grow from the load's first third to its last."""
+"""Allowed growth from the load's first third to its last."""
 _EVERY_S = 3.0
 _PACKAGE = re.compile(r"/(?:site|dist)-packages/([A-Za-z_]\w*?)(?:\.cpython[^/]*)?(?:\.libs)?/")
 _OF_SERVERS = ("fastapi", "uvicorn")
-"""Python packages without libraries of their own, which cannot be seen from outside."""
+"""Pure Python packages, which cannot be seen from outside."""
 MIB = 2**20
 
 
 def pss_mib(pids: Iterable[int]) -> float:
-    """Proportional memory of processes: what several map counts once, shared among them.
+    """Return the proportional memory (PSS) of processes: what several map counts once.
 
     Raises:
-        OSError: not known here, or all of them are gone.
+        OSError: it is unknown here, or all of them are gone.
     """
-    found = [_rollup(pid, "Pss") for pid in pids]
-    known = [one for one in found if one is not None]
+    known = [mib for pid in pids if (mib := _rollup(pid, "Pss")) is not None]
     if not known:
         raise OSError("no process can be measured")
     return sum(known)
 
 
 def _rollup(pid: int | str, *names: str) -> float | None:
-    """Sum of the named fields of /proc/PID/smaps_rollup (proc_pid_smaps(5)), MiB."""
+    """Return the sum of some fields of /proc/PID/smaps_rollup (proc_pid_smaps(5)), MiB."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:
@@ -57,18 +55,18 @@ def _rollup(pid: int | str, *names: str) -> float | None:
     return sum(int(fields[name]) for name in names if name in fields) / 1024
 
 
-def mapped_packages(pids: Iterable[int]) -> list[str]:
-    """Python packages with compiled parts that these processes have loaded, sorted."""
-    found: set[str] = set()
+def find_mapped_packages(pids: Iterable[int]) -> list[str]:
+    """Return the Python packages with compiled parts that these processes have loaded."""
+    packages: set[str] = set()
     for pid in pids:
         with contextlib.suppress(OSError):
-            found |= set(_PACKAGE.findall(Path(f"/proc/{pid}/maps").read_text(errors="replace")))
-    return sorted(found)
+            packages |= set(_PACKAGE.findall(Path(f"/proc/{pid}/maps").read_text(errors="replace")))
+    return sorted(packages)
 
 
 @dataclass(slots=True)
 class MemoryWatch:
-    """Notes the memory of a running service every few seconds. As a context manager."""
+    """Context manager that records the memory of a running service every few seconds."""
 
     service: RunningService
     every_s: float = _EVERY_S
@@ -84,12 +82,7 @@ class MemoryWatch:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self._over.set()
         if self._thread is not None:
             self._thread.join(10)
@@ -105,15 +98,17 @@ class MemoryWatch:
                 self.processes = max(self.processes, len(pids))
             if self._over.wait(self.every_s):
                 break
-        self.packages = mapped_packages(self.service.pids())
+        self.packages = find_mapped_packages(self.service.pids())
 
 
-def base_mib(python: Path, packages: Sequence[str], processes: int) -> tuple[float, list[str]]:
-    """What `processes` interpreters take that import `packages` and do nothing, measured here.
+def measure_base_mib(
+    python: Path, packages: Sequence[str], processes: int
+) -> tuple[float, list[str]]:
+    """Measure the memory of `processes` interpreters that only import `packages`.
 
     Returns:
-        The first one's memory with all libraries, and of each further one what is its own, MiB;
-        and the packages that could be imported.
+        MiB: all of the first interpreter's memory, and the unshared part of each further one; and
+        the packages that could be imported.
     """
     program = (
         "import importlib, sys\n"
@@ -145,7 +140,7 @@ def base_mib(python: Path, packages: Sequence[str], processes: int) -> tuple[flo
 
 
 def judge(grade: Grade, submission: Submission, watch: MemoryWatch) -> CriterionResult:
-    """Judge what was noted during the load."""
+    """Judge the memory that was recorded during the load."""
     report = Report("memory", lesson=LESSON)
     grade.series = grade.series.model_copy(
         update={"memory_s": list(watch.at_s), "memory_mib": list(watch.mib)}
@@ -157,7 +152,7 @@ def judge(grade: Grade, submission: Submission, watch: MemoryWatch) -> Criterion
         report.check("one-copy", None, text)
         return report.result()
     packages = sorted({*watch.packages, *_OF_SERVERS})
-    base, imported = base_mib(submission.python, packages, watch.processes)
+    base, imported = measure_base_mib(submission.python, packages, watch.processes)
     weights = sum(path.stat().st_size for path in submission.weights) / MIB
     work = WORK_MIB * watch.processes
     most = SHARE * weights + base + work
@@ -166,30 +161,23 @@ def judge(grade: Grade, submission: Submission, watch: MemoryWatch) -> Criterion
         "All {n} processes of the service took {used:.0f} MiB. At most {most:.0f} MiB: {share:g} × "
         "{weights:.0f} MiB of weights, {base:.0f} MiB for an interpreter with {packages}, "
         "{work:.0f} MiB to work with."
-    ).format(
-        n=watch.processes,
-        used=used,
-        most=most,
-        share=SHARE,
-        weights=weights,
-        base=base,
-        packages=", ".join(imported),
-        work=work,
     )
     cause = _(
         "The weights lie in memory more than once: each process has a copy of its own, or the "
         "file's bytes, or weights in another form, are still held after the model was loaded from "
         "them."
     )
-    report.check("one-copy", used <= most, text, cause)
+    values = {"n": watch.processes, "used": used, "most": most, "share": SHARE, "base": base}
+    values |= {"weights": weights, "work": work}
+    report.check("one-copy", used <= most, text, cause, packages=", ".join(imported), **values)
     third = max(1, len(watch.mib) // 3)
     first = float(np.median(watch.mib[third : 2 * third] if third > 1 else watch.mib[:1]))
     last = float(np.median(watch.mib[-third:]))
     grown = last - first
     allowed = GROWTH_MIB + GROWTH_SHARE * first
     text = _("During the load memory grew by {grown:.0f} MiB; at most {allowed:.0f} MiB.")
-    text = text.format(grown=max(0.0, grown), allowed=allowed)
     cause = _("Each request leaves something in memory: a list, a cache or a log that grows.")
-    report.check("no-growth", grown <= allowed, text, cause)
+    shown = max(0.0, grown)
+    report.check("no-growth", grown <= allowed, text, cause, grown=shown, allowed=allowed)
     report.measured |= {"memory_mib": used, "allowed_mib": most, "weights_mib": weights}
     return report.result()

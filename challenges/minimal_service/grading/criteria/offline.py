@@ -1,4 +1,4 @@
-"""A service without network: in a network namespace of its own, or with connections refused."""
+"""Runs a service without network: in a network namespace, or with its connections refused."""
 
 import functools
 import json
@@ -13,15 +13,21 @@ from typing import Literal
 
 from challenges.minimal_service.grading.submission.running import (
     READY_SECONDS,
+    Predictions,
     RunningService,
     free_port,
+    read_predictions,
 )
 from challenges.minimal_service.grading.submission.submission import Submission
+from learner.paths import ROOT
 
-PROBE = Path(__file__).with_name("offline_probe.py")
+RUN_PROBE = (
+    f"import sys; sys.path.insert(0, {str(ROOT)!r}); "
+    f"from {__package__}.offline_probe import main; main()"
+)
 REFUSAL = Path(__file__).with_name("no_network")
 DEAD_PROXY = "http://127.0.0.1:9"
-"""Nobody listens there; for programs that are not Python."""
+"""For programs that are not Python; nobody listens there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +35,19 @@ class Offline:
     """What a service did without network."""
 
     how: Literal["namespace", "refused"]
-    """A network namespace of its own, or only Python's connections refused."""
+    """"refused": only the connections of Python were refused."""
     hidden: bool
     """The folders to hide were empty for it."""
     ready: bool
-    answers: list[list[tuple[int, float]] | None]
+    answers: list[Predictions | None]
     status: int | None
-    """Exit status, where it ended by itself."""
+    """Exit status, if it ended by itself."""
     last_words: str
 
 
 @functools.cache
-def namespace() -> tuple[str, ...]:
-    """The command that gives a program namespaces of its own; empty where that is not permitted."""
+def find_namespace() -> tuple[str, ...]:
+    """Return the command that gives a program its own namespaces; () if that is not permitted."""
     unshare = shutil.which("unshare")
     if unshare is None or sys.platform != "linux":
         return ()
@@ -55,30 +61,27 @@ def namespace() -> tuple[str, ...]:
 
 
 def run_offline(
-    submission: Submission,
-    photos: list[bytes],
-    hide: list[Path],
-    seconds: float = READY_SECONDS,
+    submission: Submission, photos: list[bytes], hide: list[Path], seconds: float = READY_SECONDS
 ) -> Offline:
     """Start the submission without network, send it photos, end it.
 
     Args:
         submission: what to start.
-        photos: image files, to be answered one after another.
-        hide: folders that shall be empty for it (where namespaces are permitted).
-        seconds: given to it to get ready.
+        photos: image files, sent one after another.
+        hide: folders to be empty for it, where namespaces are permitted.
+        seconds: for it to get ready.
     """
-    separate = namespace()
+    separate = find_namespace()
     with tempfile.TemporaryDirectory(prefix="offline-", dir=submission.folder.parent) as name:
         folder = Path(name)
         (folder / "photos").mkdir()
         for number, photo in enumerate(photos):
             (folder / "photos" / f"{number:03d}").write_bytes(photo)
         result, port = folder / "result.json", free_port()
-        needed = (folder, Path(sys.prefix), PROBE)
+        needed = (folder, Path(sys.prefix), Path(__file__))
         hide = [path for path in hide if not any(one.is_relative_to(path) for one in needed)]
         hiding = [word for path in hide for word in ("--hide", str(path))] if separate else []
-        own = [sys.executable, "-I", "-m", f"{__package__}.{PROBE.stem}", str(port)]
+        own = [sys.executable, "-I", "-c", RUN_PROBE, str(port)]
         own += [str(folder / "photos"), str(result), str(seconds), *hiding, "--"]
         environment: dict[str, str] = {}
         if not separate:
@@ -98,7 +101,7 @@ def run_offline(
         how="namespace" if separate else "refused",
         hidden=bool(hiding) and findings["hidden"],
         ready=findings["ready"],
-        answers=findings["answers"],
+        answers=[read_predictions(answer.encode()) for answer in findings["answers"]],
         status=status or None,
         last_words=last_words,
     )

@@ -1,6 +1,5 @@
-"""Criterion 1: three modules, importable alone, that do no work at import and that are in use."""
+"""Criterion 1: three modules that can be imported alone, do no work at import, and are in use."""
 
-import contextlib
 import json
 import re
 import shutil
@@ -9,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from challenges.minimal_service.grading.context import Grade, Report
-from challenges.minimal_service.grading.criteria.imports_of import Imports, imports_of, is_service
-from challenges.minimal_service.grading.criteria.load_once import distinct_photos
-from challenges.minimal_service.grading.sandbox.client import ask, predictions_of
+from challenges.minimal_service.grading.criteria.module_imports import (
+    Imports,
+    is_service,
+    read_imports,
+)
 from challenges.minimal_service.grading.sandbox.environment import clean_environment
-from challenges.minimal_service.grading.sandbox.file_watch import Watcher, can_watch
-from challenges.minimal_service.grading.sandbox.process import Contained
-from challenges.minimal_service.grading.submission.running import RunningService, ServiceFault
+from challenges.minimal_service.grading.sandbox.file_watch import watch_files
+from challenges.minimal_service.grading.sandbox.process import Contained, ServiceFault
+from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission, copy_of
 from challenges.minimal_service.grading.verdict import CriterionResult
 from learner.language import _
@@ -26,14 +27,14 @@ IMPORT_SECONDS = 90.0
 MOST_MEMORY = 64 << 20
 """Bytes that an import may add to those of its libraries."""
 MOST_CPU_S = 5.0
-"""Processor time likewise."""
+"""Processor time that an import may add."""
 BROKEN_SECONDS = 60.0
-"""A service with a broken module that is not ready by then, did not start."""
+"""Time for a service with a broken module to get ready."""
 _MODEL_FILES = re.compile(
     r"\.(pth?|pt2|ckpt|onnx|onnx_data|safetensors|bin|pkl|pickle|joblib|h5|keras|tflite|gguf|npz)$"
 )
 PURE = ("preprocessing", "model_definition")
-"""Modules in which no service code may be."""
+"""Modules that must not hold service code."""
 USED = ("preprocessing", "inference_runner")
 """Modules that the running service must use. (An exported graph has its architecture inside.)"""
 
@@ -51,9 +52,9 @@ def judge(grade: Grade, submission: Submission) -> CriterionResult:
 
 
 def check_import(report: Report, submission: Submission, name: str) -> None:
-    """Import one of the three modules in a process of its own; note what that does and needs."""
+    """Import one of the three modules in a process of its own; check what that does and needs."""
     try:
-        imports = imports_of(submission.modules[name], submission.folder)
+        imports = read_imports(submission.modules[name], submission.folder)
     except (SyntaxError, ValueError, RecursionError) as error:
         _not_importable(report, submission, name, f"{type(error).__name__}: {error}")
         return
@@ -61,25 +62,26 @@ def check_import(report: Report, submission: Submission, name: str) -> None:
     if "failed" in findings:
         _not_importable(report, submission, name, findings["failed"])
         return
-    report.check(
-        f"{name.replace('_', '-')}-imports-alone",
-        True,
-        _("{file} can be imported alone.").format(
-            file=_shown(submission, submission.modules[name])
-        ),
-    )
+    text = _("{file} can be imported alone.")
+    report.check(_id(name, "imports-alone"), True, text, file=_relative(submission, name))
     _check_work(report, submission, name, findings)
     if name in PURE:
         _check_pure(report, submission, name, imports, findings)
     _check_independent(report, submission, name, findings)
 
 
-def _shown(submission: Submission, path: Path) -> str:
+def _id(name: str, what: str) -> str:
+    return f"{name.replace('_', '-')}-{what}"
+
+
+def _relative(submission: Submission, file: str | Path) -> str:
+    """Return a module, by its name or path, relative to the submission's folder."""
+    path = submission.modules[file] if isinstance(file, str) else file
     return path.relative_to(submission.folder).as_posix()
 
 
 def _exist(report: Report, submission: Submission) -> bool:
-    missing = [_shown(submission, p) for p in submission.modules.values() if not p.is_file()]
+    missing = [_relative(submission, p) for p in submission.modules.values() if not p.is_file()]
     distinct = len({path.resolve() for path in submission.modules.values()})
     if missing:
         text = _("service.toml names modules that do not exist: {files}.")
@@ -89,32 +91,27 @@ def _exist(report: Report, submission: Submission) -> bool:
         text = _("Preprocessing, model definition and inference runner are three files.")
     cause = _("The service is not divided into its three modules yet: lesson 2 does it.")
     right = not missing and distinct == len(submission.modules)
-    text = text.format(files=", ".join(missing), count=distinct)
-    return report.check("three-modules", right, text, cause)
+    files = ", ".join(missing)
+    return report.check("three-modules", right, text, cause, files=files, count=distinct)
 
 
 def _import(submission: Submission, name: str, imports: Imports) -> dict[str, Any]:
-    """What the probe found; {"failed": reason} if the module cannot be imported."""
+    """Return what the probe found; {"failed": reason} if the module cannot be imported."""
     file, own = submission.modules[name], submission.folder.parent
     home = Path(tempfile.mkdtemp(prefix="import-", dir=own))
     result = home / "findings.json"
     command = [str(submission.python), "-I", str(PROBE), str(file), str(submission.folder)]
     try:
-        with Contained(
-            [*command, str(result), *imports.libraries],
-            clean_environment(submission.python, home),
-            home,
-            [home, submission.folder],
-        ) as probe:
-            opened = []
-            with contextlib.ExitStack() as stack:
-                # Libraries open files unseen by Python; the kernel sees them.
-                watcher = None
-                if can_watch(own):
-                    watcher = stack.enter_context(Watcher([submission.artifact]))
-                status = probe.wait(IMPORT_SECONDS)
-                probe.kill()
-                opened = [event.path for event in watcher.take()] if watcher else []
+        environment = clean_environment(submission.python, home)
+        command += [str(result), *imports.libraries]
+        # Native code opens files unseen by Python; the kernel sees them.
+        with (
+            watch_files(own, [submission.artifact]) as watcher,
+            Contained(command, environment, home, [home, submission.folder]) as probe,
+        ):
+            status = probe.wait(IMPORT_SECONDS)
+            probe.kill()
+            opened = [event.path for event in watcher.take()] if watcher else []
         if status is None:
             text = _("The import was not done after {seconds:g} s.")
             return {"failed": text.format(seconds=IMPORT_SECONDS)}
@@ -131,15 +128,13 @@ def _import(submission: Submission, name: str, imports: Imports) -> dict[str, An
 
 def _not_importable(report: Report, submission: Submission, name: str, reason: str) -> None:
     text = _("{file} cannot be imported alone, in a fresh process. {reason}")
-    report.check(
-        f"{name.replace('_', '-')}-imports-alone",
-        False,
-        text.format(file=_shown(submission, submission.modules[name]), reason=reason[:300]),
-        _(
-            "A module needs something that is neither in the folder nor an installed package, or "
-            "runs as a script when it is imported."
-        ),
+    cause = _(
+        "A module needs something that is neither in the folder nor an installed package, or "
+        "runs as a script when it is imported."
     )
+    file = _relative(submission, name)
+    check_id = _id(name, "imports-alone")
+    report.check(check_id, False, text, cause, file=file, reason=reason[:300])
 
 
 def _check_work(
@@ -175,47 +170,35 @@ def _check_work(
         if done
         else _("The import of {file} does no work: it loads no model and leaves nothing running.")
     )
-    report.check(
-        f"{name.replace('_', '-')}-no-work-at-import",
-        not done,
-        text.format(file=_shown(submission, submission.modules[name]), work=" ".join(done)),
-        _(
-            "Work at import happens whenever anybody imports the module: a test, a tool, another "
-            "module. Put it into a function, and call that when the service starts."
-        ),
+    cause = _(
+        "Work at import happens whenever anybody imports the module: a test, a tool, another "
+        "module. Put it into a function, and call that when the service starts."
     )
+    file, work = _relative(submission, name), " ".join(done)
+    report.check(_id(name, "no-work-at-import"), not done, text, cause, file=file, work=work)
 
 
 def _check_pure(
-    report: Report,
-    submission: Submission,
-    name: str,
-    imports: Imports,
-    findings: dict[str, Any],
+    report: Report, submission: Submission, name: str, imports: Imports, findings: dict[str, Any]
 ) -> None:
-    found = {f"{what} ({_shown(submission, where)})" for what, where in imports.service.items()}
-    # Modules of the standard library are imported by others for their own ends.
-    found |= {
+    names = {f"{what} ({_relative(submission, where)})" for what, where in imports.service.items()}
+    # Other libraries import these two modules of the standard library for their own ends.
+    names |= {
         module
         for module in findings["modules"]
         if is_service(module) and "." not in module and module not in ("socket", "socketserver")
     }
     text = (
         _("{file} imports code of a service: {names}.")
-        if found
+        if names
         else _("{file} holds no code of a service.")
     )
-    report.check(
-        f"{name.replace('_', '-')}-no-service-code",
-        not found,
-        text.format(
-            file=_shown(submission, submission.modules[name]), names=", ".join(sorted(found))
-        ),
-        _(
-            "Preprocessing and model definition are also used in training, tests and batch jobs. "
-            "HTTP belongs into the service."
-        ),
+    cause = _(
+        "Preprocessing and model definition are also used in training, tests and batch jobs. "
+        "HTTP belongs into the service."
     )
+    file, listed = _relative(submission, name), ", ".join(sorted(names))
+    report.check(_id(name, "no-service-code"), not names, text, cause, file=file, names=listed)
 
 
 def _check_independent(
@@ -227,37 +210,34 @@ def _check_independent(
     if name == "model_definition":
         others.discard(submission.modules["preprocessing"])
     forbidden = {path.resolve() for path in [*others, *submission.training]}
-    found = sorted({Path(path).resolve() for path in findings["files"]} & forbidden)
-    names = ", ".join(_shown(submission, path) for path in found)
+    imported = sorted({Path(path).resolve() for path in findings["files"]} & forbidden)
     text = (
         _("{file} imports {names}.")
-        if found
+        if imported
         else _("{file} depends neither on the modules after it nor on training code.")
     )
-    report.check(
-        f"{name.replace('_', '-')}-independent",
-        not found,
-        text.format(file=_shown(submission, submission.modules[name]), names=names),
-        _("A module that depends on a later one cannot be used, tested or replaced alone."),
-    )
+    cause = _("A module that depends on a later one cannot be used, tested or replaced alone.")
+    file = _relative(submission, name)
+    names = ", ".join(_relative(submission, path) for path in imported)
+    report.check(_id(name, "independent"), not imported, text, cause, file=file, names=names)
 
 
 def _check_used(report: Report, submission: Submission, grade: Grade, name: str) -> None:
-    """A copy in which importing the module fails must not answer a photo as if nothing were."""
+    """Check that a copy of the service in which the module is broken does not answer a photo."""
     own = submission.folder.parent
     place_of_copy = Path(tempfile.mkdtemp(prefix="broken-", dir=own))
     folder = place_of_copy / "submission"
     try:
         broken = copy_of(submission, folder)
-        file = broken.modules[name]
-        file.write_text('raise ImportError("this module was broken on purpose, by the grader")\n')
+        broken.modules[name].write_text(
+            'raise ImportError("this module was broken on purpose, by the grader")\n'
+        )
         answered = False
         with RunningService(broken) as service:
             try:
                 service.wait_until_ready(BROKEN_SECONDS)
-                photo = distinct_photos(grade.seed, 1)[0]
-                answered = predictions_of(ask(service.port, "/predict", 30, photo)) is not None
-            except (ServiceFault, OSError):
+                answered = service.predict(grade.photos(1)[0]) is not None
+            except ServiceFault:
                 pass
     finally:
         shutil.rmtree(place_of_copy, ignore_errors=True)
@@ -266,9 +246,6 @@ def _check_used(report: Report, submission: Submission, grade: Grade, name: str)
         if answered
         else _("The service uses {file}: with that module broken, it does not answer.")
     )
-    report.check(
-        f"{name.replace('_', '-')}-in-use",
-        not answered,
-        text.format(file=_shown(submission, submission.modules[name])),
-        _("The service has a second definition of what a module defines; the two will differ."),
-    )
+    cause = _("The service has a second definition of what a module defines; the two will differ.")
+    file = _relative(submission, name)
+    report.check(_id(name, "in-use"), not answered, text, cause, file=file)

@@ -1,1 +1,1 @@
-"""What judging is measured with: photos, right answers, the machine's own rates, its free time."""
+"""Measures the machine, makes special photos, and knows the right answers."""

@@ -1,4 +1,4 @@
-"""What this machine can do, measured before anything is graded, and what may be asked of it."""
+"""Measures this machine before anything is graded, and derives what may be asked of it."""
 
 import time
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from challenges.minimal_service.grading.measuring.cpu_meter import MOST_OTHERS, CpuMeter
-from challenges.minimal_service.grading.measuring.photos import encoded
+from challenges.load.images import encoded, rgb
 from challenges.minimal_service.grading.verdict import Machine
+from learner.cpu_meter import MOST_OTHERS, CpuMeter
 from learner.language import _
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.machine import available_cores
@@ -17,26 +17,26 @@ from service.preprocessing import preprocess
 
 TARGET_RATE = 50.0
 FEATURES_FLOP = 0.78e9
-"""Of EfficientNet-Lite0's features, an image."""
+"""Operations of EfficientNet-Lite0's features for one image."""
 _INT8_SPEEDUP = 4.0
-"""int8 against fp32 arithmetic, at best (a register holds four times as many)."""
+"""Best speed of int8 compared with fp32: a register holds four times as many values."""
 _BATCH = 8
-"""Images that share a read of the weights, in the estimate of what is in reach."""
+"""Images that share one read of the weights, in the estimate of the reachable rate."""
 _MOST_BUSY = 0.5
-"""Share of what is in reach that may be asked for: p99 breaks long before throughput does."""
+"""Share of the reachable rate that may be asked for: p99 breaks long before throughput does."""
 _REPEATS = 8
 _PATIENCE_S = 8.0
-"""For which a busy machine is measured again."""
+"""A busy machine is measured again for this long."""
 _PIECES = 200
 _FAIR_MEMORY_GB_S, _FAIR_ARITHMETIC_GFLOP_S = 10.0, 60.0
-"""A machine with less is slow, and gets more time to start."""
+"""A slower machine gets more time to start."""
 
 
 def calibrate(model: Path) -> Machine:
-    """Measure this machine; some four seconds, longer while other programs take much of it.
+    """Measure this machine. It takes about four seconds, and longer on a busy machine.
 
     Args:
-        model: the research model, whose size says what must be read and computed for an image.
+        model: the research model; its size says what must be read and computed for an image.
     """
     weights = (model / "weights.safetensors").stat().st_size
     memory = arithmetic = 0.0
@@ -48,7 +48,7 @@ def calibrate(model: Path) -> Machine:
         arithmetic = max(arithmetic, arithmetic_rate())
         others = meter.others()
     reach = rate_in_reach(weights, memory, arithmetic, preprocessing_s(), available_cores())
-    # What a busy machine cannot reach says nothing of what it can.
+    # On a busy machine the estimate is too low to lower the target.
     target, reason = target_for(reach) if others <= MOST_OTHERS else (TARGET_RATE, None)
     return Machine(
         cores=available_cores(),
@@ -62,81 +62,77 @@ def calibrate(model: Path) -> Machine:
 
 
 def memory_rate(megabytes: int = 512) -> float:
-    """Bytes a second that all cores together read; the best of some."""
+    """Return the bytes per second that all cores together read; the best of several runs."""
     values = np.ones(megabytes * 250_000, dtype=np.float32)
     cores = available_cores()
     with ThreadPoolExecutor(cores) as pool:
         parts = np.array_split(values, cores)
-        return values.nbytes / min(_times(lambda: list(pool.map(np.max, parts)), _REPEATS))
+        return values.nbytes / min(_time_calls(lambda: list(pool.map(np.max, parts)), _REPEATS))
 
 
 def arithmetic_rate(side: int = 2048) -> float:
-    """Operations a second (float32) of a matrix product on all cores; the best of some."""
+    """Return the float32 operations per second of a matrix product on all cores; the best run."""
     matrix = np.ones((side, side), dtype=np.float32)
-    return 2.0 * side**3 / min(_times(lambda: matrix @ matrix, _REPEATS))
+    return 2.0 * side**3 / min(_time_calls(lambda: matrix @ matrix, _REPEATS))
 
 
 def preprocessing_s() -> float:
-    """Seconds that one core needs for a photo of a load."""
-    from PIL import Image
-
-    with Image.open(SAMPLE_PHOTOS[0].path) as file:
-        photo = encoded(file.convert("RGB").resize((500, 375)), quality=90)
-    return min(_times(lambda: preprocess(photo), 20))
+    """Return the seconds that one core needs to preprocess a photo of a load."""
+    photo = encoded(rgb(SAMPLE_PHOTOS[0]).resize((500, 375)), quality=90)
+    return min(_time_calls(lambda: preprocess(photo), 20))
 
 
 def noise() -> float:
-    """How much longer the slowest of many equal pieces of work took than the median, as a share.
-
-    The slowest of a hundred, that is: one in a hundred is what p99 sees.
-    """
+    """Return by what share the 99th percentile of equal pieces of work exceeds the median."""
     values = np.ones(8_000_000, dtype=np.float32)  # some milliseconds, as a request takes
-    times = _times(values.sum, _PIECES)
+    times = _time_calls(values.sum, _PIECES)
     return float(np.quantile(times, 0.99) / np.median(times) - 1)
 
 
-def _times(call: Callable[[], object], repeats: int) -> list[float]:
+def _time_calls(call: Callable[[], object], repeats: int) -> list[float]:
     call()
-    found = []
+    times = []
     for _repeat in range(repeats):
         started = time.perf_counter()
         call()
-        found.append(time.perf_counter() - started)
-    return found
+        times.append(time.perf_counter() - started)
+    return times
 
 
-def _flop(weights: int) -> float:
-    """Operations for an image: the features', and two for each weight of the classifier."""
+def _count_flop(weights: int) -> float:
+    """Return the operations for an image: the features', and two per weight of the classifier."""
     return FEATURES_FLOP + 2 * weights / 4
 
 
 def floor_s(weights: int, memory: float, arithmetic: float) -> float:
-    """Least seconds of an image alone, with int8 weights.
+    """Return the least seconds for a single image, with int8 weights.
 
-    Each weight must be read once, and every operation done; both may go on at once.
+    Each weight must be read once and each operation done; both may overlap.
 
     Args:
         weights: bytes of the fp32 model.
-        memory: bytes a second.
-        arithmetic: float32 operations a second.
+        memory: bytes per second.
+        arithmetic: float32 operations per second.
     """
-    return max(weights / 4 / memory, _flop(weights) / (arithmetic * _INT8_SPEEDUP))
+    return max(weights / 4 / memory, _count_flop(weights) / (arithmetic * _INT8_SPEEDUP))
 
 
 def rate_in_reach(
     weights: int, memory: float, arithmetic: float, preprocessing: float, cores: int
 ) -> float:
-    """Images a second that the best imaginable service could answer: int8, in batches.
+    """Return the images per second of the best imaginable service: int8, in batches.
 
-    An image costs its preprocessing on one of the cores, its operations on all of them, and its
-    share of a batch's read of the weights.
+    An image costs its preprocessing on one core, its operations on all cores, and its share of a
+    batch's read of the weights.
     """
     reading = weights / 4 / memory / _BATCH
-    return 1 / (preprocessing / cores + max(reading, _flop(weights) / (arithmetic * _INT8_SPEEDUP)))
+    return 1 / (
+        preprocessing / cores + max(reading, _count_flop(weights) / (arithmetic * _INT8_SPEEDUP))
+    )
 
 
 def target_for(reach: float) -> tuple[float, str | None]:
-    """The rate to be asked for where `reach` is the most imaginable, and why it is not 50."""
+    """Return the rate to ask for if `reach` is the best imaginable, and why it is not 50."""
     allowed = _MOST_BUSY * reach
     if allowed >= TARGET_RATE:
         return TARGET_RATE, None
@@ -150,7 +146,7 @@ def target_for(reach: float) -> tuple[float, str | None]:
 
 
 def slowness(machine: Machine | None) -> float:
-    """By how much longer a start may take here than on a fair machine; at least 1."""
+    """Return how many times longer a start may take here than on a fair machine; at least 1."""
     if machine is None:
         return 1.0
     return max(

@@ -1,4 +1,4 @@
-"""What is right: the research model itself, eager and in fp32, asked after the load was sent."""
+"""Knows the right answers: the research model itself, eager and in fp32."""
 
 import json
 import math
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 FIRST = 5
 """Predictions in an answer."""
 SURE = 0.3
-"""Where eager fp32 gives its first class more than this, the answer's must be the same …"""
+"""If eager fp32 gives its first class more than this, the answer must name the same class."""
 LEAST_AGREEMENT = 0.985
-"""… for this share of the photos."""
+"""Share of such photos with the same first class."""
 HOPELESS = 0.9
-"""Below this share the answers are not the model's at all."""
+"""With a smaller share the answers are not the model's at all."""
 MOST_MEDIAN, MOST_P95 = 0.035, 0.10
-"""Bounds of a photo's `difference`, for the median and the 95th percentile of the photos.
+"""Bounds for a photo's `difference`: the median and the 95th percentile over the photos.
 
 Measured with 400 photos of a load (`python -m tests.performance.tolerance`):
 
@@ -47,33 +47,33 @@ Measured with 400 photos of a load (`python -m tests.performance.tolerance`):
 | the first 1,000 classes of 200,000 alone | 0.090 | 0.182 |
 """
 _CHANCE = 0.001
-"""A share under its bound counts as a miss only where chance brings it less often than this."""
+"""A share under its bound counts as a miss only if chance alone is less likely than this."""
 _BATCH = 16
 _MEAN, _STD = (127.0,) * 3, (128.0,) * 3
-"""Of a pixel: what the features were trained with (`service/artifact/recipe.py` has the source)."""
+"""Mean and deviation of a pixel in training (`service/artifact/recipe.py` has the source)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service answered, checked for its form."""
+    """A service's answer of the right form."""
 
     ids: tuple[int, ...]
     probabilities: tuple[float, ...]
 
 
 class WrongForm(ValueError):  # noqa: N818
-    """An answer with status 200 that is no answer; the message is a sentence for the learner."""
+    """A 200 whose body is not an answer; the message is a sentence for the learner."""
 
 
 def parse(body: bytes, labels: Sequence[str]) -> Answer:
-    """The answer in a body of JSON.
+    """Return the answer in a body of JSON.
 
     Raises:
-        WrongForm: it has not the form of the contract, or its labels are not those of the model.
+        WrongForm: it does not have the form of the contract, or the labels are not the model's.
     """
     try:
-        found: Any = json.loads(body)
-        first = found["predictions"][:FIRST]
+        content: Any = json.loads(body)
+        first = content["predictions"][:FIRST]
         ids = tuple(one["class_id"] for one in first)
         named = [one["label"] for one in first]
         probabilities = tuple(one["probability"] for one in first)
@@ -110,24 +110,24 @@ def parse(body: bytes, labels: Sequence[str]) -> Answer:
 
 @dataclass(slots=True)
 class Comparison:
-    """Answers beside the truth, a photo an entry."""
+    """Answers compared with the truth; one entry per photo."""
 
     difference: list[float] = field(default_factory=list)
-    """The largest, over the first five, between the probability that was answered and that which
-    the model gives to this class, or to its own class at this place."""
+    """The largest difference, over the first five, between the answered probability and the one
+    that the model gives to the same class, or to its own class at the same rank."""
     sure: list[bool] = field(default_factory=list)
     agrees: list[bool] = field(default_factory=list)
     """The first class is the model's."""
 
     def add(self, other: "Comparison") -> None:
-        """Take in the photos of another comparison."""
+        """Append the photos of another comparison."""
         self.difference += other.difference
         self.sure += other.sure
         self.agrees += other.agrees
 
     @property
     def counted(self) -> list[bool]:
-        """Whether the first class is the model's, for the photos that it is sure of."""
+        """For the photos that the model is sure of: whether the first class is the model's."""
         return [agrees for agrees, sure in zip(self.agrees, self.sure, strict=True) if sure]
 
     @property
@@ -138,24 +138,24 @@ class Comparison:
 
     @property
     def agrees_enough(self) -> bool:
-        """Whether the agreement is not below `LEAST_AGREEMENT` by more than chance explains."""
+        """Whether the agreement reaches `LEAST_AGREEMENT`, or chance explains that it does not."""
         counted = self.counted
         misses = counted.count(False)
         return _chance_of(misses, len(counted), 1 - LEAST_AGREEMENT) >= _CHANCE
 
     def quantile(self, share: float) -> float:
-        """Of the differences; 0 without any."""
+        """Return a quantile of the differences; 0 without any."""
         return float(np.quantile(self.difference, share)) if self.difference else 0.0
 
 
 def _chance_of(misses: int, of: int, each: float) -> float:
-    """The chance of at least so many misses, where each photo misses with the chance `each`."""
+    """Return the chance of at least `misses` misses if each photo misses with chance `each`."""
     fewer = sum(math.comb(of, k) * each**k * (1 - each) ** (of - k) for k in range(misses))
     return max(0.0, 1 - fewer)
 
 
 class Truth:
-    """The research model. Asked in batches, it holds little more than its weights, mapped.
+    """The research model. It needs little more memory than its mapped weights.
 
     Args:
         model: folder with weights.safetensors and labels.txt.
@@ -168,29 +168,29 @@ class Truth:
         self._loading: threading.Thread | None = None
 
     def load_meanwhile(self) -> None:
-        """Load it in a thread of its own: to import torch takes seconds."""
+        """Load it in another thread, as importing torch takes seconds."""
 
         def load() -> None:
-            with suppress(Exception):  # who asks tries it again, and hears why it fails
+            with suppress(Exception):  # the first question tries again, and raises the error
                 self._load_once()
 
         self._loading = threading.Thread(target=load, daemon=True)
         self._loading.start()
 
     def compare(self, photos: Sequence[bytes], answers: Sequence[Answer]) -> Comparison:
-        """Hold answers against the model's own on the same photos."""
-        found = Comparison()
+        """Compare answers with the model's own on the same photos."""
+        compared = Comparison()
         cores = available_cores()
         together = cores * _BATCH
         with ThreadPoolExecutor(cores) as pool:
             for start in range(0, len(photos), together):
                 chosen = slice(start, start + together)
                 pixels = np.stack(list(pool.map(preprocess, photos[chosen])))
-                found.add(compare(self.probabilities(pixels), answers[chosen]))
-        return found
+                compared.add(compare(self.probabilities(pixels), answers[chosen]))
+        return compared
 
     def probabilities(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """What the model says of pixels, uint8 N × 224 × 224 × 3: float32 N × classes."""
+        """Return float32 N × classes for pixels, uint8 N × 224 × 224 × 3."""
         if self._loading is not None:
             self._loading.join()
         model = self._load_once()
@@ -198,11 +198,11 @@ class Truth:
 
         def forward(some: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
             with torch.inference_mode():
-                found: npt.NDArray[np.float32] = model(torch.from_numpy(some)).numpy()
-            return found
+                rows: npt.NDArray[np.float32] = model(torch.from_numpy(some)).numpy()
+            return rows
 
-        # A batch a core, each on one thread: threads that share a batch wait for each other, and
-        # on a busy machine for very long.
+        # One batch per core, each on one thread: threads that share a batch wait for each other,
+        # and on a busy machine for very long.
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -213,11 +213,8 @@ class Truth:
             torch.set_num_threads(threads)
 
     def _load_once(self) -> "nn.Module":
-        if self._model is None:
-            self._model = self._load()
-        return self._model
-
-    def _load(self) -> "nn.Module":
+        if self._model is not None:
+            return self._model
         let_waiting_threads_sleep()
         import torch
         from safetensors.torch import load_file
@@ -227,23 +224,19 @@ class Truth:
         with torch.device("meta"):
             model = create_model(LITE0, len(self.labels))
         load_weights(model, load_file(self._weights))
-        return ServingModel(model, _MEAN, _STD)
+        self._model = ServingModel(model, _MEAN, _STD)
+        return self._model
 
 
 def compare(truth: npt.NDArray[np.float32], answers: Sequence[Answer]) -> Comparison:
-    """Hold answers against the model's probabilities, photos × classes."""
-    found = Comparison()
+    """Compare answers with the model's probabilities, photos × classes."""
+    compared = Comparison()
     for row, answer in zip(truth, answers, strict=True):
-        _compare(row, answer, found)
-    return found
-
-
-def _compare(truth: npt.NDArray[np.float32], answer: Answer, into: Comparison) -> None:
-    best = np.argpartition(-truth, FIRST)[:FIRST]
-    best = best[np.argsort(-truth[best])]
-    found = np.array(answer.probabilities)
-    of_class = np.abs(found - truth[list(answer.ids)])
-    of_place = np.abs(found - truth[best])
-    into.difference.append(float(np.maximum(of_class, of_place).max()))
-    into.sure.append(bool(truth[best[0]] > SURE))
-    into.agrees.append(int(best[0]) == answer.ids[0])
+        best = np.argpartition(-row, FIRST)[:FIRST]
+        best = best[np.argsort(-row[best])]
+        answered = np.array(answer.probabilities)
+        of_class, of_rank = np.abs(answered - row[list(answer.ids)]), np.abs(answered - row[best])
+        compared.difference.append(float(np.maximum(of_class, of_rank).max()))
+        compared.sure.append(bool(row[best[0]] > SURE))
+        compared.agrees.append(int(best[0]) == answer.ids[0])
+    return compared

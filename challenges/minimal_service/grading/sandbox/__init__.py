@@ -1,1 +1,1 @@
-"""A submission's processes: started apart, watched, bounded, ended with all they started."""
+"""Runs a submission's processes apart: watched, bounded, and ended with all that they started."""

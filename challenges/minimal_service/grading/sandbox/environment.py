@@ -1,4 +1,4 @@
-"""The environment that a submission runs in: the installed packages, and nothing of the grader."""
+"""The environment of a submission: the installed packages, and nothing of the grader."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ PASSED_ON = ("CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "NVIDIA_VISIBLE_DEVICES"
 
 
 def make_python(folder: Path) -> Path:
-    """A Python that finds the workshop's installed packages, but not the workshop itself.
+    """Return a Python that finds the workshop's installed packages, but not the workshop itself.
 
     The workshop's own environment has an "editable" install, through which every program finds
     `challenges` and `service` wherever it runs. This environment borrows the folder of packages
@@ -21,7 +21,7 @@ def make_python(folder: Path) -> Path:
         folder: where the environment is made; it must not exist.
 
     Returns:
-        The interpreter. `python`, found by PATH in the same folder, is the same.
+        The interpreter; `python` in the same folder is the same.
     """
     venv.EnvBuilder(symlinks=True, with_pip=False).create(folder)
     own = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
@@ -34,7 +34,7 @@ def make_python(folder: Path) -> Path:
 
 
 def clean_environment(python: Path, home: Path) -> dict[str, str]:
-    """The variables of a submission's processes.
+    """Return the variables of a submission's processes.
 
     Args:
         python: of `make_python`.

@@ -1,4 +1,4 @@
-"""Who opens which file, seen from outside: the kernel says it (inotify, Linux only)."""
+"""Watches which files any process opens or reads, through the kernel's inotify (Linux only)."""
 
 import contextlib
 import ctypes
@@ -7,11 +7,9 @@ import os
 import shutil
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 IN_ACCESS, IN_OPEN, IN_CREATE, IN_MOVED_TO = 0x1, 0x20, 0x100, 0x80
 IN_ISDIR, IN_Q_OVERFLOW = 0x40000000, 0x4000
@@ -25,23 +23,22 @@ class Opened:
 
     path: Path
     read: bool
-    """It was read from; else opened (a mapped file is never "read")."""
+    """False: it was only opened; a mapped file is never "read"."""
     size: int
     """Bytes of the file now; 0 if it is gone."""
 
 
 class Watcher:
-    """Collects which files are opened and read, by whatever process.
+    """Collects which files are opened and read, by any process.
 
-    Folders are watched with all below them, also such as come later. A file is seen when it is
-    opened by a path in them; through a hard link elsewhere it is not, so that other programs that
-    use the same file there do not count.
+    Folders are watched with everything below them, including what comes later. A file opened
+    through a hard link elsewhere is not seen, so other users of the same file do not count.
 
     Args:
-        folders: that are watched; those that do not exist are passed over.
+        folders: those that do not exist are skipped.
 
     Raises:
-        OSError: this machine cannot watch (`reason_against` says so beforehand).
+        OSError: this machine cannot watch files (see `can_watch`).
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
@@ -51,7 +48,7 @@ class Watcher:
             raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
         self._paths: dict[int, Path] = {}
         self.complete = True
-        """Nothing stays unseen: the kernel's limits sufficed so far."""
+        """False once a limit of the kernel was reached: events may be missing."""
         for folder in folders:
             self._add_tree(folder)
 
@@ -68,11 +65,11 @@ class Watcher:
                 self.complete = False
 
     def take(self) -> list[Opened]:
-        """What happened since the last call, in order, repetitions left out.
+        """Return the events since the last call, in order, without repetitions.
 
-        A folder that is new counts as watched from this call on.
+        A new folder is watched from this call on.
         """
-        found: dict[Opened, None] = {}
+        events: dict[Opened, None] = {}
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self._fd, 1 << 16):
                 at = 0
@@ -83,10 +80,10 @@ class Watcher:
                     at += length
                     self.complete = self.complete and not mask & IN_Q_OVERFLOW
                     if watch in self._paths:
-                        self._take_one(self._paths[watch] / os.fsdecode(name), mask, found)
-        return list(found)
+                        self._take_one(self._paths[watch] / os.fsdecode(name), mask, events)
+        return list(events)
 
-    def _take_one(self, path: Path, mask: int, found: dict[Opened, None]) -> None:
+    def _take_one(self, path: Path, mask: int, events: dict[Opened, None]) -> None:
         if mask & IN_ISDIR:
             if mask & (IN_CREATE | IN_MOVED_TO):
                 self._add_tree(path)
@@ -94,35 +91,39 @@ class Watcher:
             size = 0
             with contextlib.suppress(OSError):
                 size = path.stat().st_size
-            found[Opened(path, bool(mask & IN_ACCESS), size)] = None
+            events[Opened(path, bool(mask & IN_ACCESS), size)] = None
 
     def close(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+@contextlib.contextmanager
+def watch_files(own: Path, folders: Iterable[Path] = ()) -> Iterator[Watcher | None]:
+    """Give a watcher until the block ends; None where files cannot be watched.
+
+    Args:
+        own: a folder to try it in, and to watch if no others are given.
+        folders: to watch.
+    """
+    if not can_watch(own):
+        yield None
+        return
+    with contextlib.closing(Watcher(list(folders) or [own])) as watcher:
+        yield watcher
 
 
 def can_watch(folder: Path) -> bool:
-    """Whether opened files are seen here: tried with a folder in `folder`."""
+    """Return whether opened files are seen here, after trying it below `folder`."""
     if sys.platform != "linux":
         return False
     probe = folder / f".watched-{os.getpid()}"
     try:
         probe.mkdir()
         (probe / "file").write_bytes(b"1")
-        with Watcher([probe]) as watcher:
+        with contextlib.closing(Watcher([probe])) as watcher:
             (probe / "file").read_bytes()
             return any(event.read for event in watcher.take())
     except OSError:

@@ -1,10 +1,12 @@
-"""A command of a submission, held so that it can neither flood, fill the disk, nor escape."""
+"""Runs a command of a submission so that no accident of it harms the machine or the grade.
+
+Its output is bounded, it cannot fill the disk, and nothing that it starts outlives it.
+"""
 
 import contextlib
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -14,38 +16,35 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psutil
 
-from challenges.minimal_service.grading.sandbox.leftovers import environment_of, shared_memory_of
 from learner.errors import LearnerError
 from learner.language import _
 from learner.processes import Line
 
-KEEPER = Path(__file__).with_name("supervisor.py")
-MARKER = "SUBMISSION_RUN"
-"""Environment variable by which a process is known that slipped from under the keeper."""
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
 MOST_LINES = 2_000
+"""Lines of output that are kept, the last ones."""
 MOST_CHARACTERS = 500
-"""Of a line that are kept."""
+"""Kept of each line."""
 MOST_OUTPUT_RATE = 1 << 20
-"""Bytes a second of output that are read; faster ones have to wait."""
+"""Bytes of output read per second; a faster program has to wait."""
 MOST_BYTES = 8 << 30
-"""That a command may write to its folders, together; and to one file."""
+"""Limit for what a command writes to its folders, together, and for a single file."""
 MOST_FILES = 50_000
 LEAST_FREE_BYTES = 200 << 20
-"""A disk with less left is full."""
+"""A disk with less left counts as full."""
 _UNPRINTABLE = re.compile(r"[^\t -~\u00a0-\U0010ffff]")
 
 
 class ServiceFault(LearnerError):  # noqa: N818 (a fault of the service, not of this program)
-    """What the submission's own process did wrong, in one sentence.
+    """A fault of the submission's own process, in one sentence.
 
     Attributes:
-        kind: the fault as a word: "ended", "not-ready", "html", "other-port", "wrong-service",
-            "disk", "cannot-start".
+        kind: "ended", "not-ready", "html", "other-port", "wrong-service", "disk" or
+            "cannot-start".
     """
 
     def __init__(self, kind: str, sentence: str) -> None:
@@ -54,14 +53,14 @@ class ServiceFault(LearnerError):  # noqa: N818 (a fault of the service, not of 
 
 
 class Contained:
-    """A command with an environment of its own. As a context manager, nothing of it is left.
+    """A command with an environment of its own. As a context manager, it leaves nothing behind.
 
     Args:
         command: program and arguments.
-        environment: all variables that it sees, but for the marker.
+        environment: all variables that it sees.
         cwd: where it runs.
         folders: what it may write to; they must not grow by more than `most_bytes`.
-        most_bytes: see there; no single file may be larger, either.
+        most_bytes: see `folders`; also the largest size of a single file.
     """
 
     def __init__(
@@ -74,14 +73,13 @@ class Contained:
     ) -> None:
         self.command = list(command)
         self.left_behind: list[str] = []
-        """Command lines of what outlived the command; they were ended."""
+        """Command lines of processes that outlived the command; they were ended."""
         self.fault: ServiceFault | None = None
-        """Why it was ended, if not asked to."""
+        """Why it was ended, if it was not asked to stop."""
         self.said = 0
-        """How many lines of output were kept so far, older ones included."""
+        """Number of lines of output so far, including those dropped."""
         self._kept: deque[Line] = deque(maxlen=MOST_LINES)
         self._folders, self._most_bytes = list(folders), most_bytes
-        self._marker = secrets.token_hex(16)
         self._over = threading.Event()
         self._base = self._usage()
         self._ending = threading.RLock()
@@ -90,16 +88,16 @@ class Contained:
         self._started_at = time.time()
         read_end, write_end = os.pipe()
         try:
-            self._keeper = subprocess.Popen(
+            self._supervisor = subprocess.Popen(
                 [
-                    *(sys.executable, "-I", "-S", str(KEEPER), str(write_end), str(most_bytes)),
+                    *(sys.executable, "-I", "-S", str(SUPERVISOR), str(write_end), str(most_bytes)),
                     *self.command,
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
-                env={**environment, MARKER: self._marker},
+                env=dict(environment),
                 pass_fds=(write_end,),
                 start_new_session=True,
             )
@@ -117,12 +115,12 @@ class Contained:
 
     @property
     def lines(self) -> list[Line]:
-        """What it said on both streams; the last `MOST_LINES` of it, long lines cut."""
+        """Its output on both streams: the last `MOST_LINES`, long lines cut."""
         return list(self._kept)
 
     @property
     def seconds(self) -> float:
-        """Since its start."""
+        """Seconds since its start."""
         return time.monotonic() - self.started
 
     @property
@@ -134,62 +132,61 @@ class Contained:
     @property
     def running(self) -> bool:
         """Whether it has not ended."""
-        return self._keeper.poll() is None
+        return self._supervisor.poll() is None
 
     @property
     def group(self) -> int:
-        """The id of its process group (what it starts may move to others: see `pids`)."""
-        return self._keeper.pid
+        """Id of its process group. Its children may move to other groups: see `pids`."""
+        return self._supervisor.pid
 
     def pids(self) -> list[int]:
-        """Ids of all its processes, in whatever group, session or parent; not the keeper's."""
-        found: set[int] = set()
+        """Return the ids of all its processes, without the supervisor.
+
+        On Linux, a child that moved to another session or lost its parent is still below the
+        supervisor.
+        """
         with contextlib.suppress(psutil.Error):
-            children = psutil.Process(self._keeper.pid).children(recursive=True)
-            found = {child.pid for child in children if _lives(child)}
-        marker = f"{MARKER}={self._marker}".encode()
-        for pid in psutil.pids():
-            if pid not in found and pid != self._keeper.pid and marker in environment_of(pid):
-                found.add(pid)
-        return sorted(found)
+            children = psutil.Process(self._supervisor.pid).children(recursive=True)
+            return sorted(child.pid for child in children if _lives(child))
+        return []
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM to the command, as a supervisor does."""
+        """Send SIGTERM to the command."""
         with contextlib.suppress(ProcessLookupError):
-            self._keeper.send_signal(signal.SIGTERM)
+            self._supervisor.send_signal(signal.SIGTERM)
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit status (128 + n if signal n ended it), or None if it still runs after that."""
+        """Return its exit status (128 + n after signal n), or None if it still runs after that."""
         try:
-            status = self._keeper.wait(max(0, seconds))
+            status = self._supervisor.wait(max(0, seconds))
             return status if status >= 0 else 128 - status
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self, seconds: float = 40) -> int | None:
-        """Ask it to stop, kill what is left after `seconds`. Its exit status; None: killed."""
+        """Ask it to stop; kill it after `seconds`. Return its exit status; None: killed."""
         self.ask_to_stop()
         status = self.wait(seconds)
         self.kill()
         return status
 
     def kill(self) -> None:
-        """End every process of it at once (SIGKILL), and take what it said until then."""
+        """End all its processes at once (SIGKILL) and read the rest of its output."""
         with self._ending:
             if not self._cleaned:
                 self._end()
             self._cleaned = True
 
     def _end(self) -> None:
-        shared = shared_memory_of(self.pids(), self._started_at)
+        shared = _shared_memory(self.pids(), self._started_at)
         self._kill_all()
-        assert self._keeper.stdin is not None
+        assert self._supervisor.stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            self._keeper.stdin.close()  # the keeper ends with its command, or else by this
+            self._supervisor.stdin.close()  # ends the supervisor, if its command's end did not
         self.wait(5)
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._keeper.pid, signal.SIGKILL)
-        self._keeper.wait()
+            os.killpg(self._supervisor.pid, signal.SIGKILL)
+        self._supervisor.wait()
         self._kill_all()
         self._over.set()
         for thread in self._threads:
@@ -207,18 +204,18 @@ class Contained:
             time.sleep(0.005)
 
     def _read(self) -> None:
-        """Output as lines. Memory and time are bounded however fast, long or binary it is."""
-        assert self._keeper.stdout is not None
+        """Read the output as lines, in bounded memory and time, however fast or binary it is."""
+        assert self._supervisor.stdout is not None
         rest, received = b"", 0
-        with self._keeper.stdout as output:
+        with self._supervisor.stdout as output:
             while chunk := os.read(output.fileno(), 1 << 16):
-                # Of a flood, the last lines only; of an endless line, its beginning.
+                # Keep the last lines of a flood, and the beginning of an endless line.
                 *lines, rest = (rest + chunk).rsplit(b"\n", 200)
                 self._keep([line for line in lines if b"\n" not in line])
                 rest = rest[: 4 * MOST_CHARACTERS]
                 received += len(chunk)
                 if received > MOST_OUTPUT_RATE * (1 + self.seconds):
-                    time.sleep(0.05)  # who floods waits: the machine is for what is measured
+                    time.sleep(0.05)  # the machine is for what is measured
             self._keep([rest] if rest else [])
         self._read_report()
 
@@ -266,7 +263,7 @@ class Contained:
             self.kill()
 
     def _usage(self) -> tuple[int, int]:
-        """Bytes and number of the files in the folders that it may write to."""
+        """Return the bytes and the number of files in the folders that it may write to."""
         size = files = 0
         for top in self._folders:
             for folder, _folders, names in os.walk(top):
@@ -281,12 +278,7 @@ class Contained:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_raised: object) -> None:
         self.kill()
 
 
@@ -294,3 +286,17 @@ def _lives(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.Error):
         return bool(process.status() != psutil.STATUS_ZOMBIE)
     return False
+
+
+def _shared_memory(pids: list[int], since: float) -> list[Path]:
+    """Return the segments that these processes hold and that were made after `since` (time.time).
+
+    A killed process cannot remove them itself.
+    """
+    segments = set()
+    for pid in pids if sys.platform == "linux" else ():
+        with contextlib.suppress(OSError):
+            for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+                if (at := line.find("/dev/shm/")) >= 0:
+                    segments.add(Path(line[at:].removesuffix(" (deleted)")))
+    return [path for path in segments if path.exists() and path.stat().st_ctime >= since]

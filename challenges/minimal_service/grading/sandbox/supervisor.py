@@ -1,13 +1,13 @@
 """Keeps all processes of one command together: `python supervisor.py REPORT FILE_BYTES COMMAND…`.
 
 What the command starts stays below this process, whatever session or group it moves to: on Linux
-an orphan goes to the nearest "subreaper" above it, which this process declares itself to be. So
-nothing is lost sight of, and all of it ends when the command ends, or when standard input closes,
-which happens however the asking program ends.
+an orphan goes to the nearest "subreaper" above it, and this process declares itself one. All of it
+is ended when the command ends, or when standard input closes, which happens however the asking
+program ends.
 
 REPORT is a file descriptor for one line of JSON at the end: {"left": [...]} names what the command
-left behind, {"error": "…"} says why it could not be started. FILE_BYTES is the size that no file
-may outgrow. Imports the standard library alone: it must start in a few milliseconds.
+left behind, {"error": "…"} says why it could not be started. FILE_BYTES is the largest size of a
+file. Imports the standard library alone: it must start in a few milliseconds.
 """
 
 import contextlib
@@ -23,18 +23,18 @@ import time
 
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_S = 1.0
-"""Helpers that end by themselves once the command has ended are not called left behind."""
+"""Helpers that end within this time after the command do not count as left behind."""
 
 
 def main() -> None:
-    """Run the command; exit with its status, 128 + the signal if it died of one."""
+    """Run the command; exit with its status, or 128 + n if signal n ended it."""
     report, most_bytes, *command = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
     child: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
     def pass_on(number: int, _frame: object) -> None:
         if child is None:
-            early.append(number)  # a keeper that died of it now would leave the command alone
+            early.append(number)  # dying of it now would leave the command alone
         else:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child.pid, number)
@@ -54,7 +54,7 @@ def main() -> None:
         os.kill(child.pid, missed)
     threading.Thread(target=_end_with_the_asking_program, daemon=True).start()
     pid, status = os.wait()
-    while pid != child.pid:  # an orphan's end, which nobody else waits for
+    while pid != child.pid:  # an orphan's end
         pid, status = os.wait()
     left = _survivors()
     _kill_descendants()
@@ -69,7 +69,7 @@ def _write(report: int, content: dict[str, object]) -> None:
 
 
 def _survivors() -> list[str]:
-    """Names of the processes that outlive the command by more than the grace."""
+    """Return the command lines of processes that outlive the command by more than the grace."""
     deadline = time.monotonic() + GRACE_S
     while (left := _descendants()) and time.monotonic() < deadline:
         _reap()
@@ -98,20 +98,20 @@ def _reap() -> None:
 
 
 def _descendants() -> list[int]:
-    """All processes below this one; none where there is no /proc (there the asking one looks)."""
+    """Return all processes below this one; none where there is no /proc."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc") if sys.platform == "linux" else ():  # noqa: PTH208
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat") as file:  # noqa: PTH123
-                # The command's name, in brackets, may hold anything, also brackets and spaces.
+                # The name, in brackets, may itself hold brackets and spaces.
                 parent = int(file.read().rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(name))
-    found: list[int] = []
+    below: list[int] = []
     new = children.get(os.getpid(), [])
     while new:
-        found += new
+        below += new
         new = [child for pid in new for child in children.get(pid, [])]
-    return found
+    return below
 
 
 def _end_with_the_asking_program() -> None:

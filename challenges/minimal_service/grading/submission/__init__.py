@@ -1,1 +1,1 @@
-"""A learner's folder: its description, a clean copy of it, its build, its running service."""
+"""A learner's folder: its description, a clean copy, its build, its running service."""

@@ -1,4 +1,4 @@
-"""Builds a submission's artifact from the research model, where that is missing or old."""
+"""Builds a submission's artifact from the research model if it is missing or old."""
 
 import hashlib
 import shutil
@@ -16,8 +16,8 @@ from learner.language import _
 from learner.paths import ROOT
 
 
-def filled_in(word: str, values: dict[str, str]) -> str:
-    """A word of a command with its placeholders replaced."""
+def fill_in(word: str, values: dict[str, str]) -> str:
+    """Return a word of a command with its placeholders replaced."""
     for name, value in values.items():
         word = word.replace(name, value)
     return word
@@ -26,14 +26,14 @@ def filled_in(word: str, values: dict[str, str]) -> str:
 def build_own(
     description: Description, artifact: Path, model: Path, say: Say, seconds: float
 ) -> None:
-    """Build the workshop's own artifact with its own Python, where it is missing.
+    """Build the workshop's own artifact with its own Python if it is missing.
 
     Arguments and errors as in `build_missing`.
     """
     if description.build is None or artifact.exists():
         return
     values = {"{python}": sys.executable, "{model}": str(model), "{artifact}": str(artifact)}
-    command = [filled_in(word, values) for word in description.build]
+    command = [fill_in(word, values) for word in description.build]
     with tempfile.TemporaryDirectory() as home:
         environment = clean_environment(Path(sys.executable), Path(home))
         _run_build(command, environment, ROOT, [Path(home)], say, seconds)
@@ -48,7 +48,7 @@ def build_missing(
     say: Say,
     seconds: float,
 ) -> None:
-    """Build where the artifact is missing or old: beside it, then put in its place, whole.
+    """Build the artifact if it is missing or old: first next to its place, then moved there whole.
 
     Args:
         description: of the submission.
@@ -56,7 +56,7 @@ def build_missing(
         artifact: where the artifact belongs, in the learner's own folder.
         model: folder of the research model.
         python: of `make_python`.
-        say: is told of the build's progress.
+        say: receives the build's progress.
         seconds: a longer build is ended.
 
     Raises:
@@ -64,7 +64,7 @@ def build_missing(
     """
     if description.build is None:
         return
-    digest = _built_from(description, folder, model)
+    digest = _digest_inputs(description, folder, model)
     stamp = artifact.with_name(f".{artifact.name}.built-from")
     if artifact.is_dir() and stamp.exists() and stamp.read_text("utf-8") == digest:
         return
@@ -76,7 +76,7 @@ def build_missing(
             output, home = part / artifact.name, part / "home"
             home.mkdir()
             values = {"{python}": str(python), "{model}": str(model), "{artifact}": str(output)}
-            command = [filled_in(word, values) for word in description.build]
+            command = [fill_in(word, values) for word in description.build]
             environment = clean_environment(python, home)
             _run_build(command, environment, folder, [folder, part], say, seconds)
             if not output.is_dir() or not any(output.iterdir()):
@@ -118,7 +118,7 @@ def _run_build(
                     "The last that it said: {last}"
                 )
                 raise LearnerError(sentence.format(seconds=seconds, last=build.last_words))
-        build.kill()  # and hear its last words
+        build.kill()  # reads the rest of its output
         if build.said > told:
             say(build.last_words)
         if build.fault is not None:
@@ -130,8 +130,8 @@ def _run_build(
             raise LearnerError(sentence.format(status=status, last=build.last_words))
 
 
-def _built_from(description: Description, folder: Path, model: Path) -> str:
-    """SHA-256 of whatever the artifact depends on."""
+def _digest_inputs(description: Description, folder: Path, model: Path) -> str:
+    """Return the SHA-256 of everything that the artifact depends on."""
     digest = hashlib.sha256(repr((description.build, description.built_from)).encode())
     patterns = description.built_from
     for path in files_in(folder):

@@ -1,4 +1,4 @@
-"""Copies of a submission: its code as files of their own, its artifact as links where possible."""
+"""Copies a submission: its code as new files, its artifact as links where possible."""
 
 import os
 import shutil
@@ -10,19 +10,19 @@ from learner.errors import LearnerError
 from learner.language import _
 
 LEFT_OUT = {".git", ".venv", "venv", "__pycache__", ".ipynb_checkpoints", ".mypy_cache"}
-"""Folders that are nobody's code."""
+"""Folders without code of a submission."""
 MOST_BYTES = 2 << 30
-"""Of a submission without its artifact."""
+"""Limit for a submission without its artifact."""
 MOST_FILES = 20_000
 
 
 def files_in(folder: Path) -> list[Path]:
-    """All regular files below a folder, sorted; links are not followed."""
-    found = []
+    """Return all regular files below a folder, sorted; links are not followed."""
+    files = []
     for top, _folders, names in os.walk(folder):
         paths = (Path(top, name) for name in names)
-        found += [path for path in paths if stat.S_ISREG(path.lstat().st_mode)]
-    return sorted(found)
+        files += [path for path in paths if stat.S_ISREG(path.lstat().st_mode)]
+    return sorted(files)
 
 
 def copy_tree(source: Path, target: Path, leave_out: Path | None = None) -> None:
@@ -32,8 +32,8 @@ def copy_tree(source: Path, target: Path, leave_out: Path | None = None) -> None
 
     Args:
         source: the folder.
-        target: is made; may exist.
-        leave_out: a folder in it that is not copied, nor are hidden files of its name beside it.
+        target: is created if it does not exist.
+        leave_out: a folder that is not copied, nor are hidden files of its name next to it.
 
     Raises:
         LearnerError: a link leads out of the folder or nowhere, it is too large, or the disk full.
@@ -41,8 +41,8 @@ def copy_tree(source: Path, target: Path, leave_out: Path | None = None) -> None
     _each_file(source, target, leave_out, lambda file, to: shutil.copy2(file, to))
 
 
-def place(artifact: Path, target: Path) -> None:
-    """The same files at another place, by hard links: no bytes are copied on the same disk.
+def link_tree(artifact: Path, target: Path) -> None:
+    """Put the same files at another place by hard links: on the same disk no bytes are copied.
 
     Raises:
         LearnerError: as `copy_tree`.
@@ -80,7 +80,7 @@ def _each_file(
                 path = here / name
                 if _left_out(path, leave_out):
                     continue
-                file = _inside(path, base)
+                file = _follow_link(path, base)
                 if not stat.S_ISREG(file.stat().st_mode):
                     continue
                 total, count = total + file.stat().st_size, count + 1
@@ -111,8 +111,8 @@ def _left_out(path: Path, leave_out: Path | None) -> bool:
     return path == leave_out or beside
 
 
-def _inside(path: Path, base: Path) -> Path:
-    """The file itself, where `path` may be a link.
+def _follow_link(path: Path, base: Path) -> Path:
+    """Return the file itself, where `path` may be a link.
 
     Raises:
         LearnerError: it leads out of the folder, to nowhere, or to a folder.

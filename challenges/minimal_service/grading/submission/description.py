@@ -1,4 +1,4 @@
-"""service.toml: what a submission says about itself, checked before anything is copied or run."""
+"""Reads service.toml, the description of a submission, and checks it before anything is run."""
 
 import tomllib
 from pathlib import Path, PurePosixPath
@@ -39,10 +39,10 @@ class Description(_Part):
     training: list[_Text] = []
     include: list[_Text] = []
     built_from: list[_Text] = []
-    """Patterns of the files that the build depends on; all files, if not given."""
+    """Patterns of the files that the build depends on; all files if not given."""
 
     def paths(self) -> dict[str, str]:
-        """Every path in it that must lie in the folder, by its key."""
+        """Return every path that must lie in the folder, by its key."""
         named = {f"modules.{name}": path for name, path in self.modules.model_dump().items()}
         if self.container is not None:
             named["container"] = self.container
@@ -55,7 +55,7 @@ def read_description(folder: Path) -> Description:
     """Read and check a folder's service.toml.
 
     Raises:
-        LearnerError: there is none, it is no TOML, or a key is missing, unknown or of no use.
+        LearnerError: there is none, it is not TOML, or a key is missing, unknown or unusable.
     """
     path = folder / DESCRIPTION
     try:
@@ -81,7 +81,7 @@ def read_description(folder: Path) -> Description:
 
 
 def _sentence(path: Path, error: ValidationError) -> str:
-    # A misspelt key is also a missing one; the misspelling explains it.
+    # A misspelt key is also a missing one; the misspelling explains more.
     fault = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in fault["loc"])
     match fault["type"]:
@@ -125,6 +125,6 @@ def _check(path: Path, description: Description) -> None:
 
 
 def leaves(value: str) -> bool:
-    """Whether a path, as it is written, is absolute or climbs out of its folder."""
+    """Return whether a path, as written, is absolute or climbs out of its folder."""
     path = PurePosixPath(value.replace("\\", "/"))
     return path.is_absolute() or ".." in path.parts or "\0" in value

@@ -1,7 +1,10 @@
-"""The submission's service as a process: started cleanly, watched, and ended without a trace."""
+"""Runs a submission's service: starts it cleanly, asks it, and ends it without a trace."""
 
 import contextlib
+import json
+import math
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -10,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from challenges.minimal_service.grading.sandbox.client import Answer, ask, free_port
+from challenges.load.client import Answer, ask
 from challenges.minimal_service.grading.sandbox.environment import clean_environment
 from challenges.minimal_service.grading.sandbox.process import MOST_BYTES, Contained, ServiceFault
 from learner.language import _
@@ -18,25 +21,55 @@ from learner.language import _
 if TYPE_CHECKING:
     from challenges.minimal_service.grading.submission.submission import Submission
 
-__all__ = ["Answer", "RunningService", "ServiceFault", "ask", "free_port"]
-
 READY_SECONDS = 120.0
-"""A start that takes longer is not waited for."""
+"""Longest start that is waited for."""
 ELSEWHERE_SECONDS = 3.0
-"""Ready on another port for so long, it will not come to the right one."""
+"""A service that is ready on another port for this long will not come to the right one."""
+ANSWER_SECONDS = 30.0
+Predictions = list[tuple[int, float]]
+"""Class ids and probabilities."""
+
+
+def read_predictions(body: bytes) -> Predictions | None:
+    """Return what an answer of /predict with status 200 says, or None if it is not one."""
+    try:
+        predictions = json.loads(body)["predictions"]
+        pairs = [(int(one["class_id"]), float(one["probability"])) for one in predictions]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return pairs if pairs and all(math.isfinite(share) for _id, share in pairs) else None
+
+
+def same_predictions(one: Predictions | None, other: Predictions | None) -> bool:
+    """Return whether both are answers, with the same first class and probabilities to 0.01.
+
+    The same file on the same machine differs in the last bits only, but which images share a batch
+    is chance, and sums in another order round differently.
+    """
+    if not one or not other:
+        return False
+    known = dict(other)
+    return one[0][0] == other[0][0] and all(
+        abs(probability - known.get(class_id, probability)) <= 0.01 for class_id, probability in one
+    )
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class RunningService(Contained):
     """The service of a submission, in a clean environment, on a port of its own.
 
-    As a context manager it is killed on the way out; nothing of it is left: no process, port,
-    temporary file or shared memory.
+    As a context manager it is killed on the way out. It leaves no process, port, temporary file or
+    shared memory behind.
 
     Args:
         submission: what to start.
         port: to listen on; a free one, if not given.
-        folder: where to start it; the clean copy, if not given.
-        artifact: the artifact; the submission's, if not given.
         prefix: put before the command, such as `unshare --net`.
         environment: variables besides those of the clean environment.
         most_bytes: that it may write to the disk.
@@ -47,35 +80,38 @@ class RunningService(Contained):
         submission: "Submission",
         *,
         port: int | None = None,
-        folder: Path | None = None,
-        artifact: Path | None = None,
         prefix: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
         most_bytes: int = MOST_BYTES,
     ) -> None:
         self.port = free_port() if port is None else port
-        self.url = f"http://127.0.0.1:{self.port}"
-        folder = submission.folder if folder is None else folder
-        # Its HOME and TMPDIR, thrown away at the end.
+        # HOME and TMPDIR of the service, thrown away at the end.
         self.home = Path(tempfile.mkdtemp(prefix="home-", dir=submission.folder.parent))
         try:
             super().__init__(
-                [*prefix, *submission.command(self.port, artifact)],
+                [*prefix, *submission.command(self.port)],
                 {**clean_environment(submission.python, self.home), **(environment or {})},
-                folder,
-                [folder, self.home],
+                submission.folder,
+                [submission.folder, self.home],
                 most_bytes,
             )
         except BaseException:
             shutil.rmtree(self.home, ignore_errors=True)
             raise
 
+    def predict(self, photo: bytes) -> Predictions | None:
+        """Return its answer to a photo; None: there is none, or not a right one."""
+        with contextlib.suppress(OSError):
+            reply = ask(self.port, "/predict", ANSWER_SECONDS, photo)
+            return read_predictions(reply.body) if reply.status == 200 else None
+        return None
+
     def wait_until_ready(self, seconds: float = READY_SECONDS) -> float:
-        """Wait for 200 at /readyz. Returns the seconds since the start.
+        """Wait for 200 at /readyz; return the seconds since the start.
 
         Raises:
             ServiceFault: it ended, is not ready in time, answers HTML, listens elsewhere, filled
-                the disk, or another program has its port. It was killed then.
+                the disk, or another program has its port. It is killed then.
         """
         try:
             return self._wait_until_ready(seconds)
@@ -84,14 +120,14 @@ class RunningService(Contained):
             raise
 
     def _wait_until_ready(self, seconds: float) -> float:
-        heard: Answer | None = None
+        reply: Answer | None = None
         elsewhere_since: float | None = None
         looked = 0.0
         while (passed := time.monotonic() - self.started) < seconds:
             if not self.running:
                 raise self._ended()
             try:
-                heard = ask(self.port)
+                reply = ask(self.port)
             except OSError:
                 if passed - looked > 0.5:
                     looked = passed
@@ -100,28 +136,24 @@ class RunningService(Contained):
                     if elsewhere_since and passed - elsewhere_since > ELSEWHERE_SECONDS:
                         raise self._listens_elsewhere(elsewhere) from None
             else:
-                if heard.status == 200:
+                if reply.status == 200:
                     ready = time.monotonic() - self.started
                     self._check_owner()
-                    if heard.is_html:
+                    if reply.is_html:
                         raise self._answers_html()
                     return ready
             time.sleep(0.02)
-        raise self._not_ready(seconds, heard)
-
-    def stop(self, seconds: float = 40) -> int | None:
-        """Ask it to stop, kill what is left after `seconds`. Its exit status; None: killed."""
-        return super().stop(seconds)
+        raise self._not_ready(seconds, reply)
 
     def listening_ports(self) -> list[int]:
-        """The TCP ports that its processes listen on."""
-        found: set[int] = set()
+        """Return the TCP ports that its processes listen on."""
+        ports: set[int] = set()
         for pid in self.pids():
             with contextlib.suppress(psutil.Error, OSError):
                 for connection in psutil.Process(pid).net_connections("tcp"):
                     if connection.status == psutil.CONN_LISTEN:
-                        found.add(connection.laddr.port)
-        return sorted(found)
+                        ports.add(connection.laddr.port)
+        return sorted(ports)
 
     def _end(self) -> None:
         super()._end()
@@ -136,7 +168,7 @@ class RunningService(Contained):
         return ready
 
     def _check_owner(self) -> None:
-        """It must be its own processes that listen there, and nobody else."""
+        """Raise a fault if any other program listens on the port."""
         own = set(self.pids())
         try:
             listeners = {
@@ -145,7 +177,7 @@ class RunningService(Contained):
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port == self.port
             }
             right = bool(listeners) and listeners <= own
-        except (psutil.Error, OSError):  # but on Linux, a user may look at their own only
+        except (psutil.Error, OSError):  # outside Linux, users see their own processes only
             right = self.port in self.listening_ports()
         if not right:
             sentence = _(
@@ -180,20 +212,20 @@ class RunningService(Contained):
         )
         return ServiceFault("html", sentence)
 
-    def _not_ready(self, seconds: float, heard: Answer | None) -> ServiceFault:
-        if heard is None and (ports := self.listening_ports()):
+    def _not_ready(self, seconds: float, reply: Answer | None) -> ServiceFault:
+        if reply is None and (ports := self.listening_ports()):
             if self.port not in ports:
                 return self._listens_elsewhere(ports)
             sentence = _(
                 "The service was not ready within {seconds:g} s: it listens on its port, but "
                 "GET /readyz is not answered. The last that it said: {last}"
             )
-        elif heard is None:
+        elif reply is None:
             sentence = _(
                 "The service was not ready within {seconds:g} s: it does not listen on port "
                 "{port}. The last that it said: {last}"
             )
-        elif heard.status == 0:
+        elif reply.status == 0:
             sentence = _(
                 "The service was not ready within {seconds:g} s: what it sends on port {port} is "
                 "not HTTP. The last that it said: {last}"
@@ -203,7 +235,7 @@ class RunningService(Contained):
                 "The service was not ready within {seconds:g} s: GET /readyz was answered with "
                 "{status} instead of 200. The last that it said: {last}"
             )
-        status = heard.status if heard else 0
+        status = reply.status if reply else 0
         return ServiceFault(
             "not-ready",
             sentence.format(seconds=seconds, port=self.port, status=status, last=self.last_words),

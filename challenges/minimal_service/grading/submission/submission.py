@@ -1,4 +1,4 @@
-"""A submission, opened: checked, copied to a clean folder, its artifact built if need be."""
+"""Opens a submission: checks it, copies it to a clean folder, builds its artifact if needed."""
 
 import contextlib
 import dataclasses
@@ -7,26 +7,19 @@ from pathlib import Path
 
 from challenges.minimal_service.grading.context import Say
 from challenges.minimal_service.grading.sandbox.environment import make_python
-from challenges.minimal_service.grading.submission.building import (
-    build_missing,
-    build_own,
-    filled_in,
-)
-from challenges.minimal_service.grading.submission.copying import copy_tree, files_in, place
+from challenges.minimal_service.grading.submission.building import build_missing, build_own, fill_in
+from challenges.minimal_service.grading.submission.copying import copy_tree, files_in, link_tree
 from challenges.minimal_service.grading.submission.description import (
     DESCRIPTION,
     Description,
     read_description,
 )
-from challenges.minimal_service.grading.submission.running import RunningService, ServiceFault
 from learner.errors import LearnerError
 from learner.language import _
 from learner.paths import ROOT
 
-__all__ = ["RunningService", "ServiceFault", "Submission", "copy_of", "open_submission"]
-
 OWN = {name: Path(__file__).resolve().parents[2] / name for name in ("reference", "starter")}
-"""Submissions that the workshop has itself, by the word that names them."""
+"""The workshop's own submissions, by name."""
 BUILD_SECONDS = 1800.0
 
 
@@ -34,26 +27,26 @@ BUILD_SECONDS = 1800.0
 class Submission:
     """A learner's service, ready to be started from a clean copy.
 
-    All paths are absolute; those of the three modules, of the container file and of the files that
-    training needs may name files that do not exist: a criterion says so.
+    All paths are absolute. Those of the three modules, the container file and the training files
+    may name files that do not exist: a criterion reports that.
     """
 
     name: str
     source: Path
-    """The learner's own folder: to be read, never written to."""
+    """The learner's own folder: read only."""
     folder: Path
-    """The clean copy; its parent holds what belongs to this grade alone."""
+    """The clean copy; its parent belongs to this grade alone."""
     artifact: Path
-    """In the clean copy, or beside it. Its files are hard links: copy one before changing it."""
+    """In the clean copy, or next to it. Its files are hard links: copy one before changing it."""
     built: Path
-    """The same artifact where it was built; not to be changed."""
+    """The same artifact where it was built; read only."""
     modules: dict[str, Path]
     """preprocessing, model_definition and inference_runner, in the clean copy."""
     start: list[str]
     """The command, with {python}, {port} and {artifact} still in it: see `command`."""
     build: list[str] | None
     weights: list[Path]
-    """The weight files that are served, in `artifact`."""
+    """The served weight files, in `artifact`."""
     container: Path | None
     training: list[Path]
     """Files of the clean copy that only training and building need."""
@@ -61,7 +54,7 @@ class Submission:
     """Finds installed packages, but not this repository."""
 
     def command(self, port: int, artifact: Path | None = None) -> list[str]:
-        """The command that starts the service.
+        """Return the command that starts the service.
 
         Args:
             port: to listen on.
@@ -72,19 +65,19 @@ class Submission:
             "{port}": str(port),
             "{artifact}": str(self.artifact if artifact is None else artifact),
         }
-        return [filled_in(word, values) for word in self.start]
+        return [fill_in(word, values) for word in self.start]
 
 
 def open_submission(
     path: str, grade_folder: Path, model: Path, say: Say, build_seconds: float = BUILD_SECONDS
 ) -> Submission:
-    """Check a submission, copy it, and build its artifact where that is missing or old.
+    """Check a submission, copy it, and build its artifact if that is missing or old.
 
     Args:
         path: its folder, or "reference" or "starter".
-        grade_folder: an empty folder for the copy, outside `path`; the caller throws it away.
+        grade_folder: an empty folder for the copy, outside `path`; the caller removes it.
         model: folder of the research model, for the build.
-        say: is told of the build's progress.
+        say: receives the build's progress.
         build_seconds: a longer build is ended.
 
     Raises:
@@ -98,7 +91,7 @@ def open_submission(
         sentence = _("There is no folder {path}. Name the folder of your service.")
         raise LearnerError(sentence.format(path=source))
     description = read_description(source)
-    own_artifact = _artifact_of(source, description)
+    own_artifact = _find_artifact(source, description)
     grade_folder = grade_folder.resolve()
     folder = grade_folder / "submission"
     copy_tree(source, folder, leave_out=own_artifact)
@@ -119,7 +112,7 @@ def open_submission(
         raise LearnerError(sentence.format(path=own_artifact))
     inside = own_artifact.is_relative_to(source)
     artifact = folder / own_artifact.relative_to(source) if inside else grade_folder / "artifact"
-    place(own_artifact, artifact)
+    link_tree(own_artifact, artifact)
     return Submission(
         name=path if path in OWN else source.name,
         source=source,
@@ -129,7 +122,7 @@ def open_submission(
         modules={name: folder / file for name, file in description.modules},
         start=description.start,
         build=description.build,
-        weights=_weights(artifact, description),
+        weights=_find_weights(artifact, description),
         container=None if description.container is None else folder / description.container,
         training=[folder / file for file in description.training],
         python=python,
@@ -137,10 +130,9 @@ def open_submission(
 
 
 def copy_of(submission: Submission, folder: Path) -> Submission:
-    """The same submission at another place: its code copied, its artifact linked.
+    """Return the same submission at another place: its code copied, its artifact linked.
 
-    The artifact lies where it did within the folder; one that lay beside the folder, beside the
-    new one.
+    The artifact keeps its place in the folder, or next to it.
     """
     inside = submission.artifact.is_relative_to(submission.folder)
     leave_out = submission.artifact if inside else None
@@ -150,24 +142,24 @@ def copy_of(submission: Submission, folder: Path) -> Submission:
         if inside
         else folder.parent / "artifact"
     )
-    place(submission.artifact, artifact)
+    link_tree(submission.artifact, artifact)
 
-    def moved(path: Path) -> Path:
+    def move(path: Path) -> Path:
         return folder / path.relative_to(submission.folder)
 
     return dataclasses.replace(
         submission,
         folder=folder,
         artifact=artifact,
-        modules={name: moved(path) for name, path in submission.modules.items()},
+        modules={name: move(path) for name, path in submission.modules.items()},
         weights=[artifact / path.relative_to(submission.artifact) for path in submission.weights],
-        container=None if submission.container is None else moved(submission.container),
-        training=[moved(path) for path in submission.training],
+        container=None if submission.container is None else move(submission.container),
+        training=[move(path) for path in submission.training],
     )
 
 
-def _artifact_of(source: Path, description: Description) -> Path:
-    place = Path(filled_in(description.artifact, {"{root}": str(ROOT)}))
+def _find_artifact(source: Path, description: Description) -> Path:
+    place = Path(fill_in(description.artifact, {"{root}": str(ROOT)}))
     artifact = place if place.is_absolute() else source / place
     # A new build takes the place of the folder, so nothing of the learner's may lie in it.
     own = [source / DESCRIPTION, *(source / file for _name, file in description.modules)]
@@ -177,8 +169,8 @@ def _artifact_of(source: Path, description: Description) -> Path:
     return artifact
 
 
-def _weights(artifact: Path, description: Description) -> list[Path]:
-    found: set[Path] = set()
+def _find_weights(artifact: Path, description: Description) -> list[Path]:
+    weights: set[Path] = set()
     for pattern in description.weights:
         matches: list[Path] = []
         with contextlib.suppress(ValueError, NotImplementedError):
@@ -193,5 +185,5 @@ def _weights(artifact: Path, description: Description) -> list[Path]:
             raise LearnerError(
                 sentence.format(artifact=artifact, pattern=pattern, files=", ".join(names))
             )
-        found.update(matches)
-    return sorted(found)
+        weights.update(matches)
+    return sorted(weights)

@@ -5,8 +5,15 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+import pytest
+
 from challenges.minimal_service.grading.context import Grade
+from challenges.minimal_service.grading.sandbox.process import ServiceFault
+from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission, open_submission
+from challenges.minimal_service.grading.verdict import CriterionResult
+from learner.errors import LearnerError
 from service.settings import DEFAULT_ARTIFACT
 
 SERVER = '''
@@ -118,6 +125,7 @@ model_definition = "model_definition.py"
 inference_runner = "inference_runner.py"
 """
 WEIGHT_BYTES = 400_000
+Make = Callable[..., Submission]
 
 
 def write_fake(
@@ -130,13 +138,13 @@ def write_fake(
     toml: str = TOML,
     **files: str,
 ) -> Path:
-    """A right service of the standard library alone, with code put in to make it wrong.
+    """Write a right service of the standard library alone, with code put in to make it wrong.
 
     Args:
-        folder: is made.
+        folder: is created.
         before: runs at its start.
         get: runs in the handler of GET.
-        post: likewise of POST.
+        post: runs in the handler of POST.
         ready: runs last before it serves.
         toml: service.toml.
         files: module name → source, instead of the right one.
@@ -161,7 +169,7 @@ def write_fake(
 
 
 def write_default(folder: Path) -> Path:
-    """The reference service with a copy of the default bundle, which no other test opens."""
+    """Write the reference service with its own copy of the default bundle."""
     folder.mkdir(parents=True)
     shutil.copytree(DEFAULT_ARTIFACT, folder / "artifact")
     toml = TOML.replace('"server.py"', '"-m", "service.inference_service", "--no-access-log"')
@@ -176,7 +184,7 @@ def write_default(folder: Path) -> Path:
 
 
 def write_model(folder: Path) -> Path:
-    """A "research model" for the fakes."""
+    """Write a "research model" for the fakes."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "weights.safetensors").write_bytes(bytes(range(256)) * (WEIGHT_BYTES // 256))
     (folder / "labels.txt").write_text("one\ntwo\n")
@@ -184,14 +192,50 @@ def write_model(folder: Path) -> Path:
 
 
 def opened(source: Path, place: Path, say: Callable[[str], None] = lambda _: None) -> Submission:
-    """The submission, opened in a grade's folder at `place`."""
+    """Open a submission in a grade's folder at `place`."""
     place.mkdir(parents=True)
     return open_submission(str(source), place, write_model(place.parent / "model"), say, 60)
 
 
 def grade_of(submission: Submission, quick: bool = True) -> Grade:
-    """A grade of it."""
-    own = submission.folder.parent
-    return Grade(
-        folder=own, model=own.parent / "model", quick=quick, say=lambda _: None, seed=20_26
-    )
+    """Return the state of a grade of a submission."""
+    model = submission.folder.parent.parent / "model"
+    return Grade(model=model, quick=quick, say=lambda _: None, seed=20_26)
+
+
+def failed(result: CriterionResult) -> dict[str, str]:
+    """Return the texts of the failed checks, by id."""
+    return {check.id: check.text for check in result.checks if check.passed is False}
+
+
+def find_fault(submission: Submission, seconds: float = 20, **options: int) -> ServiceFault:
+    """Return what is wrong with a service; nothing of it may be left."""
+    with RunningService(submission, **options) as service:  # type: ignore[arg-type]
+        with pytest.raises(ServiceFault) as raised:
+            service.wait_until_ready(seconds)
+        assert_gone(service)
+    return raised.value
+
+
+def assert_gone(service: RunningService) -> None:
+    """Check that nothing of a service is left."""
+    assert service.pids() == []
+    assert not psutil.pid_exists(service.group)
+    assert not service.home.exists()
+
+
+def is_gone(pid: int) -> bool:
+    """Return whether a process has ended."""
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def find_refusal(folder: Path) -> str:
+    """Return what a learner reads who wants that folder graded."""
+    place = folder.parent / "grade"
+    place.mkdir(exist_ok=True)
+    with pytest.raises(LearnerError) as raised:
+        open_submission(str(folder), place, write_model(folder.parent / "model"), print, 20)
+    return str(raised.value)

@@ -1,7 +1,7 @@
-"""A whole grade: of the reference's code with the default bundle, and of what cannot be graded."""
+"""Whole grades: the reference with the default bundle, and submissions that cannot be graded."""
 
-import json
-from collections.abc import Sequence
+import signal
+import threading
 from pathlib import Path
 
 import psutil
@@ -9,14 +9,10 @@ import pytest
 
 from challenges.__main__ import main
 from challenges.catalogue.model import make_model
-from challenges.minimal_service.grading.criteria import answers, artifact
+from challenges.minimal_service.grading.criteria import artifact
 from challenges.minimal_service.grading.criteria.load import Plan
-from challenges.minimal_service.grading.grade import grade
+from challenges.minimal_service.grading.grade import TookTooLong, grade, limit_time
 from challenges.minimal_service.grading.measuring import calibration as machine
-from challenges.minimal_service.grading.measuring import oracle as truth
-from challenges.minimal_service.grading.measuring.oracle import Truth
-from challenges.minimal_service.grading.measuring.photos import FormatPhoto, PhotoMaker, bad_inputs
-from challenges.minimal_service.grading.sandbox.client import Answer as Reply
 from challenges.minimal_service.grading.verdict import POINTS, CriterionResult, Machine, Verdict
 from tests.challenges.minimal_service.grading.submissions import write_default, write_fake
 
@@ -49,9 +45,7 @@ def by_id(verdict: Verdict) -> dict[str, CriterionResult]:
     return {result.id: result for result in verdict.criteria}
 
 
-def test_the_reference_with_the_default_bundle_passes_all_but_what_noise_may_spoil(
-    tmp_path: Path, model: Path
-) -> None:
+def test_the_reference_passes_all_that_noise_cannot_spoil(tmp_path: Path, model: Path) -> None:
     folder = write_default(tmp_path / "own")
     said: list[str] = []
     verdict = grade(str(folder), model, quick=True, seed=3, say=said.append, plan=SHORT)
@@ -60,7 +54,7 @@ def test_the_reference_with_the_default_bundle_passes_all_but_what_noise_may_spo
     for name in ("structure", "load-once", "artifact", "answers"):
         assert results[name].status == "passed", results[name].model_dump_json()
     assert results["answers"].points == 20
-    assert results["answers"].measured["agreement"] == 1
+    assert results["answers"].measured["agreement"] > 0.85  # int8, few photos
     assert results["answers"].measured["formats_right"] == 22
     assert len(verdict.series.latency_ms) == 20
     assert verdict.series.memory_mib or results["memory"].status == "not-checked"
@@ -105,7 +99,7 @@ def test_no_such_folder_is_a_verdict_too(tmp_path: Path, model: Path) -> None:
     assert verdict.score == 0
 
 
-def test_what_cannot_be_written_or_found_is_said_before_anything_is_done(
+def test_a_path_that_cannot_be_used_is_named_first(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()
@@ -116,7 +110,7 @@ def test_what_cannot_be_written_or_found_is_said_before_anything_is_done(
     assert "weights.safetensors" in capsys.readouterr().err
 
 
-def test_an_error_of_the_grader_itself_fails_its_part_and_no_other(
+def test_an_error_of_the_grader_fails_its_part_alone(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from challenges.minimal_service.grading import grade as module
@@ -136,119 +130,9 @@ def test_an_error_of_the_grader_itself_fails_its_part_and_no_other(
     assert not verdict.passed
 
 
-class Answering:
-    """Stands for a service that answers as it is told."""
-
-    def __init__(self, model: Path, photos: Sequence[bytes]) -> None:
-        self.truth = Truth(model)
-        from service.preprocessing import preprocess
-
-        self.replies = {}
-        for photo in photos:
-            row = self.truth.probabilities(preprocess(photo)[None])[0]
-            first = [
-                {
-                    "class_id": int(one),
-                    "label": self.truth.labels[one],
-                    "probability": float(row[one]),
-                }
-                for one in (-row).argsort()[: truth.FIRST]
-            ]
-            self.replies[photo] = json.dumps({"predictions": first}).encode()
-
-    def asked(self, photos: Sequence[bytes]) -> answers.Asked:
-        replies = [Reply(200, "application/json", self.replies[photo]) for photo in photos]
-        return answers.Asked(
-            formats=[
-                (FormatPhoto("JPEG", photo), reply)
-                for photo, reply in zip(photos, replies, strict=True)
-            ],
-            again=[(reply, reply) for reply in replies],
-            equal_size=list(zip(photos, replies, strict=True)),
-            bad={name: Reply(400, "", b"{}") for name in bad_inputs(photos[0])},
-            lives=True,
-        )
-
-
-@pytest.fixture(scope="module")
-def photos() -> list[bytes]:
-    return PhotoMaker(9).photos(12)
-
-
-@pytest.fixture(scope="module")
-def service(model: Path, photos: list[bytes]) -> Answering:
-    return Answering(model, photos)
-
-
-def judged(service: Answering, asked: answers.Asked, bodies: Sequence[bytes]) -> CriterionResult:
-    sampled = list(zip(service.replies, bodies, strict=True))
-    return answers.judge(asked, sampled, service.truth)[0]
-
-
-def failed(result: CriterionResult) -> set[str]:
-    return {check.id for check in result.checks if check.passed is False}
-
-
-def test_right_answers_are_all_points(service: Answering, photos: list[bytes]) -> None:
-    result = judged(service, service.asked(photos[:3]), list(service.replies.values()))
-    assert (result.status, result.points) == ("passed", 20)
-
-
-def test_answers_that_are_not_the_photos_own_are_no_points(
-    service: Answering, photos: list[bytes]
-) -> None:
-    right = list(service.replies.values())
-    for bodies in (right[:1] * len(right), right[1:] + right[:1], [b'{"error": 1}'] * len(right)):
-        result = judged(service, service.asked(photos[:3]), bodies)
-        assert result.points == 0
-        assert failed(result)
-
-
-def test_an_error_inside_200_is_no_points(service: Answering, photos: list[bytes]) -> None:
-    asked = service.asked(photos[:3])
-    asked.bad["text"] = Reply(200, "application/json", b'{"error": "no image"}')
-    result = judged(service, asked, list(service.replies.values()))
-    assert failed(result) == {"bad-refused"}
-    assert result.points == 0
-
-
-@pytest.mark.parametrize(
-    "wrong", ["same-again", "equal-size", "formats", "bad-refused", "lives-on"]
-)
-def test_each_check_finds_its_own_fault(
-    service: Answering, photos: list[bytes], wrong: str
-) -> None:
-    asked = service.asked(photos[:3])
-    replies = [reply for _photo, reply in asked.formats]
-    match wrong:
-        case "same-again":
-            asked.again[0] = (replies[0], replies[1])
-        case "equal-size":
-            other = json.dumps(
-                {
-                    "predictions": [
-                        {"class_id": n, "label": service.truth.labels[n], "probability": 0.2}
-                        for n in range(5)
-                    ]
-                }
-            )
-            asked.equal_size[0] = (photos[0], Reply(200, "", other.encode()))
-        case "formats":
-            asked.formats[0] = (asked.formats[0][0], Reply(500, "", b""))
-        case "bad-refused":
-            asked.bad["text"] = Reply(500, "", b"")
-        case _:
-            asked.lives = False
-    result = judged(service, asked, list(service.replies.values()))
-    assert failed(result) == {wrong}
-    assert 0 < result.points < 20
-
-
-def test_who_is_busy_for_a_moment_is_asked_again_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "_PAUSE_S", 0.0)
-    for statuses, answered in (([200], 200), ([503, 200], 200), ([503, 503, 200], 503)):
-        replies = iter([Reply(status, "", b"") for status in statuses])
-        monkeypatch.setattr(answers, "ask", lambda *_, replies=replies: next(replies))
-        reply = answers._ask(1, b"")
-        assert reply is not None
-        assert reply.status == answered
+def test_no_part_goes_on_for_ever() -> None:
+    with pytest.raises(TookTooLong, match=r"more than 0\.1 s"), limit_time(0.1):
+        threading.Event().wait(10)
+    with limit_time(0.1):
+        pass
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0  # no alarm is left

@@ -24,7 +24,7 @@ def criteria(**changed: CriterionResult) -> list[CriterionResult]:
     return [changed.get(name, result) for name, result in found.items()]
 
 
-def test_all_criteria_are_a_hundred_points_and_what_lies_beyond_adds() -> None:
+def test_all_criteria_are_100_points_and_more_adds() -> None:
     assert sum(POINTS.values()) == 100
     assert score(criteria()) == pytest.approx(100 + 10 + 5 + 3, abs=0.05)
 
@@ -47,7 +47,7 @@ def test_more_is_never_worse_and_never_boundless() -> None:
     assert beyond(50, 0, math.inf, 1) == 0
 
 
-def test_the_noise_of_a_quiet_machine_moves_it_by_less_than_five_points() -> None:
+def test_noise_moves_the_score_by_less_than_five_points() -> None:
     """15 % in the rate that is held, 4 ms in p99, a tenth in the difference."""
     found = [
         beyond(50, held, p99, off)

@@ -1,4 +1,4 @@
-"""Refuses connections that leave this machine, where a network namespace is not permitted."""
+"""Refuses connections that leave this machine; used if network namespaces are not permitted."""
 
 import sys
 

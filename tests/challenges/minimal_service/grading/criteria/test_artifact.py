@@ -1,19 +1,16 @@
-"""An artifact is complete, or it is said what is missing; damage that goes unseen is found."""
+"""An incomplete artifact is named, and so is a service that does not notice damage."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from challenges.minimal_service.grading.criteria import artifact, offline
-from challenges.minimal_service.grading.criteria.load_once import ANSWERS
 from challenges.minimal_service.grading.submission.submission import Submission
 from challenges.minimal_service.grading.verdict import CriterionResult
-from learner.language import speaking
 from tests.challenges.minimal_service.grading.submissions import (
     RUNNER,
     TOML,
+    failed,
     grade_of,
     opened,
     write_default,
@@ -21,26 +18,11 @@ from tests.challenges.minimal_service.grading.submissions import (
 )
 
 UNCHECKED = RUNNER.replace("sums[0] != own", "False").replace("in sums[1:]:", "in ():")
-CONNECTS = """
-import socket
-# Nothing is sent to it; where there is no route, it fails.
-socket.socket(socket.AF_INET, socket.SOCK_DGRAM).connect(("192.0.2.1", 9))
-"""
-
-
-@pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    with speaking("en"):
-        yield
 
 
 def judged(tmp_path: Path, quick: bool = True, **code: str) -> CriterionResult:
     submission = opened(write_fake(tmp_path / "mine", **code), tmp_path / "grade")
     return artifact.judge(grade_of(submission, quick), submission)
-
-
-def failed(result: CriterionResult) -> dict[str, str]:
-    return {check.id: check.text for check in result.checks if check.passed is False}
 
 
 def contents(submission: Submission) -> dict[Path, bytes]:
@@ -109,7 +91,7 @@ def test_a_service_that_needs_its_build_script(tmp_path: Path) -> None:
     assert "build_artifact.py" in found["moved-starts"]
 
 
-@pytest.mark.skipif(not offline.namespace(), reason="namespaces are not permitted here")
+@pytest.mark.skipif(not offline.find_namespace(), reason="namespaces are not permitted here")
 def test_a_service_that_reads_what_it_was_built_from(tmp_path: Path) -> None:
     model = tmp_path / "model" / "labels.txt"
     assert set(failed(judged(tmp_path, before=f"Path({str(model)!r}).read_text()"))) == {
@@ -117,30 +99,11 @@ def test_a_service_that_reads_what_it_was_built_from(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.skipif(not offline.namespace(), reason="namespaces are not permitted here")
-def test_a_service_that_needs_the_network(tmp_path: Path) -> None:
-    found = failed(judged(tmp_path, before=CONNECTS))
-    assert set(found) == {"moved-starts"}
-    assert "unreachable" in found["moved-starts"]
-
-
-def test_without_namespaces_connections_are_refused_and_that_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(offline, "namespace", lambda: ())
-    right = judged(tmp_path / "a")
-    assert failed(right) == {}
-    (unchecked,) = (check for check in right.checks if check.passed is None)
-    assert unchecked.id == "offline-for-sure"
-    found = failed(judged(tmp_path / "b", before=CONNECTS))
-    assert "unreachable" in found["moved-starts"]
-
-
 def test_other_answers_elsewhere(tmp_path: Path) -> None:
     submission = opened(write_fake(tmp_path / "mine"), tmp_path / "grade")
-    usual = [[[999, 0.9], [1000, 0.1]]] * artifact.PHOTOS
-    (submission.folder.parent / ANSWERS).write_text(json.dumps(usual))
-    assert set(failed(artifact.judge(grade_of(submission), submission))) == {"moved-answers-same"}
+    grade = grade_of(submission)
+    grade.answers = [[(999, 0.9), (1000, 0.1)]] * artifact.PHOTOS
+    assert set(failed(artifact.judge(grade, submission))) == {"moved-answers-same"}
 
 
 def test_a_service_that_writes_to_its_artifact(tmp_path: Path) -> None:

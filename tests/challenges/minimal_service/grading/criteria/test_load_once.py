@@ -1,18 +1,18 @@
-"""Weights that are read at the wrong time are seen, however they are read."""
+"""Weights that are read at the wrong time are noticed, however they are read."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from challenges.minimal_service.grading.context import Report
 from challenges.minimal_service.grading.criteria import load_once
-from challenges.minimal_service.grading.sandbox.file_watch import Watcher, can_watch
+from challenges.minimal_service.grading.sandbox import file_watch
+from challenges.minimal_service.grading.sandbox.file_watch import can_watch, watch_files
 from challenges.minimal_service.grading.verdict import CriterionResult
-from learner.language import speaking
 from tests.challenges.minimal_service.grading.submissions import (
     RUNNER,
     TOML,
+    failed,
     grade_of,
     opened,
     write_default,
@@ -23,12 +23,6 @@ WEIGHTS = "(options.artifact / 'weights.bin')"
 
 
 @pytest.fixture(autouse=True)
-def _in_english() -> Iterator[None]:
-    with speaking("en"):
-        yield
-
-
-@pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_once, "IDLE_S", 0.2)
 
@@ -36,10 +30,6 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 def judged(tmp_path: Path, toml: str = TOML, **code: str) -> CriterionResult:
     submission = opened(write_fake(tmp_path / "mine", toml=toml, **code), tmp_path / "grade")
     return load_once.judge(grade_of(submission), submission)
-
-
-def failed(result: CriterionResult) -> dict[str, str]:
-    return {check.id: check.text for check in result.checks if check.passed is False}
 
 
 needs_inotify = pytest.mark.skipif(
@@ -90,8 +80,8 @@ def test_a_lazy_load_in_the_background_after_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_once, "IDLE_S", 1.0)
-    lazy = f"threading.Timer(0.2, lambda: {WEIGHTS}.read_bytes()).start()"
-    assert set(failed(judged(tmp_path, ready=lazy))) == {"weights-not-read-after-ready"}
+    lazy = f"threading.Timer(0.2, {WEIGHTS}.read_bytes).start()"
+    assert set(failed(judged(tmp_path, get=lazy))) == {"weights-not-read-after-ready"}
 
 
 @needs_inotify
@@ -153,7 +143,7 @@ def test_a_service_that_does_not_start_or_answer(tmp_path: Path) -> None:
 def test_where_files_cannot_be_watched_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load_once, "can_watch", lambda _folder: False)
+    monkeypatch.setattr(file_watch, "can_watch", lambda _folder: False)
     result = judged(tmp_path)
     unchecked = [check for check in result.checks if check.passed is None]
     assert len(unchecked) == 2
@@ -162,41 +152,19 @@ def test_where_files_cannot_be_watched_it_says_so(
 
 
 @needs_inotify
-def test_files_in_folders_that_come_later_are_seen(tmp_path: Path) -> None:
-    with Watcher([tmp_path, tmp_path / "none"]) as watcher:
-        (tmp_path / "new").mkdir()
-        assert watcher.take() == []
-        (tmp_path / "new/file").write_bytes(b"1")
-        (tmp_path / "new/file").read_bytes()
-        assert {event.path.name for event in watcher.take()} == {"file"}
-
-
-@needs_inotify
 @pytest.mark.parametrize("reads", [False, True])
-def test_weights_read_by_one_request_of_many_are_seen_under_the_load(
-    tmp_path: Path, reads: bool
-) -> None:
+def test_weights_read_by_one_request_of_many_are_seen(tmp_path: Path, reads: bool) -> None:
     submission = opened(write_fake(tmp_path / "mine"), tmp_path / "grade")
     before = Report("load-once")
     before.check("weights-not-read-after-ready", True, "not by a dozen requests")
-    with load_once.LoadWatch(submission) as files:
+    with watch_files(submission.folder.parent) as files:
         (submission.folder / "notes.txt").write_bytes(b"small")
         if reads:
             submission.weights[0].read_bytes()
-    result = load_once.judge_load(before.result(), submission, files.seen)
+        assert files is not None
+        result = load_once.judge_load(before.result(), submission, files.take())
     assert [check.passed for check in result.checks] == [True, not reads]
     assert result.status == ("failed" if reads else "passed")
     if reads:
         assert "weights.bin" in failed(result)["weights-not-read-under-load"]
         assert "Load them once" in (result.cause or "")
-
-
-def test_where_files_cannot_be_watched_the_load_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(load_once, "can_watch", lambda folder: False)
-    submission = opened(write_fake(tmp_path / "mine"), tmp_path / "grade")
-    before = Report("load-once").result()
-    with load_once.LoadWatch(submission) as files:
-        submission.weights[0].read_bytes()
-    assert load_once.judge_load(before, submission, files.seen) is before

@@ -1,4 +1,4 @@
-"""The tolerance: int8 keeps it, what is wrong does not."""
+"""int8 keeps the tolerance; wrong preprocessing, weights and classes do not."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
+from challenges.load.images import PhotoMaker
 from challenges.minimal_service.grading.criteria.answers import MOST_OF_ONE
 from challenges.minimal_service.grading.measuring import oracle as bounds
 from challenges.minimal_service.grading.measuring.oracle import (
@@ -21,7 +22,7 @@ from challenges.minimal_service.grading.measuring.oracle import (
     compare,
     parse,
 )
-from challenges.minimal_service.grading.measuring.photos import PhotoMaker, format_photos
+from challenges.minimal_service.grading.measuring.photos import format_photos
 from service.artifact.verify import Bundle
 from service.engines import onnx_runtime
 from service.preprocessing import Pixels, PreprocessingSettings, preprocess
@@ -68,7 +69,7 @@ def close(found: Comparison) -> bool:
 
 
 def test_the_model_agrees_with_itself(truth: Truth, photos: list[bytes], right: Floats) -> None:
-    """Also in batches of other sizes."""
+    """The size of a batch does not matter."""
     found = truth.compare(photos[:20], answers(right[:20]))
     assert found.agreement == 1
     assert found.quantile(1) < 1e-4
@@ -128,7 +129,7 @@ def test_another_normalisation_does_not(truth: Truth, photos: list[bytes], right
 
 
 def test_classes_that_are_left_out_are_missed(right: Floats) -> None:
-    """Though every first answer is right."""
+    """Every first answer is right, but not the probabilities."""
     real = right[:, :1000]
     found = compare(right, answers(real / real.sum(axis=1, keepdims=True)))
     assert found.agrees_enough
@@ -179,7 +180,7 @@ def test_each_kind_shows_when_it_is_read_wrongly(truth: Truth, seed: int) -> Non
 
 
 def test_chance_is_not_held_against_a_service() -> None:
-    """Of 200 photos 3 may be missed for certain, and some more by chance; 20 are too many."""
+    """3 of 200 photos may always be missed, a few more by chance, but not 20."""
 
     def missed(count: int) -> Comparison:
         agrees = [False] * count + [True] * (200 - count)

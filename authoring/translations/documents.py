@@ -1,0 +1,119 @@
+"""Read the texts of notebooks and figures, and replace them; all other bytes are copied."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from html import unescape
+from typing import Any
+from xml.sax.saxutils import escape
+
+from authoring.translations import blocks
+from authoring.translations.messages import Message, SourceError
+
+Translation = Callable[[Message], str | None]
+"""Message → its translation; None keeps the English."""
+NOTES = "speaker_notes"
+SVG_TEXT = re.compile(
+    r"(?P<open><(?P<name>text|title|desc)(?:\s[^>]*)?(?<!/)>)(?P<content>.*?)(?P<end></(?P=name)\s*>)",
+    re.S,
+)
+SVG_HIDDEN = re.compile(r"<!--.*?-->|<style\b.*?</style\s*>", re.S)
+
+
+def read_notebook(text: str, name: str) -> dict[str, Any]:
+    """Parse the JSON of a notebook.
+
+    Raises:
+        SourceError: it is not a notebook, a cell has no id, or two cells have the same id.
+    """
+    try:
+        notebook = json.loads(text)
+        ids = [cell["id"] for cell in notebook["cells"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{name} is not a notebook whose cells have ids: {error}") from None
+    if len(set(ids)) < len(ids):
+        raise SourceError(f"{name}: two cells have the same id")
+    return dict(notebook)
+
+
+def cell_source(cell: dict[str, Any]) -> str:
+    """Return a cell's source as one string."""
+    source = cell["source"]
+    return source if isinstance(source, str) else "".join(source)
+
+
+def notebook_messages(notebook: dict[str, Any], name: str) -> Iterator[Message]:
+    """Yield the Markdown blocks and speaker notes; name: `notebooks/NAME.ipynb`."""
+    for cell in notebook["cells"]:
+        place = f"{name}/{cell['id']}"
+        if cell["cell_type"] == "markdown":
+            for number, text in blocks.messages(cell_source(cell)):
+                yield Message(text, f"{place}/{number}")
+        if notes := cell["metadata"].get(NOTES):
+            yield Message(notes, f"{place}/notes")
+
+
+def translate_notebook(text: str, name: str, translation: Translation) -> str:
+    """Return the notebook in `text` with its messages translated.
+
+    Without any translation the result equals `text`, if nbformat wrote it.
+    """
+    notebook = read_notebook(text, name)
+    for cell in notebook["cells"]:
+        place = f"{name}/{cell['id']}"
+        if cell["cell_type"] == "markdown":
+
+            def block(number: int, text: str, place: str = place) -> str | None:
+                return translation(Message(text, f"{place}/{number}"))
+
+            whole = blocks.translate(cell_source(cell), block)
+            one = isinstance(cell["source"], str)
+            cell["source"] = whole if one else whole.splitlines(keepends=True)
+        if notes := cell["metadata"].get(NOTES):
+            new = translation(Message(notes, f"{place}/notes"))
+            cell["metadata"][NOTES] = notes if new is None else new
+    end = "\n" if text.endswith("\n") else ""
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + end
+
+
+def figure_messages(svg: str, name: str) -> list[Message]:
+    """Return the texts of `<text>`, `<title>` and `<desc>`, without the white space around them.
+
+    Args:
+        svg: the file's content.
+        name: what the contexts begin with: `notebooks/figures/NAME.svg`.
+
+    Raises:
+        SourceError: an element contains other elements, so its text is not a single line.
+    """
+    found = []
+    for number, element in enumerate(_svg_texts(svg)):
+        if "<" in (content := element["content"]):
+            raise SourceError(f"{name}: <{element['name']}> must hold text alone: {content!r}")
+        text = unescape(content).strip()
+        if any(character.isalpha() for character in text):
+            found.append(Message(text, f"{name}/{element['name']}/{number}"))
+    return found
+
+
+def translate_figure(svg: str, name: str, translation: Translation) -> str:
+    """Return `svg` with its messages translated."""
+    parts = []
+    done = 0
+    for number, element in enumerate(_svg_texts(svg)):
+        content = element["content"]
+        text = unescape(content).strip()
+        new = translation(Message(text, f"{name}/{element['name']}/{number}"))
+        if new is not None and new != text:
+            before = content[: len(content) - len(content.lstrip())]
+            after = content[len(content.rstrip()) :]
+            parts += [svg[done : element.start("content")], before, escape(new), after]
+            done = element.end("content")
+    return "".join([*parts, svg[done:]])
+
+
+def _svg_texts(svg: str) -> Iterator[re.Match[str]]:
+    hidden = [match.span() for match in SVG_HIDDEN.finditer(svg)]
+    for element in SVG_TEXT.finditer(svg):
+        if not any(start <= element.start() < end for start, end in hidden):
+            yield element

@@ -1,1 +1,0 @@
-"""The container file of a submission: what it says, what it builds, what runs of it."""

@@ -1,0 +1,1 @@
+"""Titles, questions and hints of the tasks, lesson by lesson."""

@@ -1,0 +1,33 @@
+"""Lessons are cut into slides without loss."""
+
+from pathlib import Path
+
+import nbformat.v4 as v4
+import pytest
+
+from authoring.publishing import slide_cells
+from notebooks.lab.lessons import Lesson, lessons
+from tests.authoring.publishing import pages, small_lessons
+
+
+def test_every_idea_has_its_slide(source: Path, decks: Path) -> None:
+    for lesson in lessons("en", source):
+        page = pages.Page(decks / "en" / f"{lesson.name}.html")
+        for cell in lesson.notebook.cells:
+            if cell.id not in slide_cells.LEFT_OUT and not cell.source.startswith("ask"):
+                assert cell.id in page.ids, cell.id
+
+
+@pytest.mark.parametrize("count", [1, 20, 21, 22, 42, 43, 64])
+def test_a_long_listing_loses_no_line(count: int) -> None:
+    lines = [f"line {number}" for number in range(count)]
+    listed = {"text/html": "<pre>" + "\n".join(lines) + "</pre>", "text/plain": "\n".join(lines)}
+    listing = v4.new_output("display_data", data=listed)  # type: ignore[no-untyped-call]
+    printed = small_lessons.text("stream", "\n".join(lines) + "\n")
+    cell = small_lessons.code_cell("long", "show()", listing, printed)
+    notebook = v4.new_notebook(cells=[cell])  # type: ignore[no-untyped-call]
+    slides_of_it = slide_cells.cut(Lesson(Path("x.ipynb"), notebook), "").cells
+    said = [output for slide in slides_of_it for output in slide.outputs]
+    shown = [part.data["text/html"][5:-6] for part in said if "data" in part]
+    assert "\n".join(shown).split("\n") == lines
+    assert "\n".join(part.text for part in said if "text" in part).split("\n") == lines
