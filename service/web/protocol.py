@@ -19,8 +19,13 @@ import httptools
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from typing_extensions import override
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from service.settings import Settings
@@ -132,6 +137,8 @@ class Protocol(HttpToolsProtocol):
         """Whether the request allows others after it."""
         self._ended = False
         """Whether the last answer is decided; what still comes is thrown away."""
+        self._running: RequestResponseCycle | None = None
+        """The request that the application answers; `cycle` is the last one that has come."""
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
 
@@ -152,9 +159,13 @@ class Protocol(HttpToolsProtocol):
         self._disarm()
         if self._stalled is not None:
             self._stalled.cancel()
-        del self._ending  # no circle of references is left
-        if self.cycle is not None:
-            self.cycle.transport = self.transport
+        for cycle in (self.cycle, self._running):
+            if cycle is not None:
+                cycle.transport = self.transport  # no circle of references is left
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True  # uvicorn tells the last request only
+            self._running.message_event.set()
+        del self._ending
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -246,6 +257,11 @@ class Protocol(HttpToolsProtocol):
         cycle.keep_alive = self._keep_alive and not self.expect_100_continue
 
     @override
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    @override
     def on_body(self, body: bytes) -> None:
         self._body_came, self._head_left = True, self._most_head
         if self.cycle.response_complete:
@@ -282,7 +298,8 @@ class Protocol(HttpToolsProtocol):
 
     def _end_answer(self) -> None:
         """End the connection after an answer."""
-        if self._ended or (self.cycle.response_complete and self.cycle.more_body):
+        cycle = self.cycle
+        if cycle.response_complete and (self._ended or cycle.more_body):
             self._ended = True
             self.transport.write_eof()
         else:

@@ -8,7 +8,8 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from random import Random
 
 import httpx2 as httpx
 import pytest
@@ -277,6 +278,39 @@ def test_broken_requests_are_answered_in_json(url: str) -> None:
         assert received.startswith(b"HTTP/1.1 200 ")
         assert received.count(b"HTTP/1.1") == 1
         assert LABEL.encode() in received
+
+
+def test_mutated_requests_leave_health_and_log_as_they_were(start_service: Start) -> None:
+    """Several in one connection, cut anywhere, from clients that leave at any time."""
+    service = start_service("--header-seconds", "1", "--body-seconds", "1", "--no-access-log")
+    url, random = service.url, Random(0)
+    chunked = b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n"
+    requests = [
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nConnection: close\r\n\r\n",
+        post(body=PHOTO[:500]),
+        post("Expect: 100-continue", body=PHOTO[:500]),
+        chunked + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n5\r\nhello\r\n0\r\nX: y\r\n\r\n",
+        b"CONNECT x:1 HTTP/1.1\r\n\r\n",
+    ]
+    for _ in range(1000):
+        data = bytearray(b"".join(random.choices(requests, k=3)))
+        for _ in range(random.choice([0, 1, 3])):
+            place = random.randrange(len(data) - 30)
+            data[place : place + random.choice([0, 1, 20])] = random.choice(
+                [b"", b"\r\n", b"\xff:"]
+            )
+        with connect(url) as client, suppress(OSError):
+            cut = random.randrange(len(data))
+            client.sendall(data[:cut])
+            client.sendall(data[cut:])
+            if random.random() < 0.3:
+                client.shutdown(socket.SHUT_WR)
+            if random.random() < 0.3:
+                client.recv(1000)
+    assert httpx.get(f"{url}/livez", timeout=1).status_code == 200
+    assert service.stop() == 0
+    assert "Traceback" not in service.log.read_text()
 
 
 def test_a_client_that_does_not_read_is_given_up(url: str) -> None:
