@@ -34,7 +34,7 @@ task: setup ## check what you wrote in my_work/service, or list the tasks (name=
 		$(if $(hint),--hint) $(if $(solution),--solution),tasks) || true
 
 progress: setup ## what you have reached: quiz, tasks and challenge (lang=ja)
-	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges progress
+	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes progress --all
 
 challenge: $(artifact) ## the challenge: a service of your own for 1 GB at 50 requests a second (lang=ja)
 	@$(python) -m challenges start $(if $(lang),--lang $(lang))
