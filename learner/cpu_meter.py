@@ -39,7 +39,8 @@ class CpuMeter:
         for pid in self._own:
             with contextlib.suppress(psutil.Error, OSError):
                 used = psutil.Process(pid).cpu_times()
-                total += used.user + used.system
+                # Children that have ended and were waited for count for their parent.
+                total += used.user + used.system + used.children_user + used.children_system
         return total
 
 

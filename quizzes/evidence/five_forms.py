@@ -107,6 +107,7 @@ def run() -> Evidence:
         ),
         values={name: one.peak_mib for name, one in taken.items()},
         unit="MiB",
+        varies=_("the form of the model, and with it the runtime; weights and photo are the same."),
     )
 
 

@@ -74,6 +74,7 @@ def run() -> Evidence:
             "runner do without, so that what they hand on is plain pixels, not normalised tensors."
         ).format(module=with_torch[0]),
         values={module: int("torch" in packages) for module, packages in needed.items()},
+        varies=_("the module that is imported; the hidden packages are the same."),
     )
 
 
