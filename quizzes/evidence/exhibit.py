@@ -139,7 +139,10 @@ def order_of_cells() -> Evidence:
             _("evaluated twice"): shares[2],
         },
         unit="%",
-        varies=_("the order in which the cells ran; code, weights and packages are the same."),
+        varies=_(
+            "which cells ran, how often and in which order; code, weights and packages are the "
+            "same."
+        ),
     )
 
 

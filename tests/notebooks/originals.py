@@ -9,8 +9,8 @@ from pathlib import Path
 TOO_ALIKE = 0.8
 LEAST_STATEMENTS = 3
 """Least length of a body that is compared: shorter ones are alike by chance."""
-PRESCRIBED = {"forward"}
-"""Names that a framework prescribes: every network of torch has a `forward`."""
+PRESCRIBED = {"forward", "get_next"}
+"""Names that a framework prescribes: a network of torch has a `forward`."""
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
