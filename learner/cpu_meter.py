@@ -39,8 +39,7 @@ class CpuMeter:
         for pid in self._own:
             with contextlib.suppress(psutil.Error, OSError):
                 used = psutil.Process(pid).cpu_times()
-                # Children that have ended and were waited for count for their parent.
-                total += used.user + used.system + used.children_user + used.children_system
+                total += used.user + used.system
         return total
 
 
