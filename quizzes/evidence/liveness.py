@@ -72,7 +72,7 @@ def run() -> Evidence:
         },
         unit="ms",
         varies=_(
-            "Only the place of the computing differs, the event loop or worker threads: file, "
-            "runtime and photos are the same."
+            "where the forward pass runs, in the event loop or in worker threads; file, runtime "
+            "and photos are the same."
         ),
     )

@@ -117,7 +117,7 @@ def run() -> Evidence:
         unit="ms",
         target=TARGET_MS,
         varies=_(
-            "Only the moment at which the weights are loaded differs: file, runtime, threads and "
-            "users are the same, and all libraries are imported when the process starts."
+            "the moment at which the weights are loaded; file, runtime, threads and users are the "
+            "same, and all libraries are imported when the process starts."
         ),
     )

@@ -107,8 +107,8 @@ def modules_alone() -> Evidence:
         },
         unit="ms",
         varies=_(
-            "Only one setting of preprocessing differs, the shrinking while a JPEG is decoded; "
-            "photo, model and threads are the same."
+            "one setting of preprocessing, the shrinking while a JPEG is decoded; photo, model and "
+            "threads are the same."
         ),
     )
 

@@ -67,28 +67,29 @@ def run() -> Evidence:
         "One cell run once more, and the notebook's answer changes from {before} ({p_before:.0%}) "
         "to {after} ({p_after:.0%}). The service, asked twice, gives the same answer twice."
     ).format(before=once[0], p_before=once[1], after=twice[0], p_after=twice[1])
-    varies = _(
-        "For the answers, only one more run of a cell differs. For the memory, only the packages "
-        "that a process imports differ; model file and runtime are the same."
-    )
+    values: dict[str, float] = {}
     bare, research = _kernel_mib("bare"), _kernel_mib("research")
-    if bare is None or research is None or held is None:
-        return Evidence(shows=shown, varies=varies)
-    assert research > 1.3 * held, "the kernel holds more memory than the service"
-    shown += " " + _(
-        "With the same model file, a kernel that has also imported the packages of the research "
-        "(torch, torchvision) holds {research:.0f} MiB, without them {bare:.0f} MiB; the service "
-        "holds {held:.0f} MiB. So most of the difference is packages that answering does not need."
-    ).format(research=research, bare=bare, held=held)
-    return Evidence(
-        shows=shown,
-        values={
+    if bare is not None and research is not None and held is not None:
+        assert research > 1.3 * held, "the kernel holds more memory than the service"
+        shown += " " + _(
+            "With the same model file, a kernel that has also imported the packages of the "
+            "research (torch, torchvision) holds {research:.0f} MiB, without them {bare:.0f} MiB; "
+            "the service holds {held:.0f} MiB. So most of the difference is packages that "
+            "answering does not need."
+        ).format(research=research, bare=bare, held=held)
+        values = {
             _("kernel with the packages of the research"): research,
             _("kernel without them"): bare,
             _("service"): held,
-        },
+        }
+    return Evidence(
+        shows=shown,
+        values=values,
         unit="MiB",
-        varies=varies,
+        varies=_(
+            "for the answers, one more run of a cell; for the memory, the packages that a process "
+            "imports; model file and runtime are the same."
+        ),
     )
 
 

@@ -60,7 +60,7 @@ def run() -> Evidence:
         unit="ms",
         target=TARGET_MS,
         varies=_(
-            "Only the time that a photo needs differs, because one service loads its weights "
-            "in every request; load, model and event loop are the same."
+            "the time that a photo needs, because one service loads its weights in every request; "
+            "load, model and event loop are the same."
         ),
     )

@@ -36,7 +36,7 @@ def memory_bound() -> Evidence:
         ),
         values={_("half of the weights"): half_ms, _("all of the weights"): large_ms},
         unit="ms",
-        varies=_("Only the number of weights differs; image and program are the same."),
+        varies=_("the number of weights; image and program are the same."),
     )
 
 
@@ -58,7 +58,7 @@ def shared_reading() -> Evidence:
             _("eight images, a batch"): eight,
         },
         unit="ms",
-        varies=_("Only the number of images in a call differs; layer and threads are the same."),
+        varies=_("the number of images in a call; layer and threads are the same."),
     )
 
 

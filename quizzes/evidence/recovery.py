@@ -189,5 +189,5 @@ def run() -> Evidence:
         ),
         values={_("SIGKILL: lost"): outage.lost, _("SIGTERM: lost"): farewell.lost},
         unit=_("requests"),
-        varies=_("Only the way to end it differs, SIGKILL or SIGTERM; service and load are equal."),
+        varies=_("how the service is ended, by SIGKILL or SIGTERM; service and load are the same."),
     )
