@@ -52,7 +52,10 @@ def bars(
         figure = Figure(figsize=(7, 0.5 + 0.42 * len(values)))
         axes = figure.subplots()
         names = list(values)
-        drawn = axes.barh(names, list(values.values()), color=_colours(len(names)), height=0.6)
+        finite = [value for value in values.values() if np.isfinite(value)]
+        longest = 1.2 * max(finite, default=1.0)  # for an infinite value, whose label says so
+        widths = [value if np.isfinite(value) else longest for value in values.values()]
+        drawn = axes.barh(names, widths, color=_colours(len(names)), height=0.6)
         axes.bar_label(drawn, [format_number(value, unit) for value in values.values()], padding=4)
         axes.invert_yaxis()
         axes.margins(x=0.2)
