@@ -1,11 +1,15 @@
 """Say when other programs took the machine, because then a measured time says little."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from learner.cpu_meter import MOST_OTHERS, CpuMeter
 from learner.language import _
 from quizzes.evidence.running import Service
+
+SAMPLE_S = 0.5
+"""Seconds of a sample before and after a block that starts processes."""
 
 
 @contextmanager
@@ -29,3 +33,21 @@ def say_if_busy(others: float) -> None:
                 "little about the service. Close some programs, and run this cell again."
             ).format(share=others)
         )
+
+
+@contextmanager
+def watched_around() -> Iterator[None]:
+    """Measure what other programs use just before and just after the block, and warn likewise.
+
+    For a block whose processes end within it: what they used cannot be told from the others' use.
+    """
+    before = _sample()
+    yield
+    say_if_busy(max(before, _sample()))
+
+
+def _sample() -> float:
+    """Return the others' share of all cores' time while this program only waits."""
+    meter = CpuMeter()
+    time.sleep(SAMPLE_S)
+    return meter.others()

@@ -18,3 +18,16 @@ def test_a_quiet_machine_is_not_mentioned(
     with watched():
         pass
     assert capsys.readouterr().out == ""
+
+
+def test_processes_that_end_within_the_block_are_not_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    samples = iter([0.1, 0.1, 0.1, 0.5])
+    monkeypatch.setattr(busy, "_sample", lambda: next(samples))
+    with busy.watched_around():
+        pass
+    assert capsys.readouterr().out == ""
+    with busy.watched_around():
+        pass
+    assert "50%" in capsys.readouterr().out
