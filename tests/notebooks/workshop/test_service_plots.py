@@ -22,7 +22,7 @@ def test_a_start_names_its_steps(shown: Shown) -> None:
 def test_first_users_are_told_from_later_ones(shown: Shown) -> None:
     due = np.arange(3.0)
     lazy = Observations(
-        due=due, sent=due, done=due + np.array([0.9, 0.02, 0.02]), status=np.array([200, LOST, 200]),
+        due=due, sent=due, done=due + [0.9, 0.02, 0.02], status=np.array([200, LOST, 200]),
         bodies=[b""] * 3, retry_after=np.full(3, np.nan), cpu_share=0.1,
     )  # fmt: skip
     show_first_users({"lazy": lazy}, guess=100)
