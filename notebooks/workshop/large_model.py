@@ -156,7 +156,7 @@ class ScreenedClassifier:
         made = [numpy_helper.from_array(value, name) for name, value in values.items()]
         for name, numbers in {"m": [AGAIN], "k": [TOP], "last": [2]}.items():
             made.append(numpy_helper.from_array(np.array(numbers), name))
-        large = {"q": rough, "r": rows}
+        large: dict[str, npt.NDArray[np.generic]] = {"q": rough, "r": rows}
         graph = helper.make_graph(
             _screening_nodes(),
             "screened classifier",

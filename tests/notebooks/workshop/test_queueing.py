@@ -67,8 +67,8 @@ def test_lanes_work_side_by_side() -> None:
 
 
 def test_a_batch_of_8_cannot_be_faster_than_its_own_time() -> None:
-    """2.2 #12: at 17 ms an image, the first of a batch of 8 is answered after 136 ms."""
-    assert simulate([0.0] * 9, {1: [20], 8: [136]})[1:].min() == pytest.approx(156)
+    """At 17 ms an image, the first of a batch of 8 is answered after 136 ms."""
+    assert simulate([0.0] * 8, {1: [20], 8: [136]}).min() == pytest.approx(136)
 
 
 def test_a_p99_scatters_and_its_band_holds_the_middle() -> None:
