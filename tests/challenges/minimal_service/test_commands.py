@@ -143,8 +143,8 @@ def test_the_solution_opens_after_three_honest_attempts(run: Run) -> None:
         change(number)
         grade("load")
     said = run("solution")
-    for criterion in POINTS:
-        assert solutions()[criterion].text in said
+    for name in POINTS:
+        assert solutions()[name].text in said
         assert f"({name})" in said
     only = run("solution", "memory")
     assert "service/engines/sparse_onnx.py:" in only
