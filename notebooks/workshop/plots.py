@@ -115,7 +115,7 @@ def plain_ticks(axis: Axis) -> None:
 
     An axis that spans many decades gets 10, 100, 1000 …, because its labels would overlap.
     """
-    least, most = sorted(axis.get_data_interval())  # type: ignore[no-untyped-call]
+    least, most = sorted(axis.get_data_interval())
     wide = least > 0 and most / least > MANY
     axis.set_major_locator(LogLocator(subs=(1,) if wide else (1, 2, 5)))
     axis.set_major_formatter("{x:g}")

@@ -2,7 +2,6 @@
 
 import pytest
 
-from notebooks.workshop import busy
 from notebooks.workshop.busy import say_if_busy, watched
 
 
@@ -14,7 +13,7 @@ def test_a_busy_machine_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_quiet_machine_is_not_mentioned(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(busy.CpuMeter, "others", lambda self, started=(): 0.1)
+    monkeypatch.setattr("learner.cpu_meter.CpuMeter.others", lambda self, started=(): 0.1)
     with watched():
         pass
     assert capsys.readouterr().out == ""

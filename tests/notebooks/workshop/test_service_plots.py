@@ -22,11 +22,11 @@ def test_a_start_names_its_steps(shown: Shown) -> None:
 def test_first_users_are_told_from_later_ones(shown: Shown) -> None:
     due = np.arange(3.0)
     lazy = Observations(
-        due=due, sent=due, done=due + np.array([0.9, 0.02, 0.02]), status=np.array([200, LOST, 200]),
+        due=due, sent=due, done=due + np.array([0.9, 0, 0]), status=np.array([200, LOST, 200]),
         bodies=[b""] * 3, retry_after=np.full(3, np.nan), cpu_share=0.1,
     )  # fmt: skip
     show_first_users({"lazy": lazy}, guess=100)
-    assert shown.text == "lazy: first user 900 ms, last user 20 ms, 2 of 3 users over 50 ms"
+    assert shown.text == "lazy: first user 900 ms, last user 0 ms, 2 of 3 users over 50 ms"
 
 
 def test_answers_name_the_first_class_of_each_photo(shown: Shown) -> None:
