@@ -2,6 +2,7 @@
 
 import pytest
 
+from notebooks.workshop import busy
 from notebooks.workshop.busy import say_if_busy, watched
 
 
