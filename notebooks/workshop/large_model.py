@@ -56,7 +56,7 @@ class Features:
 
 
 DIRECTIONS, AGAIN, BLOCK = 256, 1024, 32
-"""Of the rough search: directions, classes that are ranked again, weights that share a scale."""
+"""Sizes of the rough search: directions, classes ranked again, weights that share a scale."""
 
 
 class Classifier:

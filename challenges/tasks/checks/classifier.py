@@ -24,7 +24,7 @@ from learner.language import _
 LOOK = "classifier.py, Classifier"
 FORWARD = "classifier.py, Classifier.forward"
 EDITIONS = 6
-"""Of the 1,000 real classes: a catalogue that is small enough for a check."""
+"""Variants of each of the 1,000 real classes: a catalogue small enough for a check."""
 TOP = 5
 PHOTOS = 14
 MOST = 0.06
