@@ -192,7 +192,8 @@ class PredictRoute(APIRoute):
         except asyncio.CancelledError:
             if client.left:
                 return
-            raise
+            # `--shutdown-seconds` have passed.
+            raise RequestError(503, "the service stops; send the request to another one") from None
         finally:
             client.stop_watching()
         await response(scope, receive, send)

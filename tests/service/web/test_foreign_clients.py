@@ -20,7 +20,12 @@ from playwright.sync_api import Browser
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from tests.conftest import ServiceProcess, start_process, wait_until
 from tests.service.test_listener import hand_over
-from tests.service.web.test_http_server import check_all_answered, send_photos, wait_for_photos
+from tests.service.web.test_http_server import (
+    PATIENT,
+    check_all_answered,
+    send_photos,
+    wait_for_photos,
+)
 
 PHOTO = SAMPLE_PHOTOS[0].read()
 LABEL = '"label":"espresso"'
@@ -282,7 +287,7 @@ def test_restarts_behind_one_upstream_of_nginx(start_service: Start, tmp_path: P
 
         def start() -> ServiceProcess:
             wrapper = hand_over(listener)
-            return start_service("--drain-seconds", "0", wrapper=wrapper, files=[listener])
+            return start_service(*PATIENT, wrapper=wrapper, files=[listener])
 
         service = start()
         service.wait_for(" ready ")
