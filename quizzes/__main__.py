@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import Any
 
+from challenges.tasks.commands import show_work
 from learner.errors import LearnerError
 from learner.folder import folder
 from learner.language import _
@@ -101,6 +102,9 @@ def _options() -> argparse.Namespace:
     evidence.add_argument("question", help=_("id of the question"))
     shown = command("progress", _progress, _("how much was answered and learned"))
     shown.add_argument("--json", action="store_true", help=_("all of it, to keep or to hand in"))
+    shown.add_argument(
+        "--all", action="store_true", help=_("and what was written for the tasks and the challenge")
+    )
     command("reset", _reset, _("begin anew (the old progress is kept beside it)"))
     linted = command("lint", _lint, _("for authors: check all questions"))
     linted.add_argument("--quick", action="store_true", help=_("do not run the experiments"))
@@ -174,7 +178,12 @@ def _progress(options: argparse.Namespace) -> int:
     print(said.getvalue(), end="", file=sys.stderr)
     lessons = summarise_lessons(all_questions().values(), loaded.attempts)
     if not options.json:
+        if options.all:
+            print(_("# Quiz"))
         terminal.show_summary(lessons)
+        if options.all:
+            print()
+            show_work()
         return RIGHT
     _print_json(
         {

@@ -5,7 +5,7 @@ Points of a question, from 0 to 1:
 - one: 1 for the right option, else 0
 - several: (right options chosen - wrong options chosen) / number of right options, at least 0
 - number: 1 if |answer - right number| <= tolerance, else 0
-- order: 1 for the right order, else 0
+- order: 1 for an order that keeps every pair of `before` (without it: for the listed one), else 0
 
 The score of several questions is the mean of their points. "Correct" means full points.
 """
@@ -104,14 +104,11 @@ def _grade_number(question: Number, answer: Answer) -> Verdict:
 def _grade_order(question: Order, answer: tuple[str, ...]) -> Verdict:
     if len(answer) < len(question.options):
         raise AnswerError("not-all")
-    misplaced = [
-        option
-        for option, chosen in zip(question.options, answer, strict=True)
-        if option.id != chosen
-    ]
-    if not misplaced:
+    early = question.find_early(answer)
+    if early is None:
         return Verdict(True, 1.0, (Remark(None, question.feedback_right),))
     remarks = [Remark(None, question.feedback_wrong)]
-    if misplaced[0].feedback:
-        remarks.append(Remark(misplaced[0].id, misplaced[0].feedback))
+    text = next(option.feedback for option in question.options if option.id == early)
+    if text:
+        remarks.append(Remark(early, text))
     return Verdict(False, 0.0, tuple(remarks), (question.misconception,))

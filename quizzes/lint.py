@@ -78,6 +78,8 @@ def run_experiment(entry: Entry) -> Iterator[str]:
         yield f"evidence {name}: took {seconds:.0f} s, more than {MOST_SECONDS:.0f}"
     if not evidence.shows:
         yield f"evidence {name}: says nothing"
+    if not evidence.varies:
+        yield f"evidence {name}: does not say which one thing it varies"
 
 
 def _load_factor() -> float:

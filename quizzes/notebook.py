@@ -183,6 +183,7 @@ def describe_evidence(entry: Entry) -> dict[str, Any]:
         return {"problem": str(error)}
     return {
         "shows": found.shows,
+        "varies": words.name_variable(found) if found.varies else "",
         "values": [list(figure) for figure in experiments.figures(found)],
         "target": found.target,
         "line": ""

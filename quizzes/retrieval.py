@@ -35,7 +35,9 @@ def ask_again(lesson: str, count: int) -> None:
 def show_link(name: str) -> None:
     """Show a link to the section that proves a question's answer, in the learner's language."""
     entry = find(name)
-    text = _("The section that proves it: {heading}").format(heading=entry.heading)
+    text = _("The section that proves it: lesson {lesson}, {heading}").format(
+        lesson=entry.notebook.split("_")[0].lstrip("0"), heading=entry.heading
+    )
     shown = {"text/markdown": f"[{text}]({entry.link})", "text/plain": text}
     display(shown, raw=True)  # type: ignore[no-untyped-call]
 

@@ -64,6 +64,8 @@ def session(entries: Sequence[Entry]) -> list[Verdict]:
 def show_evidence(found: Evidence) -> None:
     """Print the sentence, then bars of text."""
     print(wrap(found.shows))
+    if found.varies:
+        print(wrap(words.name_variable(found)))
     figures = experiments.figures(found)
     if not figures:
         return

@@ -160,6 +160,7 @@ function render({ model, el }) {
     else if (evidence?.problem) shown.push(element("p", { textContent: evidence.problem }));
     else if (evidence) {
       shown.push(element("p", {}, ...rich(evidence.shows)));
+      if (evidence.varies) shown.push(element("p", {}, ...rich(evidence.varies)));
       if (evidence.values.length) shown.push(bars(evidence));
       if (evidence.line) shown.push(element("p", { className: "wq-how", textContent: evidence.line }));
     }

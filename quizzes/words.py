@@ -2,6 +2,7 @@
 
 from learner.language import _
 from quizzes.engine import AnswerError, Verdict
+from quizzes.evidence import Evidence
 from quizzes.questions import Entry, Number, One, Order, Question, Several
 
 
@@ -64,6 +65,11 @@ def name_section(entry: Entry) -> str:
     return _("What proves it: lesson {notebook}, “{section}”.").format(
         notebook=entry.notebook, section=entry.heading
     )
+
+
+def name_variable(found: Evidence) -> str:
+    """Say which one thing an experiment varies."""
+    return _("The one thing that differs: {what}").format(what=found.varies)
 
 
 def not_a_number() -> str:

@@ -19,7 +19,6 @@ import numpy as np
 
 from service.engines.base import Engine, Image, Probabilities
 from service.errors import OverloadedError
-from service.machine import let_others_go_first
 from service.runner.admission import LENIENT, Admission
 from service.runner.jobs import Counters, Inference, Job, Outcome, settle, sort_key
 from service.runner.plan import Layout
@@ -54,7 +53,7 @@ class InferenceRunner:
             layout: how the machine is divided.
             admission: decides who may enter.
             queue_limit: most requests inside, whatever their deadlines: each holds its image.
-            dedicated: see `machine.let_others_go_first`.
+            dedicated: see `tuning.let_others_go_first`.
         """
         self.engine = engine
         self.layout = layout
@@ -180,6 +179,8 @@ class InferenceRunner:
 
     def _work(self, number: int, dedicated: bool) -> None:
         """Run one worker thread: take the most advanced step that there is, again and again."""
+        from service.runner.tuning import let_others_go_first
+
         let_others_go_first(dedicated)
         while True:
             with self._condition:

@@ -13,11 +13,7 @@ from fastapi import FastAPI
 
 from service.errors import OperatorError
 from service.loaded_model import LoadedModel, Step
-from service.machine import (
-    give_large_memory_back,
-    let_waiting_threads_sleep,
-    seconds_since_process_start,
-)
+from service.machine import seconds_since_process_start
 from service.settings import Settings, settings_from
 
 CreateApp = Callable[..., FastAPI]
@@ -72,6 +68,8 @@ def _prepare_process() -> None:
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupted_before_ready)
     configure_log()
+    from service.runner.tuning import give_large_memory_back, let_waiting_threads_sleep
+
     let_waiting_threads_sleep()
     give_large_memory_back()
 

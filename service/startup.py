@@ -20,7 +20,7 @@ from service.engines.base import Engine, Form
 from service.errors import OperatorError
 from service.inference_runner import InferenceRunner
 from service.loaded_model import LoadedModel, Step
-from service.machine import gpu_count, return_freed_memory, use_huge_pages
+from service.machine import gpu_count
 from service.runner.admission import Admission
 from service.runner.plan import Plan
 from service.settings import Settings
@@ -61,6 +61,8 @@ def load_model(settings: Settings) -> LoadedModel:
     with _step(steps, "replay") as say, _explain_engine_faults(form, device):
         largest = replay(bundle, form, plan.engine)
         say(f"{len(photos)} golden photos, largest difference of a probability {largest:.1e}")
+    from service.runner.tuning import return_freed_memory, use_huge_pages
+
     return_freed_memory()
     use_huge_pages()
     runner = start_runner(plan, settings, settings.max_requests)

@@ -41,6 +41,11 @@ class Observations:
         return (self.done - self.due) * 1000
 
     @property
+    def waited_ms(self) -> npt.NDArray[np.float64]:
+        """`latency_ms`, and infinity for a request that failed: to refuse must not look fast."""
+        return np.where(self.ok, self.latency_ms, np.inf)
+
+    @property
     def lateness_ms(self) -> npt.NDArray[np.float64]:
         """From the moment a request was due to its leaving: the generator's own fault, ms."""
         return (self.sent - self.due) * 1000
@@ -53,12 +58,8 @@ class Observations:
         return float(self.ok.sum() / (self.done[self.ok].max() - self.due[0]))
 
     def percentile(self, share: float) -> float:
-        """Return the latency in ms that `share` (in %) of the requests do not exceed.
-
-        A request that failed counts as infinitely late: to shed load must not look like speed.
-        """
-        latency = np.where(self.ok, self.latency_ms, np.inf)
-        return float(np.percentile(latency, share, method="higher"))
+        """Return the time in ms (`waited_ms`) that `share` (in %) of the requests do not exceed."""
+        return float(np.percentile(self.waited_ms, share, method="higher"))
 
     def wrong(self, is_right: Callable[[int, bytes], bool]) -> int:
         """Count the answers with status 200 that `is_right(request number, body)` rejects."""

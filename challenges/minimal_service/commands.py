@@ -14,11 +14,14 @@ from challenges.minimal_service import display, hints, progress, watch
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId, Verdict
 from challenges.minimal_service.learner_service import lay_out_starter, own_folder, started_folder
+from challenges.minimal_service.report.criteria_texts import title
 from learner.errors import LearnerError
 from learner.folder import folder, set_aside, write_json
 from learner.language import CHOICE, LANGUAGES, _, language, speaking
 from service.errors import OperatorError
 
+NOT_PASSED = 3
+"""Exit status of a grade that was not passed: no error, so that `make grade` can tell it apart."""
 BRIEF = Path(__file__).with_name("brief")
 
 
@@ -51,7 +54,9 @@ def add_commands(subparsers: Any) -> None:
         "path", metavar="PATH", help=_("folder of the service; or: reference, starter")
     )
     graded.add_argument(
-        "--quick", action="store_true", help=_("within a minute: a short load, nothing beyond it")
+        "--quick",
+        action="store_true",
+        help=_("in one to two minutes: a short load, nothing beyond it"),
     )
     graded.add_argument(
         "--json", metavar="FILE", type=Path, help=_("write the verdict as JSON to FILE")
@@ -145,7 +150,7 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    """Grade a submission; the exit status is 0 only for a pass."""
+    """Grade a submission; the exit status is 0 for a pass, `NOT_PASSED` otherwise."""
     from challenges.minimal_service.grading.grade import grade
     from challenges.minimal_service.report.terminal import text
 
@@ -169,7 +174,7 @@ def _grade(options: argparse.Namespace) -> int:
     if options.json is not None:
         _write(options.json, verdict.model_dump_json(indent=1) + "\n")
     print(text(verdict))
-    return 0 if verdict.passed else 1
+    return 0 if verdict.passed else NOT_PASSED
 
 
 @contextlib.contextmanager
@@ -252,12 +257,28 @@ def _hint(options: argparse.Namespace) -> int:
                 )
             )
         if not latest.failed:
-            print(_("Your last attempt missed no criterion, so there is nothing to hint at."))
+            _say_nothing_failed(latest)
             return 0
         criterion = latest.failed[0]
     step = progress.take_hint(criterion, hints.STEPS)
     display.show_hint(criterion, step)
     return 0
+
+
+def _say_nothing_failed(latest: progress.Attempt) -> None:
+    """Say that no criterion was missed, and which ones could not be judged."""
+    if latest.passed:
+        print(_("Your last attempt passed, so there is nothing to hint at."))
+        return
+    unjudged = [name for name, status in latest.criteria.items() if status == "not-checked"]
+    print(
+        _(
+            "Your last attempt missed no criterion, but it is no pass yet: {names} could not be "
+            "judged. If other programs kept the machine busy, end them and grade again: {command}"
+        ).format(names=", ".join(map(title, unjudged)), command=display.grade_command())
+    )
+    for name in unjudged:
+        print(_("A hint all the same: {command}").format(command=f"{display.PROGRAM} hint {name}"))
 
 
 def _solution(options: argparse.Namespace) -> int:

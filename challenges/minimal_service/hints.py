@@ -288,7 +288,7 @@ def solutions() -> dict[CriterionId, Solution]:
             ),
             (
                 "service/engines/sparse_onnx.py:SparseOnnxEngine",
-                "service/machine.py:return_freed_memory",
+                "service/runner/tuning.py:return_freed_memory",
                 "service/engines/__init__.py:load_engine",
             ),
         ),

@@ -61,15 +61,16 @@ def _tasks(_options: argparse.Namespace) -> int:
 
 
 def _progress(_options: argparse.Namespace) -> int:
-    """Show the quiz, the tasks and the challenge, one below the other."""
+    show_work()
+    return 0
+
+
+def show_work() -> None:
+    """Show what was written for the tasks and the challenge, one below the other."""
     from challenges.minimal_service import display as challenge
     from challenges.minimal_service import progress as attempts
-    from quizzes.retrieval import show_progress as show_quiz
 
-    print(_("# Quiz"))
-    show_quiz()
-    print("\n" + _("# Tasks"))
+    print(_("# Tasks"))
     display.show_tasks()
     print("\n" + _("# Challenge"))
     challenge.show_progress(attempts.load())
-    return 0

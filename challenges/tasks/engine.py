@@ -28,11 +28,11 @@ from learner.paths import ROOT
 NAME = "service"
 CHILD = Path(__file__).with_name("child.py")
 MOST_LINES = 5_000
-"""Of output; more is printed without end."""
+"""Most output; more counts as printing without end."""
 MOST_MEMORY = 6 << 30
 """Bytes that all processes of a check may hold."""
 SHOWN_LINES = 8
-"""Of what the code printed."""
+"""Most lines that are shown of what the code printed."""
 _LEFT_OUT = ("artifact", "__pycache__")
 
 

@@ -37,8 +37,8 @@ Classes = npt.NDArray[np.int64]
 class Features:
     """The model without its last layer: uint8 N × 224 × 224 × 3 pixels to float32 N × 1280."""
 
-    def __init__(self, bundle: Bundle, form: str = "onnx-fp32") -> None:
-        """Remove the last layer from an ONNX form of a bundle."""
+    def __init__(self, bundle: Bundle, form: str = "onnx-fp32", threads: int | None = None) -> None:
+        """Remove the last layer from an ONNX form of a bundle; `threads`: all cores by default."""
         model = onnx.load(bundle.path / FORMS[form].file)
         graph = model.graph
         last = max(at for at, node in enumerate(graph.node) if node.op_type == "Gemm")
@@ -46,13 +46,17 @@ class Features:
         del graph.node[last:]
         del graph.output[:]
         graph.output.append(helper.make_tensor_value_info(wanted, TensorProto.FLOAT, None))
-        self._session = _open_session(model)
+        self._session = _open_session(model, threads=threads)
         self._input = graph.input[0].name
 
     def __call__(self, pixels: Pixels) -> Floats:
         """Return the features of N images."""
         (features,) = self._session.run(None, {self._input: pixels})
         return features  # type: ignore[no-any-return]
+
+
+DIRECTIONS, AGAIN, BLOCK = 256, 1024, 32
+"""Sizes of the rough search: directions, classes ranked again, weights that share a scale."""
 
 
 class Classifier:
@@ -120,6 +124,62 @@ class Classifier:
         return classes  # type: ignore[no-any-return]
 
 
+class ScreenedClassifier:
+    """Search roughly, rank again: the same five classes from a tenth of the bytes.
+
+    All classes are scored along `DIRECTIONS` directions with 4-bit weights. The best `AGAIN` are
+    computed again from all 1280 features, with the int8 rows of `Classifier(bits=8)`.
+    """
+
+    def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
+        """Compute the weights and build the graph.
+
+        Args:
+            bundle: its last layer gives the first 1,000 rows.
+            threads: of the session; all cores if not given.
+        """
+        head = load_file(bundle.path / FORMS["eager"].file)
+        weights, bias = head["classifier.weight"], head["classifier.bias"]
+        directions = _find_directions(weights, bias)
+        rows = np.empty((CLASSES, FEATURES), np.int8)
+        steps, offsets = np.empty(CLASSES, np.float32), np.empty(CLASSES, np.float32)
+        rough = np.empty((CLASSES, DIRECTIONS // BLOCK, BLOCK // 2), np.uint8)
+        scales = np.empty((CLASSES, DIRECTIONS // BLOCK), np.float32)
+        known = len(bias)
+        for edition, (whole, offset) in enumerate(catalogue_rows(weights, bias)):
+            part = slice(edition * known, (edition + 1) * known)
+            offsets[part], steps[part] = offset, _compute_steps(whole)
+            rows[part] = _round(whole, steps[part])
+            rough[part], scales[part] = _pack_4_bits(whole @ directions)
+        self.bytes = rough.nbytes + scales.nbytes
+        """Bytes that are read for every image; of `rows` only those of `AGAIN` classes."""
+        values = {"d": directions, "s": scales.ravel(), "b": offsets, "t": steps}
+        made = [numpy_helper.from_array(value, name) for name, value in values.items()]
+        for name, numbers in {"m": [AGAIN], "k": [TOP], "last": [2]}.items():
+            made.append(numpy_helper.from_array(np.array(numbers), name))
+        large: dict[str, npt.NDArray[np.generic]] = {"q": rough, "r": rows}
+        graph = helper.make_graph(
+            _screening_nodes(),
+            "screened classifier",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", FEATURES])],
+            [helper.make_tensor_value_info("classes", TensorProto.INT64, ["n", TOP])],
+            initializer=[*made, *(_outside(name, part) for name, part in large.items())],
+        )
+        versions = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
+        model = helper.make_model(graph, opset_imports=versions, ir_version=10)
+        self._session = _open_session(model, large, threads)
+
+    def __call__(self, features: Floats) -> Classes:
+        """Return the five most probable classes of N images, best first: int64, N × 5."""
+        (classes,) = self._session.run(None, {"x": features})
+        return classes  # type: ignore[no-any-return]
+
+
+def agreement(one: Classes, other: Classes) -> float:
+    """Return the share of images with the same first class, 0 to 1."""
+    return float((one[:, 0] == other[:, 0]).mean())
+
+
 def right_answers(classes: Classes, labels: Sequence[str]) -> int:
     """Count the sample photos (in their order) whose most probable class is a right label."""
     first = [labels[best] if best < len(labels) else "" for best in classes[:, 0]]
@@ -153,23 +213,70 @@ def _round(rows: Floats, steps: Floats) -> npt.NDArray[np.int8]:
     return rounded
 
 
+def _find_directions(weights: Floats, bias: Floats, editions: int = 20) -> Floats:
+    """Return the orthonormal directions along which rows are longest: 1280 × `DIRECTIONS`.
+
+    A tenth of the rows says it as well as all of them.
+    """
+    products = np.zeros((FEATURES, FEATURES), np.float32)
+    for rows, _offsets in catalogue_rows(weights, bias, editions):
+        products += rows.T @ rows
+    _lengths, vectors = np.linalg.eigh(products)  # the longest come last
+    return np.ascontiguousarray(vectors[:, -DIRECTIONS:].astype(np.float32))
+
+
+def _pack_4_bits(rows: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
+    """Return weights as MatMulNBits reads them: two to a byte, 8 is zero; and a scale per block."""
+    blocks = rows.reshape(len(rows), -1, BLOCK)
+    scales: Floats = np.maximum(np.abs(blocks).max(axis=2) / np.float32(7), np.float32(1e-12))
+    whole = (np.rint(blocks / scales[:, :, np.newaxis]) + 8).clip(0, 15).astype(np.uint8)
+    return whole[:, :, 0::2] | (whole[:, :, 1::2] << 4), scales
+
+
+def _screening_nodes() -> list[onnx.NodeProto]:
+    node = helper.make_node
+    return [
+        node("MatMul", ["x", "d"], ["p"]),
+        node(
+            "MatMulNBits", ["p", "q", "s"], ["rough"], domain="com.microsoft",
+            K=DIRECTIONS, N=CLASSES, bits=4, block_size=BLOCK, accuracy_level=4,
+        ),
+        node("Add", ["rough", "b"], ["scored"]),
+        node("TopK", ["scored", "m"], ["best_scores", "best"]),
+        node("Gather", ["r", "best"], ["best_rows"]),
+        node("Cast", ["best_rows"], ["best_weights"], to=TensorProto.FLOAT),
+        node("Unsqueeze", ["x", "last"], ["column"]),
+        node("MatMul", ["best_weights", "column"], ["products"]),
+        node("Squeeze", ["products", "last"], ["exact"]),
+        node("Gather", ["t", "best"], ["best_steps"]),
+        node("Mul", ["exact", "best_steps"], ["scaled"]),
+        node("Gather", ["b", "best"], ["best_offsets"]),
+        node("Add", ["scaled", "best_offsets"], ["ranked"]),
+        node("TopK", ["ranked", "k"], ["values", "places"]),
+        node("GatherElements", ["best", "places"], ["classes"], axis=1),
+    ]  # fmt: skip
+
+
+def _outside(name: str, part: npt.NDArray[np.generic]) -> onnx.TensorProto:
+    """Return a weight that stays outside of the graph, which has at most 2 GB."""
+    tensor = onnx.TensorProto(
+        name=name,
+        data_type=helper.np_dtype_to_tensor_dtype(part.dtype),
+        dims=part.shape,
+        data_location=TensorProto.EXTERNAL,
+    )
+    tensor.external_data.add(key="location", value="in-memory")
+    return tensor
+
+
 def _build_model(
     nodes: list[onnx.NodeProto],
     small: dict[str, Floats],
     names: Sequence[str],
     parts: Sequence[npt.NDArray[np.generic]],
 ) -> onnx.ModelProto:
-    """Return the graph. The weights `names` stay outside of it: a graph has at most 2 GB."""
-    outside = []
-    for name, part in zip(names, parts, strict=True):
-        tensor = onnx.TensorProto(
-            name=name,
-            data_type=helper.np_dtype_to_tensor_dtype(part.dtype),
-            dims=part.shape,
-            data_location=TensorProto.EXTERNAL,
-        )
-        tensor.external_data.add(key="location", value="in-memory")
-        outside.append(tensor)
+    """Return the graph. The weights `names` stay outside of it."""
+    outside = [_outside(name, part) for name, part in zip(names, parts, strict=True)]
     nodes += [
         helper.make_node("Concat", [f"y{n}" for n in range(SHARDS)], ["y"], axis=1),
         helper.make_node("TopK", ["y", "k"], ["values", "classes"]),
@@ -188,11 +295,13 @@ def _build_model(
 
 
 def _open_session(
-    model: onnx.ModelProto, weights: dict[str, npt.NDArray[np.generic]] | None = None
+    model: onnx.ModelProto,
+    weights: dict[str, npt.NDArray[np.generic]] | None = None,
+    threads: int | None = None,
 ) -> onnxruntime.InferenceSession:
-    """Open a graph with the settings of the service's engine, on all cores."""
+    """Open a graph with the settings of the service's engine; on all cores by default."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = available_cores()
+    options.intra_op_num_threads = threads or available_cores()
     options.add_session_config_entry("session.intra_op.spin_duration_us", "50")
     if not adds_int8_products_exactly():
         options.add_session_config_entry("session.x64quantprecision", "1")

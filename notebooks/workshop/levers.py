@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from learner.language import _
+from learner.numbers import format_number
 from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, show, style
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.machine import available_cores
@@ -40,13 +41,16 @@ def batches_of(
     return {size: lambda size=size: call(items[:size]) for size in sizes}  # type: ignore[misc]
 
 
-def stacked(steps: Mapping[str, Mapping[str, float]], title: str, target: float) -> None:
+def stacked(
+    steps: Mapping[str, Mapping[str, float]], title: str, target: float, rule: float | None = None
+) -> None:
     """Plot the ms per image of each service as a bar, divided into modules; mark `target`.
 
     Args:
         steps: name of a service → module → milliseconds per image.
         title: of the plot.
-        target: milliseconds that one image may take.
+        target: milliseconds an image at which one lane is always busy.
+        rule: milliseconds an image at which one lane also answers in time; not drawn if None.
     """
     modules = list(dict.fromkeys(module for parts in steps.values() for module in parts))
     with style():
@@ -59,15 +63,24 @@ def stacked(steps: Mapping[str, Mapping[str, float]], title: str, target: float)
             drawn = axes.barh(names, widths, left=left, color=colour, height=0.6, label=module)
             left = [before + width for before, width in zip(left, widths, strict=True)]
         axes.bar_label(drawn, [_total(total) for total in left], padding=4)
-        axes.axvline(target, color=TARGET_COLOUR, linestyle="--")
+        axes.axvline(target, color=TARGET_COLOUR, linestyle="--", label=f"{target:g} ms")
+        if rule is not None:
+            axes.axvline(rule, color=TARGET_COLOUR, linestyle=":", label=f"{rule:g} ms")
         axes.invert_yaxis()
         axes.margins(x=0.3)
         axes.set_title(title, loc="left")
         axes.xaxis.set_visible(False)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.legend(loc="lower right", frameon=False)
-    said = [f"{name}: {_total(total)}" for name, total in zip(names, left, strict=True)]
+    said = [
+        f"{name}: {_total(total)} ({_parts(steps[name])})"
+        for name, total in zip(names, left, strict=True)
+    ]
     show(figure, "; ".join([title, *said]))
+
+
+def _parts(parts: Mapping[str, float]) -> str:
+    return ", ".join(f"{module} {format_number(ms, 'ms')}" for module, ms in parts.items() if ms)
 
 
 def _total(milliseconds: float) -> str:

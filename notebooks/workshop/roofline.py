@@ -105,7 +105,11 @@ def roofline(machine: Machine, works: Sequence[Work], rate: float, title: str = 
                 },
                 bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
             )
-            said.append(label)
+            said.append(
+                _("{label}, under the roof").format(label=label)
+                if fits
+                else _("{label}, above the roof").format(label=label)
+            )
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.xaxis.set_major_formatter("{x:g}")

@@ -38,22 +38,32 @@ def show_start(steps: Sequence[Step]) -> None:
 
 
 def show_first_users(
-    waited: Mapping[str, Sequence[float]], guess: float, target_ms: float = TARGET_MS
+    seen: Mapping[str, Observations], guess: float, target_ms: float = TARGET_MS
 ) -> None:
-    """Plot the waiting time of the first users, a line per service; mark guess and target."""
+    """Plot how long each of the first users waited, over the moment at which they came.
+
+    Args:
+        seen: name of a service → its first users.
+        guess: for the first user, in ms.
+        target_ms: a horizontal line.
+    """
     with style():
         figure = Figure(figsize=(7, 3.6))
         axes = figure.subplots()
         said = []
-        for (name, values), colour, marker in zip(waited.items(), COLOURS, "os^vd", strict=False):
-            users = np.arange(1, len(values) + 1)
-            axes.plot(users, values, color=colour, marker=marker, label=name)
-            later = float(np.median(values[1:]))
+        for (name, one), colour, marker in zip(seen.items(), COLOURS, "os^vd", strict=False):
+            waited = one.latency_ms
+            axes.plot(one.due, waited, marker, color=colour, label=name, markersize=4)
+            late = int((~(one.ok & (waited <= target_ms))).sum())
             said.append(
-                _("{name}: first user {first:,.0f} ms, later users {later:,.0f} ms").format(
-                    name=name, first=values[0], later=later
+                _(
+                    "{name}: first user {first:,.0f} ms, last user {last:,.0f} ms, {late} of {n} "
+                    "users over {target:g} ms"
+                ).format(
+                    name=name, first=waited[0], last=waited[-1], late=late, n=len(waited),
+                    target=target_ms,
                 )
-            )
+            )  # fmt: skip
         axes.axhline(guess, color=GREY, linestyle=":", label=_("the guess for the first user"))
         axes.axhline(
             target_ms,
@@ -63,10 +73,9 @@ def show_first_users(
         )
         axes.set_yscale("log")
         plain_ticks(axes.yaxis)
-        axes.set_xticks(range(1, max(map(len, waited.values())) + 1))
-        axes.set_xlabel(_("user, one after another"))
+        axes.set_xlabel(_("moment at which the user came, s"))
         axes.set_ylabel(_("waited, ms (logarithmic)"))
-        axes.legend(loc="upper right")
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     show(figure, "; ".join(said))
@@ -130,7 +139,7 @@ def show_outage(seen: Observations, at: float, back: float) -> None:
         )  # fmt: skip
         axes.plot(
             seen.due[lost], np.full(lost.sum(), floor), "x", color=TARGET_COLOUR, markersize=6,
-            label=_("lost"),
+            label=_("lost: {n}, without a time").format(n=int(lost.sum())),
         )  # fmt: skip
         axes.axvline(at, color=TARGET_COLOUR, linestyle="--", label=_("killed"))
         axes.axvline(back, color=GREEN, linestyle="--", label=_("back"))
@@ -141,5 +150,8 @@ def show_outage(seen: Observations, at: float, back: float) -> None:
         axes.set_ylabel(_("latency, ms (logarithmic)"))
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
         axes.spines[["top", "right"]].set_visible(False)
-    alt = _("{answered} requests answered, {lost} lost; back {seconds:.1f} s after the kill")
-    show(figure, alt.format(answered=answered.sum(), lost=lost.sum(), seconds=back - at))
+    alt = _(
+        "{answered} requests answered, {lost} lost; killed after {at:.1f} s, back {seconds:.1f} s "
+        "after the kill"
+    )
+    show(figure, alt.format(answered=answered.sum(), lost=lost.sum(), at=at, seconds=back - at))

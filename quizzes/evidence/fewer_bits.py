@@ -72,4 +72,5 @@ def run() -> Evidence:
         ),
         values={name: found.file_mb[name] for name in (FP32, INT8)},
         unit="MB",
+        varies=_("the bits of a number; graph, runtime and pictures are the same."),
     )

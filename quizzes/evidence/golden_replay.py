@@ -49,9 +49,10 @@ def run() -> Evidence:
     return Evidence(
         shows=_(
             "Every file has the right hash. As validated, the golden photos' probabilities differ "
-            "by at most {same:.5f} from the recorded ones; with another resize filter by up to "
+            "by at most {same:.5f} from the recorded ones; with a different resize filter by up to "
             "{other:.3f}. {tolerance} is tolerated."
         ).format(same=same, other=other, tolerance=tolerance),
-        values={_("as validated"): same, _("another resize filter"): other},
+        values={_("as validated"): same, _("a different resize filter"): other},
         target=tolerance,
+        varies=_("the resize filter; every file of the bundle is the same."),
     )

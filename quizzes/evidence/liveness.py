@@ -71,4 +71,8 @@ def run() -> Evidence:
             _("computed in worker threads"): float(np.median(free)),
         },
         unit="ms",
+        varies=_(
+            "where the forward pass runs, in the event loop or in worker threads; file, runtime "
+            "and photos are the same."
+        ),
     )

@@ -3,8 +3,12 @@
     python -m quizzes.evidence.naive_service --load request
 
 Its answers are right. It has two faults on purpose. Its weights may be loaded at the wrong moment
-(`--load`), the way a notebook does it: torch, eager, from weights.safetensors. And its handler
-computes inside the event loop, so nothing else is answered meanwhile, not even /livez.
+(`--load`). And its handler computes inside the event loop, so nothing else is answered meanwhile,
+not even /livez.
+
+Everything else is as in the reference service: the same ONNX file, the same runtime with one
+thread, and all libraries are imported when the process starts. So the three moments differ only in
+when the weights are loaded.
 """
 
 import argparse
@@ -17,11 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import uvicorn
 from fastapi import FastAPI, Request
 
+import service.engines.onnx_runtime  # noqa: F401 - here, so that no request waits for the import
 from service.artifact.manifest import MANIFEST, Manifest
-from service.engines import FORMS
+from service.engines import FORMS, load_engine
 from service.engines.base import Engine
 from service.preprocessing import preprocess
 from service.settings import DEFAULT_ARTIFACT
@@ -29,7 +35,8 @@ from service.web.responses import top_predictions
 
 MOMENTS = ("request", "first", "startup")
 """When the weights are loaded: in every request, in the first one, before the service is ready."""
-WEIGHTS = FORMS["eager"].file
+FORM = FORMS["onnx-int8"]
+"""The form that the reference service serves."""
 log = logging.getLogger("uvicorn.error")
 
 
@@ -39,23 +46,17 @@ def create_app(moment: str, artifact: Path) -> FastAPI:
     model: Engine | None = None
 
     def load() -> Engine:
-        """What the notebook's first cells do."""
+        """Load the weights, and log how long it took."""
         started = time.perf_counter()
-        from safetensors.torch import load_file
-
-        from service.engines.torch_module import TorchEngine, configure_torch
-        from service.model_definition import ServingModel, create_model, load_weights
-
-        configure_torch(threads=1)
-        net = create_model(manifest.architecture.name, len(manifest.labels))
-        load_weights(net, load_file(artifact / WEIGHTS))
-        about = manifest.architecture
-        log.info("Loaded %s in %.0f ms", WEIGHTS, (time.perf_counter() - started) * 1000)
-        return TorchEngine(ServingModel(net, about.mean, about.std), "cpu")
+        engine = load_engine(FORM, artifact / FORM.file, "cpu", threads=1)
+        log.info("Loaded %s in %.0f ms", FORM.file, (time.perf_counter() - started) * 1000)
+        return engine
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         nonlocal model
+        imported = time.time() - psutil.Process().create_time()
+        log.info("Imported the libraries in %.0f ms", imported * 1000)
         if moment == "startup":
             model = load()
         yield

@@ -36,6 +36,7 @@ def memory_bound() -> Evidence:
         ),
         values={_("half of the weights"): half_ms, _("all of the weights"): large_ms},
         unit="ms",
+        varies=_("the number of weights; image and program are the same."),
     )
 
 
@@ -57,6 +58,7 @@ def shared_reading() -> Evidence:
             _("eight images, a batch"): eight,
         },
         unit="ms",
+        varies=_("the number of images in a call; layer and threads are the same."),
     )
 
 

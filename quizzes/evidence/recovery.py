@@ -189,4 +189,5 @@ def run() -> Evidence:
         ),
         values={_("SIGKILL: lost"): outage.lost, _("SIGTERM: lost"): farewell.lost},
         unit=_("requests"),
+        varies=_("how the service is ended, by SIGKILL or SIGTERM; service and load are the same."),
     )

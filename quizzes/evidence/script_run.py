@@ -14,7 +14,7 @@ from nbconvert import PythonExporter
 from learner.language import _
 from learner.paths import ROOT
 from quizzes.evidence import Evidence
-from quizzes.evidence.exhibit import NOTEBOOK, cells
+from quizzes.evidence.exhibit import AUTHOR, NOTEBOOK, cells, run_cells
 
 MOST_SECONDS = 60
 
@@ -86,6 +86,7 @@ def run() -> Evidence:
     script = as_script()
     outcome = run_script(script)
     assert outcome.status != 0, "the script ran through"
+    assert not run_cells(AUTHOR).error, "an empty memory is enough for the author's order"
     code = len(lines_of_code(script))
     return Evidence(
         shows=_(
@@ -93,4 +94,8 @@ def run() -> Evidence:
             "{error}. No photo was classified."
         ).format(line=outcome.line, all=code, status=outcome.status, error=outcome.error),
         values={_("lines of code"): code, _("the line that it ended in"): outcome.line},
+        varies=_(
+            "the order of the lines; in the author's order they run to the end, in an empty "
+            "memory, too."
+        ),
     )

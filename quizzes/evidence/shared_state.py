@@ -59,4 +59,5 @@ def run() -> Evidence:
             "right: both users got {answer}."
         ).format(alone=alone, together=together, answer=answers[0]),
         values={_("one after the other"): alone, _("at once"): together},
+        varies=_("the moment of the second call; function, model and photos are the same."),
     )

@@ -58,4 +58,5 @@ def run() -> Evidence:
         ),
         values={step.name: (step.end - step.begin) * 1000 for step in steps},
         unit="ms",
+        varies=_("the step; all of them belong to one start of one process."),
     )

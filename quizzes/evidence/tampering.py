@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from learner.artifact import bundle
+from learner.language import _
 from learner.processes import Program
+from quizzes.evidence import Evidence
 from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, digest_line
 from service.artifact.verify import sha256, verify
 from service.engines import FORMS, load_engine
@@ -132,3 +134,24 @@ def first_classes(model: Path) -> dict[str, tuple[str, float]]:
         best = int(probabilities.argmax())
         answers[Path(photo).stem] = (whole.manifest.labels[best], float(probabilities[best]))
     return answers
+
+
+def run() -> Evidence:
+    """Flip one bit of a copy: it loads, answers wrongly, and is refused by its hash."""
+    byte, bit = top_bit_of_a_bias(bundle().path / MODEL)
+    with copy_of_bundle() as copy:
+        before = first_classes(copy / MODEL)
+        flip_bit(copy / MODEL, byte, bit)
+        after = first_classes(copy / MODEL)
+        refused = said_of(copy)
+    wrong = sum(after[photo][0] != before[photo][0] for photo in before)
+    assert wrong == len(before), "one bit changes every answer"
+    assert refused is not None, "the hash refuses the copy"
+    return Evidence(
+        shows=_(
+            "With one bit flipped the model loaded without an error, and {wrong} of {all} photos "
+            "became a {label}. The hash of the file shows the change before the file is opened."
+        ).format(wrong=wrong, all=len(before), label=CLASS),
+        values={_("photos"): len(before), _("with a wrong answer"): wrong},
+        varies=_("one bit of the model's file; runtime and photos are the same."),
+    )

@@ -38,6 +38,7 @@ def busy_tail() -> Evidence:
         ).format(minutes=seconds / 60, half=average_ms[50], most=average_ms[90]),
         values={_("{share} % busy").format(share=busy): wait for busy, wait in average_ms.items()},
         unit="ms",
+        varies=_("the rate of arrivals; every request needs exactly 10 ms."),
     )
 
 
@@ -56,4 +57,5 @@ def growing_line() -> Evidence:
             for number in (1, 100, 250, 500)
         },
         unit="s",
+        varies=_("the place in the line; every request needs exactly 100 ms."),
     )

@@ -132,16 +132,15 @@ def find(name: str) -> Entry:
 def option_order(question: Question, seed: str = "") -> list[str]:
     """Return the ids of a question's options, shuffled by `seed`.
 
-    The same seed gives the same order on every machine and Python. For a question of order, the
+    The same seed gives the same order on every machine and Python. For a question of order, a
     right order is never returned.
     """
     if isinstance(question, Number):
         return []
-    right = [option.id for option in question.options]
-    shuffled = list(right)
+    shuffled = [option.id for option in question.options]
     generator = random.Random(f"{seed}/{question.id}")
     generator.shuffle(shuffled)
-    while isinstance(question, Order) and shuffled == right:
+    while isinstance(question, Order) and question.find_early(shuffled) is None:
         generator.shuffle(shuffled)
     return shuffled
 

@@ -1,6 +1,7 @@
 """Strict models of the question files, and the JSON schema that is published from them."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -49,7 +50,9 @@ class Step(Strict):
 
     id: Slug
     text: Text
-    feedback: Text | None = Field(None, description="Shown if it is the first option out of place.")
+    feedback: Text | None = Field(
+        None, description="Shown if it is the first option that stands too early."
+    )
 
 
 class Asked(Strict):
@@ -109,10 +112,18 @@ class Number(Asked):
 
 
 class Order(Asked):
-    """Options to be put in order, listed in the right order: 1 point for it, 0 for any other."""
+    """Options to be put in order: 1 point for a right order, 0 for any other.
+
+    The file lists them in a right order. Without `before` it is the only one.
+    """
 
     kind: Literal["order"]
     options: list[Step] = Field(alias="option", min_length=3, max_length=8)
+    before: list[Annotated[list[Slug], Field(min_length=2, max_length=2)]] = Field(
+        default_factory=list,
+        description="Pairs of option ids: the first must come before the second. Every order "
+        "that keeps all pairs is right.",
+    )
     feedback_right: Text
     feedback_wrong: Text
     misconception: Slug
@@ -120,6 +131,32 @@ class Order(Asked):
     @model_validator(mode="after")
     def _are_unlike(self) -> "Order":
         return _require_unlike(self)
+
+    @model_validator(mode="after")
+    def _listed_order_is_right(self) -> "Order":
+        ids = [option.id for option in self.options]
+        for pair in self.before:
+            if unknown := [name for name in pair if name not in ids]:
+                raise ValueError(f"question {self.id}: before has {unknown[0]}, which is no option")
+        if early := self.find_early(ids):
+            raise ValueError(f"question {self.id}: its own order breaks before at {early}")
+        return self
+
+    def find_early(self, order: Sequence[str]) -> str | None:
+        """Return the first option in `order` that stands before one that must precede it.
+
+        Args:
+            order: ids of all options, in the order of an answer.
+
+        Returns:
+            Its id, or None if the order is right.
+        """
+        if not self.before:
+            listed = [option.id for option in self.options]
+            return next((b for a, b in zip(listed, order, strict=True) if a != b), None)
+        place = {name: number for number, name in enumerate(order)}
+        early = {second for first, second in self.before if place[second] < place[first]}
+        return next((name for name in order if name in early), None)
 
 
 Question = One | Several | Number | Order

@@ -9,7 +9,7 @@ from pathlib import Path
 from service.artifact.verify import check_code, environment_differences, verify
 from service.engines import BF16, FORMS, SPARSE, STANDARD_FORMS
 from service.errors import OperatorError
-from service.machine import let_waiting_threads_sleep
+from service.runner.tuning import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
 
 

@@ -21,7 +21,7 @@ from service.listener import accept_waiting, notify
 from service.loaded_model import LoadedModel
 from service.runner.watch import HealthWatch
 from service.settings import Settings
-from service.web.openapi import DEADLINE_HEADER
+from service.web.predict_route import DEADLINE_HEADER
 from service.web.protocol import SPARE, Connections, Protocol
 
 log = logging.getLogger("service")

@@ -2,13 +2,8 @@
 
 from typing import Any
 
+from service.web.predict_route import DEADLINE_HEADER, DEFAULT_K, FIELD, MOST_DEADLINE_MS
 from service.web.responses import ErrorResponse, PredictResponse
-
-FIELD = "file"
-"""The field of a form that holds the image."""
-DEFAULT_K = 5
-DEADLINE_HEADER = "X-Deadline-Ms"
-MOST_DEADLINE_MS = 600_000
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {

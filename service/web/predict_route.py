@@ -22,14 +22,12 @@ from service.errors import RequestError, shorten
 from service.inference_runner import InferenceRunner
 from service.preprocessing import ACCEPTED
 from service.settings import Settings
-from service.web.openapi import (
-    DEADLINE_HEADER,
-    DEFAULT_K,
-    FIELD,
-    MOST_DEADLINE_MS,
-    predict_documentation,
-)
 
+FIELD = "file"
+"""The field of a form that holds the image."""
+DEFAULT_K = 5
+DEADLINE_HEADER = "X-Deadline-Ms"
+MOST_DEADLINE_MS = 600_000
 _FORM = "multipart/form-data"
 # What a client says when it does not say what it sends: curl's --data-binary, or nothing at all.
 _UNSPECIFIC = {
@@ -170,6 +168,8 @@ class PredictRoute(APIRoute):
         classes: int,
         settings: Settings,
     ) -> None:
+        from service.web.openapi import predict_documentation
+
         async def described() -> None:
             """Stand for the endpoint, whose parameters FastAPI does not read."""
 

@@ -69,7 +69,7 @@ FAULTS: dict[str, tuple[rules.Rule, Callable[[Any], object]]] = {
         rules.code_is_short,
         lambda notebook: [one.update(source="1\n" * 9) for one in notebook.cells],
     ),
-    "long prose": (rules.prose_is_short, set_source("explain-tail", "word " * 61)),
+    "long prose": (rules.prose_is_short, set_source("explain-tail", "word " * 121)),
     "an exemption without a reason": (
         rules.exemptions_are_few_and_reasoned,
         lambda notebook: cell(notebook, "measure-tail").metadata.pop("measured"),

@@ -1,12 +1,13 @@
 """The published formulas, in numbers."""
 
 import math
+import tomllib
 
 import pytest
 
 from quizzes.engine import AnswerError, grade, score
-from quizzes.questions import Answer, Question, all_questions
-from tests.quizzes.conftest import SAMPLES, every_answer
+from quizzes.questions import Answer, Order, Question, QuestionFile, all_questions, option_order
+from tests.quizzes.conftest import SAMPLES, edit_sample, every_answer
 
 
 def sample(kind: str) -> Question:
@@ -65,8 +66,51 @@ def test_an_order_is_right_or_not() -> None:
     assert (verdict.points, verdict.misconceptions) == (0, ("order-does-not-matter",))
     assert [remark.text for remark in verdict.remarks] == [
         "Not in this order.",
-        "Verify comes before anything is opened.",
+        "Loading opens the files, so it comes after verify.",
     ]
+
+
+PAIRS = 'kind = "order"\nbefore = [["verify", "load"], ["load", "listen"], ["warm-up", "listen"]]'
+
+
+def constrained(pairs: str = PAIRS) -> Order:
+    """Return the sample of order with constraints instead of one right order."""
+    content = tomllib.loads(edit_sample('kind = "order"', pairs))
+    (question,) = (q for q in QuestionFile.model_validate(content).questions if q.kind == "order")
+    return question
+
+
+@pytest.mark.parametrize(
+    ("order", "early"),
+    [
+        (("verify", "load", "warm-up", "listen"), None),
+        (("warm-up", "verify", "load", "listen"), None),
+        (("load", "verify", "warm-up", "listen"), "load"),
+        (("listen", "verify", "load", "warm-up"), "listen"),
+        (("verify", "load", "listen", "warm-up"), "listen"),
+    ],
+)
+def test_every_order_that_keeps_the_pairs_is_right(
+    order: tuple[str, ...], early: str | None
+) -> None:
+    question = constrained()
+    verdict = grade(question, order)
+    assert verdict.correct == (early is None)
+    told = [remark.option for remark in verdict.remarks]
+    assert told == ([None, "load"] if early == "load" else [None]), "only load has a feedback"
+    assert question.find_early(order) == early
+
+
+def test_no_right_order_is_shown_to_begin_with() -> None:
+    question = constrained()
+    for seed in range(50):
+        assert question.find_early(option_order(question, str(seed))) is not None
+
+
+@pytest.mark.parametrize("pair", ['["load", "verify"]', '["load", "nothing"]', '["load"]'])
+def test_pairs_that_the_listed_order_breaks_are_refused(pair: str) -> None:
+    with pytest.raises(ValueError, match="before"):
+        constrained(f'kind = "order"\nbefore = [{pair}]')
 
 
 @pytest.mark.parametrize(

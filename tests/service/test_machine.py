@@ -82,22 +82,3 @@ def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("ctypes.CDLL", no_driver)
     assert machine.gpu_count() == 0
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="priorities of single threads are Linux's")
-def test_lowers_the_priority_of_its_own_thread_only() -> None:
-    import os
-    import threading
-
-    niceness = []
-
-    def work() -> None:
-        machine.let_others_go_first()
-        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-
-    before = os.getpriority(os.PRIO_PROCESS, 0)
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert niceness == [5]
-    assert os.getpriority(os.PRIO_PROCESS, 0) == before

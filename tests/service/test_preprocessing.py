@@ -485,7 +485,7 @@ def test_memory_stays_bounded_on_many_threads(tmp_path: Path) -> None:
         Image.new(mode, (side, side)).save(tmp_path / kind, kind)
     script = (
         "import pathlib, re, sys, threading\n"
-        "from service.machine import give_large_memory_back\n"
+        "from service.runner.tuning import give_large_memory_back\n"
         "from service.preprocessing import preprocess\n"
         "give_large_memory_back()\n"
         "files = [path.read_bytes() for path in pathlib.Path(sys.argv[1]).iterdir()] * 2\n"

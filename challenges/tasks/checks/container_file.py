@@ -90,7 +90,9 @@ def _at(line: Line) -> str:
 
 
 def _check_base(lines: list[Line]) -> None:
-    expected = _("FROM names an image with its version: the same file builds the same tomorrow.")
+    expected = _(
+        "FROM names a container image with its version: the same file builds the same tomorrow."
+    )
     line = _last(lines, "FROM", expected)
     words = [word for word in line[2].split() if not word.startswith("--")]
     image = words[0] if words else ""
@@ -133,7 +135,7 @@ def _copied(line: Line) -> list[str]:
 
 def _check_copies(lines: list[Line]) -> None:
     copies = _all(lines, "COPY")
-    expected = _("COPY takes the artifact and {files} into the image.").format(
+    expected = _("COPY takes the artifact and {files} into the container image.").format(
         files=", ".join(CODE)
     )
     try:

@@ -15,7 +15,7 @@ LATE_S = 0.4
 FAILS = 5
 """The request that fails."""
 TOLERANCE_S = 0.15
-"""Of a moment, on a machine that does other things as well."""
+"""How late a moment may be, on a machine that does other things as well."""
 RUNS = 2
 """A machine may be busier than that for once. Wrong code is wrong again."""
 

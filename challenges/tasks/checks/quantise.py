@@ -27,9 +27,10 @@ CALIBRATED_ON, MEASURED_ON = 22, 70
 MOST_OF_FP32 = 0.5
 """Size of the int8 file, as a share of the fp32 file's."""
 MOST_LOST = 3
-"""Of the sure photos, these may change their first class (right solutions: 0 or 1)."""
-MOST_MEDIAN = 0.035
-"""Median change of the first class's probability. Right: 0.015; one step for all channels: 0.1."""
+"""How many of the sure photos may change their first class (measured for the solution: 1)."""
+MOST_MEDIAN = 0.025
+"""Median change of the first class's probability. Measured: 0.012 for the solution, 0.031 with the
+first layers in 8 bits, 0.040 with one step for all channels."""
 
 
 def check(folder: Path) -> None:

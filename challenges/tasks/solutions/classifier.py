@@ -45,7 +45,7 @@ class Classifier(nn.Module):
 
 def principal_directions(weight: Tensor) -> Tensor:
     """The directions along which the rows are longest: 1280 × DIRECTIONS, orthonormal."""
-    some = weight[torch.randperm(len(weight))[:20_000]]  # they say it as well as all rows
+    some = weight[::7]  # every seventh row says it as well as all rows
     _values, vectors = torch.linalg.eigh(some.T @ some)  # the largest come last
     return vectors[:, -DIRECTIONS:].contiguous()
 

@@ -7,12 +7,13 @@ import pytest
 
 from challenges.minimal_service import commands, progress
 from challenges.minimal_service import planning_questions as plan
-from challenges.minimal_service.grading.verdict import POINTS
+from challenges.minimal_service.grading.verdict import POINTS, Series
 from challenges.minimal_service.hints import STEPS, ladders, solutions
 from learner.errors import LearnerError
 from learner.folder import folder, read_json
 from learner.language import CHOICE, LANGUAGES, language, speaking
 from tests.challenges.minimal_service.own_service import Run, change, grade
+from tests.challenges.minimal_service.verdicts import criterion, verdict
 
 pytestmark = pytest.mark.usefixtures("own")
 
@@ -123,8 +124,16 @@ def test_hints_ask_for_a_known_criterion(run: Run) -> None:
 
 def test_without_a_missed_criterion_there_is_no_hint(run: Run) -> None:
     grade()
-    assert "missed no criterion" in run("hint")
+    assert "passed, so there is nothing to hint at" in run("hint")
     assert progress.load().hints == {}
+
+
+def test_a_load_that_was_not_judged_is_named_instead_of_a_hint(run: Run) -> None:
+    results = [criterion(name, "not-checked" if name == "load" else "passed") for name in POINTS]
+    progress.record(verdict(results, Series(), score=75.0).model_copy(update={"passed": False}))
+    said = run("hint")
+    assert "no pass yet" in said
+    assert "hint load" in said
 
 
 def test_the_solution_opens_after_three_honest_attempts(run: Run) -> None:
@@ -134,9 +143,9 @@ def test_the_solution_opens_after_three_honest_attempts(run: Run) -> None:
         change(number)
         grade("load")
     said = run("solution")
-    for criterion in POINTS:
-        assert solutions()[criterion].text in said
-        assert f"({criterion})" in said
+    for name in POINTS:
+        assert solutions()[name].text in said
+        assert f"({name})" in said
     only = run("solution", "memory")
     assert "service/engines/sparse_onnx.py:" in only
     assert solutions()["load"].text not in only

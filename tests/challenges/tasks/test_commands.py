@@ -99,9 +99,9 @@ def test_the_solution_of_a_shared_file_is_its_place(run: Run, own: Path) -> None
     assert "def start(" not in said
 
 
-def test_progress_shows_quiz_tasks_and_challenge(run: Run) -> None:
+def test_progress_shows_tasks_and_challenge(run: Run) -> None:
     said = run("progress")
-    parts = [said.index(words) for words in ("# Quiz", "# Tasks", "# Challenge")]
+    parts = [said.index(words) for words in ("# Tasks", "# Challenge")]
     assert parts == sorted(parts)
     assert "repair-predict" in said
 

@@ -131,6 +131,7 @@ WRONG: dict[str, dict[str, Edit]] = {
     },
     "quantise": {
         "one step for all": Edit("per_channel=True", "per_channel=False", "changed"),
+        "the first layers, too": Edit("layers[:FLOAT_LAYERS]", "[]", "first layers"),
         "not of photos": Edit("Batches(pixels)", "Batches(np.zeros_like(pixels))", "changed"),
     },
     "manifest": {

@@ -25,4 +25,7 @@ def test_batches_are_the_first_of_the_items() -> None:
 
 def test_stacked_bars_name_their_totals(shown: Shown) -> None:
     stacked({"naive": {"load": 900, "forward": 100}, "fast": {"forward": 20}}, "Time", target=20)
-    assert shown.text == "Time; naive: 1,000 ms = 1.0/s; fast: 20 ms = 50.0/s"
+    assert shown.text == (
+        "Time; naive: 1,000 ms = 1.0/s (load 900 ms, forward 100 ms); "
+        "fast: 20 ms = 50.0/s (forward 20 ms)"
+    )

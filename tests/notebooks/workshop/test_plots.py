@@ -33,7 +33,15 @@ def test_more_bars_than_colours_are_drawn(shown: Shown) -> None:
 
 def test_latencies_name_median_and_tail(shown: Shown) -> None:
     latencies({"fast": np.arange(1, 101), "slow": [500.0] * 10}, title="Latency")
-    assert shown.text == ("Latency; fast: p50 50.5 ms, p99 99 ms; slow: p50 500 ms, p99 500 ms")
+    assert shown.text == (
+        "Latency; fast: p50 51 ms, p99 100 ms, 100 requests; "
+        "slow: p50 500 ms, p99 500 ms, 10 requests"
+    )
+
+
+def test_requests_without_an_answer_count_as_infinitely_late(shown: Shown) -> None:
+    latencies({"naive": [100_000.0, 200_000.0, float("inf")]})
+    assert shown.text == "naive: p50 200,000 ms, p99 ∞ ms, 3 requests, 1 without an answer"
 
 
 def test_only_japanese_plots_have_a_japanese_font() -> None:
@@ -45,4 +53,4 @@ def test_only_japanese_plots_have_a_japanese_font() -> None:
 @pytest.mark.parametrize("target", [None, 50.0])
 def test_a_target_is_optional(target: float | None, shown: Shown) -> None:
     latencies({"one": [10.0, 20.0]}, target_ms=target)
-    assert shown.text == "one: p50 15 ms, p99 19.9 ms"
+    assert shown.text == "one: p50 20 ms, p99 20 ms, 2 requests"

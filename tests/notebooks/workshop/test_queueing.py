@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from challenges.load.arrivals import due_times
-from notebooks.workshop.queueing import p99_ms, saturation, simulate
+from notebooks.workshop.queueing import p99_band, p99_ms, saturation, simulate
 
 
 def test_requests_that_never_meet_do_not_wait() -> None:
@@ -58,6 +58,22 @@ def test_latency_grows_during_overload() -> None:
 def test_batches_raise_saturation() -> None:
     assert saturation({1: [10]}) == pytest.approx(100)
     assert saturation({1: [10], 8: [40, 40]}) == pytest.approx(200)
+
+
+def test_lanes_work_side_by_side() -> None:
+    assert simulate([0, 0, 0], {1: [10]}, lanes=2) == pytest.approx([10, 10, 20])
+    assert saturation({1: [10]}, lanes=2) == pytest.approx(200)
+    assert p99_ms({1: [10]}, 90, lanes=2) < p99_ms({1: [10]}, 90) / 3
+
+
+def test_a_batch_of_8_cannot_be_faster_than_its_own_time() -> None:
+    """At 17 ms an image, the first of a batch of 8 is answered after 136 ms."""
+    assert simulate([0.0] * 8, {1: [20], 8: [136]}).min() == pytest.approx(136)
+
+
+def test_a_p99_scatters_and_its_band_holds_the_middle() -> None:
+    low, middle, high = p99_band({1: [10]}, 90, runs=12)
+    assert 100 < low < middle < high
 
 
 def test_the_tail_grows_with_the_rate_and_the_same_seed_repeats_it() -> None:

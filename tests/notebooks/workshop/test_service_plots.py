@@ -20,10 +20,13 @@ def test_a_start_names_its_steps(shown: Shown) -> None:
 
 
 def test_first_users_are_told_from_later_ones(shown: Shown) -> None:
-    show_first_users({"lazy": [900, 20, 22, 21], "eager": [20, 20, 20, 20]}, guess=100)
-    assert shown.text == (
-        "lazy: first user 900 ms, later users 21 ms; eager: first user 20 ms, later users 20 ms"
-    )
+    due = np.arange(3.0)
+    lazy = Observations(
+        due=due, sent=due, done=due + np.array([0.9, 0, 0]), status=np.array([200, LOST, 200]),
+        bodies=[b""] * 3, retry_after=np.full(3, np.nan), cpu_share=0.1,
+    )  # fmt: skip
+    show_first_users({"lazy": lazy}, guess=100)
+    assert shown.text == "lazy: first user 900 ms, last user 0 ms, 2 of 3 users over 50 ms"
 
 
 def test_answers_name_the_first_class_of_each_photo(shown: Shown) -> None:
@@ -43,4 +46,6 @@ def test_an_outage_counts_answered_and_lost(shown: Shown) -> None:
         bodies=[b""] * 4, retry_after=np.full(4, np.nan), cpu_share=0.1,
     )  # fmt: skip
     show_outage(seen, at=0.5, back=2.0)
-    assert shown.text == "3 requests answered, 1 lost; back 1.5 s after the kill"
+    assert shown.text == (
+        "3 requests answered, 1 lost; killed after 0.5 s, back 1.5 s after the kill"
+    )

@@ -206,7 +206,11 @@ def _find_fault(photo: bytes, reply: Reply | None, truth: Truth) -> str | None:
 def _judge_repeated(report: Report, asked: Asked) -> None:
     same = sum(_is_same(one, other) for one, other in asked.again)
     text = _("{same} of {n} photos were answered the same when sent again.")
-    cause = _("The answer to a photo depends on what came before it: the service keeps a state.")
+    cause = _(
+        "The answer to a photo depends on more than the photo: on what came before it, if the "
+        "service keeps a state; or on the other images of its batch, for example if they share "
+        "one scale of an int8 rounding."
+    )
     n = len(asked.again)
     report.check("same-again", same == n, text, cause, same=same, n=n)
 

@@ -133,13 +133,25 @@ def _judge_return(
     wrong = _count_wrong(seen, known)
     failed = int((~seen.ok).sum())
     text = _("Of {n} requests after that, {failed} failed and {wrong} were answered otherwise.")
-    cause = _(
-        "After a restart the service is ready before it can hold the load: warm up with forward "
-        "passes before /readyz answers 200, and keep no state that a restart loses."
-    )
     as_before = math.ceil(min(1.0, 2 * failing) * len(seen.status))
     right, n = wrong == 0 and failed <= as_before, len(seen.status)
+    cause = _explain_return(wrong, failed > as_before)
     report.check("right-again", right, text, cause, n=n, failed=failed, wrong=wrong)
+
+
+def _explain_return(wrong: int, failed: bool) -> str:
+    """Return the likely cause of wrong answers, or of failed requests, after a restart."""
+    if failed:
+        return _(
+            "After a restart the service is ready before it can hold the load: warm up with "
+            "forward passes before /readyz answers 200."
+        )
+    return _(
+        "After a restart the answers to the same photos differ from those before. Either the "
+        "service kept a state that the restart lost, or an answer depends on what is computed "
+        "beside it: for example on other images of its batch, if they share one scale of an "
+        "int8 rounding."
+    )
 
 
 def _count_wrong(seen: Observations, known: Sequence[Known]) -> int:

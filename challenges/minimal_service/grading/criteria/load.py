@@ -194,6 +194,7 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
     if run.void and wrong is None:
         text = _("The load could not be judged: {why} End other programs, and grade again.")
         report.check("void", None, text, why=run.void)
+        report.measured |= {"rate_per_s": run.main.rate, **_latencies(run.main)}
         return report.result()
     failed = int((~seen.ok).sum())
     statuses = {int(one): int((seen.status == one).sum()) for one in np.unique(seen.status)}
@@ -227,13 +228,17 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
     answered = max(0.0, 1 - 100 * failed / len(seen.status))
     report.share = 0.0 if wrong else answered * min(1.0, TARGET_MS / p99)
     report.measured |= {"rate_per_s": run.main.rate, "answered_per_s": seen.throughput}
-    if len(late):
-        report.measured["p50_ms"] = float(np.percentile(late, 50, method="higher"))
-    if math.isfinite(p99):
-        report.measured |= {"p90_ms": seen.percentile(90), "p99_ms": p99}
+    report.measured |= _latencies(run.main)
     if run.steps:
         report.measured["held_per_s"] = find_rate_held(run)
     return report.result()
+
+
+def _latencies(main: Sent) -> dict[str, float]:
+    """Return the percentiles that are finite: a failed request counts as infinitely late."""
+    shares = {"p50_ms": 50, "p90_ms": 90, "p99_ms": 99}
+    found = {name: main.seen.percentile(share) for name, share in shares.items()}
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _cause(p99: float, late: "np.typing.NDArray[np.float64]") -> str:

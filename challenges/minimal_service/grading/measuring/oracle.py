@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from learner.language import _
-from service.machine import available_cores, let_waiting_threads_sleep
+from service.machine import available_cores
 from service.preprocessing import preprocess
+from service.runner.tuning import let_waiting_threads_sleep
 
 if TYPE_CHECKING:
     from torch import nn

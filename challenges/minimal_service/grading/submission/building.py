@@ -68,7 +68,9 @@ def build_missing(
     stamp = artifact.with_name(f".{artifact.name}.built-from")
     if artifact.is_dir() and stamp.exists() and stamp.read_text("utf-8") == digest:
         return
-    say(_("The artifact is built: {command}").format(command=" ".join(description.build)))
+    shown = {"{python}": "python", "{model}": str(model), "{artifact}": str(artifact)}
+    told = " ".join(fill_in(word, shown) for word in description.build)
+    say(_("The artifact is built: {command}").format(command=told))
     try:
         artifact.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{artifact.name}.part-", dir=artifact.parent))

@@ -9,6 +9,7 @@ import pytest
 
 from challenges.__main__ import main
 from challenges.catalogue.model import make_model
+from challenges.minimal_service.commands import NOT_PASSED
 from challenges.minimal_service.grading.criteria import artifact
 from challenges.minimal_service.grading.criteria.load import Plan
 from challenges.minimal_service.grading.grade import TookTooLong, grade, limit_time
@@ -76,7 +77,7 @@ def test_a_service_that_never_starts_is_a_verdict_that_names_it(
     folder = write_fake(tmp_path / "own", before="sys.exit('error: no such thing')")
     page = tmp_path / "verdict.html"
     status, verdict = run(tmp_path, str(folder), "--model", str(model), "--html", str(page))
-    assert status == 1
+    assert status == NOT_PASSED
     assert not verdict.passed
     results = by_id(verdict)
     for name in ("load-once", "answers", "load", "memory", "availability"):
@@ -92,7 +93,7 @@ def test_a_service_that_never_starts_is_a_verdict_that_names_it(
 
 def test_no_such_folder_is_a_verdict_too(tmp_path: Path, model: Path) -> None:
     status, verdict = run(tmp_path, str(tmp_path / "nothing"), "--model", str(model))
-    assert status == 1
+    assert status == NOT_PASSED
     results = by_id(verdict)
     assert "nothing" in str(results["structure"].cause)
     assert {result.status for result in verdict.criteria} == {"failed", "not-checked"}

@@ -74,6 +74,14 @@ def test_another_exit_status_than_0_is_named(tmp_path: Path) -> None:
 def test_one_that_answers_otherwise_after_its_return_is_found(tmp_path: Path) -> None:
     result = judged(tmp_path, ready=FORGETS)
     assert {"back", "right-again"} <= set(failed(result))
+    assert "warm up" not in str(result.cause)  # no request failed
+
+
+def test_a_different_answer_is_not_taken_for_a_cold_start() -> None:
+    assert "warm up" in availability._explain_return(wrong=0, failed=True)
+    said = availability._explain_return(wrong=1, failed=False)
+    assert "batch" in said
+    assert "warm up" not in said
 
 
 def test_one_that_does_not_start_again_is_named(tmp_path: Path) -> None:
