@@ -36,6 +36,8 @@ SMALLEST_PICTURE = 240
 """Height in pixels."""
 PRINTED_LINES, PRINTED_CHARACTERS = 21, 84
 """Most lines of printed output on a slide, and the characters after which a line breaks."""
+MOST_LEAD = 330
+"""Height in pixels of the longest text that stands above code."""
 STILL_WELL_SEEN = 0.8
 """A picture may shrink to this share of its size to make room for text."""
 _PICTURE = re.compile(r"data:image/\w+;base64,([A-Za-z0-9+/=]+)")
@@ -75,6 +77,9 @@ def cut(lesson: Lesson, minutes: str) -> Any:
         seen[slide.id] = seen.get(slide.id, 0) + 1
         if seen[slide.id] > 1:
             slide.id = f"{slide.id}-{seen[slide.id]}"
+        for anchor in ("lead_id", "tail_id"):  # the first part of a text may lie on a code's slide
+            if name := slide.metadata["slide"].get(anchor):
+                seen[name] = seen.get(name, 0) + 1
     return v4.new_notebook(cells=slides)  # type: ignore[no-untyped-call]
 
 
@@ -113,7 +118,8 @@ def _cut_prose(cell: Any, section: str, predicted: bool) -> list[Any]:
 def _add_code(slides: list[Any], new: list[Any]) -> list[Any]:
     """Append slides; a short text moves onto the slide of the code that it introduces."""
     height = slides[-1].metadata["slide"].get("height") if slides else None
-    if height is None or not new or new[0].metadata["slide"]["kind"] == "question":
+    kind = new[0].metadata["slide"]["kind"] if new else ""
+    if height is None or height > MOST_LEAD or kind in ("", "question"):
         return slides + new
     shown = new[0].metadata["slide"]
     size = _fit_font(shown["text"], HEIGHT - height - shown["pictures"] * SMALLEST_PICTURE)
@@ -143,9 +149,9 @@ def _explain_pictures(slides: list[Any]) -> list[Any]:
 def _has_room(slide: Any, height: float) -> bool:
     """Return whether an output is still seen well with `height` pixels less."""
     shown = slide.metadata["slide"]
-    room = HEIGHT - height
+    room = HEIGHT - height - LINE
     if not shown["pictures"]:
-        return len(shown["text"].splitlines()) * LARGEST_CODE * 1.4 < room
+        return (len(shown["text"].splitlines()) + 2) * LARGEST_CODE * 1.4 < room
     picture = _PICTURE.search(str(slide.outputs[0].get("data", {}).get("text/html", "")))
     if picture is None:
         return False

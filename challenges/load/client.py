@@ -75,7 +75,7 @@ class AnswerReader:
         """
         self._parser.feed_data(data)
 
-    def answer(self) -> Answer:
+    def read_answer(self) -> Answer:
         """Return what has arrived so far."""
         status = self._parser.get_status_code() if self._has_head else 0
         return Answer(status, b"".join(self._parts), self.complete)
@@ -143,4 +143,4 @@ def ask(
                 break
             if time.monotonic() > deadline:
                 break
-    return reader.answer()
+    return reader.read_answer()

@@ -184,7 +184,7 @@ class _Connection:
 
     def _on_answer(self) -> None:
         assert self.number is not None
-        answer = self._reader.answer()
+        answer = self._reader.read_answer()
         self._run.status[self.number], self._run.bodies[self.number] = answer.status, answer.body
         if (retry_after := self._reader.headers.get(b"retry-after")) is not None:
             self._run.retry_after[self.number] = float(retry_after)

@@ -45,10 +45,12 @@ def task(name: str, *, hint: bool = False, solution: bool = False) -> None:
 
 def _show_task(chosen: Task, written: bool) -> None:
     file = f"{engine.NAME}/{chosen.file}"
-    link = quote(_from_here(file))
+    link = _link_from_here(file)
+    code = f"<code>{_text(file)}</code>"
     place = _("Write it in {file}").format(file="\N{OBJECT REPLACEMENT CHARACTER}")
     linked = html.escape(place).replace(
-        "\N{OBJECT REPLACEMENT CHARACTER}", f'<a href="{link}"><code>{_text(file)}</code></a>'
+        "\N{OBJECT REPLACEMENT CHARACTER}",
+        code if link is None else f'<a href="{quote(link)}">{code}</a>',
     )
     next_step = (
         _("It is checked now; this takes some seconds.")
@@ -69,14 +71,14 @@ def _show_task(chosen: Task, written: bool) -> None:
     )
 
 
-def _from_here(file: str) -> str:
-    """The way from the notebook to a file of the learner's folder; JupyterLab opens such a link.
+def _link_from_here(file: str) -> str | None:
+    """Return the way from the notebook to a file of the learner's folder, which JupyterLab opens.
 
-    A notebook that lies elsewhere (the originals, which authors run) is taken for a lesson.
+    None for a notebook that lies elsewhere: the originals are run by authors and published.
     """
     here = Path.cwd()
     if not here.is_relative_to(folder()):
-        return f"../{file}"
+        return None
     return Path(os.path.relpath(folder() / file, here)).as_posix()
 
 

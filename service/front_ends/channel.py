@@ -95,7 +95,7 @@ class Channel:
             return None
         return min(count, len(self.pixels))
 
-    def answer(self, probabilities: Probabilities) -> None:
+    def send_answers(self, probabilities: Probabilities) -> None:
         """Send the answers for the images that were received."""
         self.probabilities[: len(probabilities)] = probabilities
         self._reply(None)

@@ -113,5 +113,5 @@ class DeviceServer:
             return
         first = 0
         for channel, count in batch:
-            channel.answer(probabilities[first : first + count])
+            channel.send_answers(probabilities[first : first + count])
             first += count

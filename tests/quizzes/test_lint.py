@@ -40,7 +40,7 @@ def test_every_experiment_shows_its_answer_in_20_seconds(name: str) -> None:
         ('section = "title"', 'section = "nowhere"', "05_quiz has no section nowhere"),
         ('section = "title"', 'notebook = "07_x"\nsection = "a"', "there is no notebook 07_x"),
         ('"notebook_state"', '"no_such"', "there is no experiment no_such"),
-        ('"notebook_state"', '"tampering"', "there is no experiment tampering"),
+        ('"notebook_state"', '"base"', "there is no experiment base"),
         ('id = "cloud"', 'id = "wrong-cloud"', "the id wrong-cloud may tell the answer"),
         (
             'text = "Which ones?"',

@@ -51,9 +51,9 @@ REFERENCE_MUTANTS = [
         "keeps a second copy of the weights in memory",
         replaces(
             _STARTUP,
-            "        engine = _load(form, path, device, threads)\n        say(",
-            "        engine = _load(form, path, device, threads)\n"
-            "        engine.spare = _load(form, path, device, threads)\n        say(",
+            "        engine = load(settings.threads or 1)\n",
+            "        engine = load(settings.threads or 1)\n"
+            "        engine.spare = load(settings.threads or 1)\n",
         ),
         criteria("memory"),
         base="reference",

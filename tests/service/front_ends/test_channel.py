@@ -35,7 +35,7 @@ def test_a_spawned_process_shares_memory_and_channel() -> None:
     process.start()
     assert ours.receive() == 1
     assert ours.pixels[0].tolist() == images_of(7)[0].tolist()
-    ours.answer(np.full((1, CLASSES), 8, np.float32))
+    ours.send_answers(np.full((1, CLASSES), 8, np.float32))
     process.join(30)
     assert process.exitcode == 0
     assert shared.array.tolist() == [[1] * 3] * 2
@@ -99,4 +99,4 @@ def test_the_owner_hears_that_the_front_end_has_ended() -> None:
     assert isinstance(theirs.connection, Connection)
     theirs.connection.close()
     assert ours.receive() is None
-    ours.answer(np.zeros((1, CLASSES), np.float32))  # nobody waits: no error
+    ours.send_answers(np.zeros((1, CLASSES), np.float32))  # nobody waits: no error

@@ -234,11 +234,14 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
     return report.result()
 
 
+PERCENTILES = {"p50_ms": 50, "p90_ms": 90, "p99_ms": 99}
+"""What is measured of the latency: its name in a verdict, and the percentile."""
+
+
 def _latencies(main: Sent) -> dict[str, float]:
     """Return the percentiles that are finite: a failed request counts as infinitely late."""
-    shares = {"p50_ms": 50, "p90_ms": 90, "p99_ms": 99}
-    found = {name: main.seen.percentile(share) for name, share in shares.items()}
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+    latencies = {name: main.seen.percentile(share) for name, share in PERCENTILES.items()}
+    return {name: value for name, value in latencies.items() if math.isfinite(value)}
 
 
 def _cause(p99: float, late: "np.typing.NDArray[np.float64]") -> str:
