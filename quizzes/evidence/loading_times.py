@@ -58,9 +58,10 @@ def check(seen: Mapping[str, Observations]) -> None:
     first = {moment: float(one.latency_ms[0]) for moment, one in seen.items()}
     late = {moment: float(np.median(one.latency_ms[-5:])) for moment, one in seen.items()}
     assert late["request"] > 2 * first["request"], "loaded in every request, the waits grow"
-    assert first["first"] > 2 * first["startup"], "the first user waits for the loading"
-    second = seen["first"].latency_ms[1], seen["startup"].latency_ms[1]
-    assert second[0] > 1.5 * second[1], "users who come meanwhile wait as well"
+    # Of five, because one user alone may meet a slow moment of the machine.
+    usual = float(np.median(seen["startup"].latency_ms[:5]))
+    assert first["first"] > 2 * usual, "the first user waits for the loading"
+    assert seen["first"].latency_ms[1] > 1.5 * usual, "users who come meanwhile wait as well"
     assert late["first"] < late["request"] / 2, "later users find the weights loaded"
 
 
