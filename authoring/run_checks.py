@@ -36,7 +36,7 @@ LESSONS = [
     for language in ("en", "ja", "id")
     for path in sorted((ROOT / "notebooks" / language).glob("*.ipynb"))
 ]
-PAGES = ["tests/notebooks", "tests/authoring/publishing"]
+PAGES = ["tests/notebooks", "tests/authoring", "tests/challenges/tasks"]
 CODE = ["tests/service", "tests/learner"]
 FORMAT_AND_LINT = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
@@ -49,7 +49,7 @@ STAGES = [
         "lessons, second half": [*NBVAL, *LESSONS[len(LESSONS) // 2 :]],
         "types": ["mypy"],
     },
-    {"tests of pages": ["pytest", *PAGES], "tests of code": ["pytest", *CODE]},
+    {"tests of pages and tasks": ["pytest", *PAGES], "tests of code": ["pytest", *CODE]},
     # Last: its closing line is the one that people look for.
     {"all other tests": ["pytest", *(f"--ignore={folder}" for folder in (*PAGES, *CODE))]},
 ]
