@@ -49,13 +49,13 @@ def by_id(verdict: Verdict) -> dict[str, CriterionResult]:
 def test_the_reference_passes_all_that_noise_cannot_spoil(tmp_path: Path, model: Path) -> None:
     folder = write_default(tmp_path / "own")
     said: list[str] = []
-    verdict = grade(str(folder), model, quick=True, seed=3, say=said.append, plan=SHORT)
+    verdict = grade(str(folder), model, quick=True, seed=4, say=said.append, plan=SHORT)
     results = by_id(verdict)
     assert list(results) == list(POINTS)
     for name in ("structure", "load-once", "artifact", "answers"):
         assert results[name].status == "passed", results[name].model_dump_json()
     assert results["answers"].points == 20
-    assert results["answers"].measured["agreement"] > 0.85  # int8, few photos
+    assert results["answers"].measured["agreement"] == 1
     assert results["answers"].measured["formats_right"] == 22
     assert len(verdict.series.latency_ms) == 20
     assert verdict.series.memory_mib or results["memory"].status == "not-checked"
