@@ -64,17 +64,17 @@ bench-gpu: setup ## measure ViT-L/16 on a GPU, beside its peers (options="--devi
 load: $(artifact) ## load a running service (port=8000 rate=50 seconds=20)
 	@$(python) -m challenges.load --port $(port) --rate $(rate) --seconds $(seconds)
 
-site: $(artifact) ## the lessons as web pages in three languages, into site/ (stored=1: run nothing)
-	@$(python) -m authoring.publishing.site $(if $(stored),--stored)
+site: setup ## the lessons as web pages in three languages, into site/
+	@$(python) -m authoring.publishing.site
 
-slides: $(artifact) ## slides with speaker notes and timetables, into slides/ (lang=ja)
-	@$(python) -m authoring.publishing.slides $(if $(lang),--lang $(lang)) $(if $(stored),--stored)
+slides: setup ## slides with speaker notes and timetables, into slides/ (lang=ja)
+	@$(python) -m authoring.publishing.slides $(if $(lang),--lang $(lang))
 
 timetable: setup ## what fits into 90 minutes, half a day, a day (lang=ja)
 	@$(python) -m authoring.publishing.timetable $(if $(lang),--lang $(lang))
 
-lessons: $(artifact) ## for authors: run the English lessons and store their outputs (only=03)
-	@$(python) authoring/execute_lessons.py $(only)
+lessons: $(artifact) ## for authors: run the lessons of all languages and store their outputs (only=03 lang=ja)
+	@$(python) authoring/execute_lessons.py $(only) $(if $(lang),--lang $(lang))
 
 translations: setup ## for translators: renew catalogues and generated lessons, say what is left (check=1: only check)
 	@$(python) -m authoring.translations $(if $(check),--check)

@@ -1,26 +1,18 @@
 """Render lessons as HTML that works offline, with outputs in the lesson's language."""
 
-import os
 import re
-import tempfile
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor, Preprocessor
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
 from traitlets.config import Config
 
-from learner import language
-from learner.errors import LearnerError
 from learner.language import _
-from learner.paths import FOLDER_VARIABLE
-from notebooks.lab.lessons import Lesson
 
 TEMPLATES = Path(__file__).with_name("templates")
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -50,34 +42,6 @@ class Readable(Preprocessor):
     ) -> tuple[Any, dict[str, Any]]:
         """Change one cell of the exporter's copy of the notebook."""
         return make_readable(cell), resources
-
-
-def execute(lesson: Lesson, code: str) -> Lesson:
-    """Run a lesson from the top in a fresh kernel with language `code`; return it with its outputs.
-
-    Raises:
-        LearnerError: a cell failed; the message contains the error.
-    """
-    with tempfile.TemporaryDirectory() as work:
-        variables = {**os.environ, language.VARIABLE: code, FOLDER_VARIABLE: work}
-        notebook = lesson.notebook.copy()
-        client = NotebookClient(
-            notebook,
-            timeout=CELL_SECONDS,
-            kernel_name="python3",
-            record_timing=False,
-            store_widget_state=False,
-            resources={"metadata": {"path": lesson.path.parent}},
-        )
-        try:
-            client.execute(env=variables)
-        except CellExecutionError as error:
-            raise LearnerError(
-                _("A cell of {file} failed: {reason}").format(
-                    file=lesson.path.name, reason=f"{error.ename}: {error.evalue}"
-                )
-            ) from None
-    return Lesson(lesson.path, notebook)
 
 
 def exporter(template: str) -> HTMLExporter:

@@ -1,13 +1,10 @@
 """The lessons as web pages that work offline: `python -m authoring.publishing.site` (`make site`).
 
-English pages show the outputs stored in the notebooks. In the other languages the lessons are run,
-so that the outputs are in the reader's language too.
+The pages show the outputs that are stored in the notebooks (`make lessons`); nothing is run.
 """
 
 import argparse
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,30 +24,21 @@ def main() -> int:
     """Build the site."""
     parser = argparse.ArgumentParser(prog="make site", description=__doc__)
     parser.add_argument("--output", type=Path, default=Path("site"))
-    parser.add_argument("--stored", action="store_true", help="show stored outputs, run nothing")
     options = parser.parse_args()
-    build(options.output, stored=options.stored, tell=lambda text: print(text, flush=True))
+    build(options.output)
     print(_("The site: {path}").format(path=options.output / "index.html"))
     return 0
 
 
-def build(
-    output: Path,
-    *,
-    stored: bool,
-    notebooks: Path = NOTEBOOKS,
-    tell: Callable[[str], None] = lambda _text: None,
-) -> None:
+def build(output: Path, notebooks: Path = NOTEBOOKS) -> None:
     """Write the pages of all languages that have lessons.
 
     Args:
         output: a folder; the pages of an earlier build are replaced.
-        stored: show stored outputs; otherwise lessons in other languages than English are run.
         notebooks: the folder of the lessons.
-        tell: called with a line on each lesson that was run.
 
     Raises:
-        LearnerError: the folder contains other files, there are no lessons, or a lesson fails.
+        LearnerError: the folder contains other files, or there are no lessons.
     """
     by_language = {code: made for code in LANGUAGES if (made := lessons(code, notebooks))}
     if "en" not in by_language:
@@ -67,8 +55,6 @@ def build(
     for code, made in by_language.items():
         with speaking(code):
             titles[code] = words()["site"]
-            if code != "en" and not stored:
-                made = [_run(lesson, code, tell) for lesson in made]
             _write_language(output, code, made, names, notebooks / code)
     page = rendering.templates().get_template("languages.html.j2")
     shown = {code: LANGUAGES[code] for code in by_language}
@@ -115,13 +101,6 @@ def words() -> dict[str, str]:
 def minutes(number: float) -> str:
     """Return a duration in words, in the current language."""
     return _("About {n:.0f} minutes").format(n=number)
-
-
-def _run(lesson: Lesson, code: str, tell: Callable[[str], None]) -> Lesson:
-    started = time.monotonic()
-    done = rendering.execute(lesson, code)
-    tell(f"{code}/{lesson.path.name}: {time.monotonic() - started:.0f} s")
-    return done
 
 
 def _write_language(

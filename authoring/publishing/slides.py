@@ -7,7 +7,6 @@ work offline: reveal.js is copied beside them.
 import argparse
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,38 +27,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make slides", description=__doc__)
     parser.add_argument("--lang", help=f"one of {', '.join(LANGUAGES)}")
     parser.add_argument("--output", type=Path, default=Path("slides"))
-    parser.add_argument("--stored", action="store_true", help="show stored outputs, run nothing")
     options = parser.parse_args()
     code = known_language(options.lang or language())
     with speaking(code):
-        build(
-            options.output, code, stored=options.stored, tell=lambda text: print(text, flush=True)
-        )
+        build(options.output, code)
         page = options.output / code / "index.html"
         print(_("The slides: {path}").format(path=page))
         print(_("In them: arrow keys to move, S for the speaker's window with the notes."))
     return 0
 
 
-def build(
-    output: Path,
-    code: str,
-    *,
-    stored: bool,
-    notebooks: Path = NOTEBOOKS,
-    tell: Callable[[str], None] = lambda _text: None,
-) -> None:
+def build(output: Path, code: str, notebooks: Path = NOTEBOOKS) -> None:
     """Write the decks of one language; those of other languages stay.
 
     Args:
         output: a folder; the decks of an earlier build in this language are replaced.
         code: the language.
-        stored: show stored outputs; otherwise lessons in other languages than English are run.
         notebooks: the folder of the lessons.
-        tell: called with a line on each lesson that was run.
 
     Raises:
-        LearnerError: the lessons are missing, a lesson fails, or the folder contains other files.
+        LearnerError: the lessons are missing, or the folder contains other files.
     """
     found = lessons_or_error(code, notebooks)
     pages = output / code
@@ -71,12 +58,7 @@ def build(
     if (notebooks / code / "figures").is_dir():
         shutil.copytree(notebooks / code / "figures", pages / "figures")
     with speaking(code):
-        shown = []
-        for lesson in found:
-            if code != "en" and not stored:
-                lesson = rendering.execute(lesson, code)
-                tell(f"{code}/{lesson.path.name}")
-            shown.append(_write_deck(lesson, pages, code))
+        shown = [_write_deck(lesson, pages, code) for lesson in found]
         _write_contents(found, shown, pages, code)
 
 

@@ -53,13 +53,31 @@ def notebook_messages(notebook: dict[str, Any], name: str) -> Iterator[Message]:
             yield Message(notes, f"{place}/notes")
 
 
-def translate_notebook(text: str, name: str, translation: Translation) -> str:
+def translate_notebook(
+    text: str, name: str, translation: Translation, before: str | None = None
+) -> str:
     """Return the notebook in `text` with its messages translated.
 
-    Without any translation the result equals `text`, if nbformat wrote it.
+    Code cells are the same in all languages; what they print is not. So a code cell has the
+    outputs that it has in `before`, if it ran there with the same source; otherwise it has none.
+
+    Args:
+        text: the English notebook.
+        name: what the contexts of its messages begin with.
+        translation: gives the translation of a message.
+        before: the translated notebook as it was; without a readable one, outputs are left out.
     """
     notebook = read_notebook(text, name)
+    try:
+        outputs = _outputs(read_notebook(before or "", name))
+    except SourceError:
+        outputs = {}
     for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            ran = outputs.get((cell["id"], cell["metadata"].pop("executed", None)))
+            cell["outputs"], cell["execution_count"] = ([], None) if ran is None else ran[1:]
+            if ran is not None:
+                cell["metadata"] = dict(sorted({**cell["metadata"], "executed": ran[0]}.items()))
         place = f"{name}/{cell['id']}"
         if cell["cell_type"] == "markdown":
 
@@ -74,6 +92,15 @@ def translate_notebook(text: str, name: str, translation: Translation) -> str:
             cell["metadata"][NOTES] = notes if new is None else new
     end = "\n" if text.endswith("\n") else ""
     return json.dumps(notebook, indent=1, ensure_ascii=False) + end
+
+
+def _outputs(notebook: dict[str, Any]) -> dict[tuple[str, str], tuple[str, Any, Any]]:
+    """Return (id, digest of the source) of each cell that ran → that digest, outputs, count."""
+    return {
+        (cell["id"], ran): (ran, cell["outputs"], cell["execution_count"])
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code" and (ran := cell["metadata"].get("executed"))
+    }
 
 
 def figure_messages(svg: str, name: str) -> list[Message]:

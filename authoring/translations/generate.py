@@ -37,9 +37,10 @@ def generate(workshop: Workshop, code: str, entries: Sequence[Entry]) -> Files:
         content = json.dumps(words, indent=1, ensure_ascii=False) + "\n"
         files[workshop.panel / f"{code}.json"] = content.encode()
     for path in workshop.lessons():
-        text = path.read_bytes().decode()
-        lesson = documents.translate_notebook(text, lesson_name(path), translation)
-        files[folder / path.name] = lesson.encode()
+        text, place = path.read_bytes().decode(), folder / path.name
+        before = place.read_bytes().decode() if place.exists() else None
+        lesson = documents.translate_notebook(text, lesson_name(path), translation, before)
+        files[place] = lesson.encode()
     for path in sorted((workshop.english / "figures").glob("*")):
         figure = path.read_bytes()
         if path.suffix == ".svg":

@@ -23,7 +23,7 @@ def source(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def built_site(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site of these lessons, with the outputs that they have."""
     output = tmp_path_factory.mktemp("site")
-    site.build(output, stored=True, notebooks=source)
+    site.build(output, notebooks=source)
     return output
 
 
@@ -33,7 +33,7 @@ def decks(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("slides")
     for code in LANGUAGES:
         if lessons(code, source):
-            slides.build(output, code, stored=True, notebooks=source)
+            slides.build(output, code, notebooks=source)
     return output
 
 

@@ -146,5 +146,5 @@ def test_skip_link_comes_first_and_leads_to_the_content(built_site: Path, browse
 def test_a_folder_with_other_files_is_left_alone(source: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(LearnerError, match="has other files in it"):
-        site.build(tmp_path, stored=True, notebooks=source)
+        site.build(tmp_path, notebooks=source)
     assert (tmp_path / "mine.txt").exists()

@@ -43,7 +43,7 @@ def test_no_slide_overflows(decks: Path, browser: Browser) -> None:
 def test_overflow_is_found(tmp_path: Path, browser: Browser) -> None:
     """The check itself: it finds a slide that was made too full."""
     source = small_lessons.write(tmp_path / "lessons", ("en",))
-    slides.build(tmp_path / "slides", "en", stored=True, notebooks=source)
+    slides.build(tmp_path / "slides", "en", notebooks=source)
     page = browser.new_page(viewport={"width": 1280, "height": 720})
     page.goto((tmp_path / "slides" / "en" / "01_first.html").as_uri())
     page.wait_for_function("window.Reveal && Reveal.isReady()")
@@ -57,7 +57,7 @@ def test_overflow_is_found(tmp_path: Path, browser: Browser) -> None:
 
 def test_speaker_sees_the_notes(tmp_path: Path, browser: Browser) -> None:
     source = small_lessons.write(tmp_path / "lessons", ("en",))
-    slides.build(tmp_path / "slides", "en", stored=True, notebooks=source)
+    slides.build(tmp_path / "slides", "en", notebooks=source)
     context = browser.new_context(offline=True)
     page = context.new_page()
     page.goto((tmp_path / "slides" / "en" / "01_first.html").as_uri())
