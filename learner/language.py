@@ -8,14 +8,18 @@ import functools
 import gettext
 import json
 import os
+import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from io import BytesIO
+from numbers import Number
 from pathlib import Path
+from typing import Any
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+from babel.numbers import get_decimal_symbol, get_group_symbol
 
 from learner.errors import LearnerError
 from learner.paths import folder_path
@@ -69,13 +73,62 @@ def speaking(code: str) -> Iterator[None]:
         _chosen.reset(token)
 
 
+class Translated(str):
+    """A text in a learner's language, whose `format` writes numbers as that language does.
+
+    In Indonesian `1,850.5` is written `1.850,5`: read in the English way, it would be a thousand
+    times less.
+    """
+
+    _code: str
+
+    def __new__(cls, text: str, code: str) -> "Translated":
+        """Return the text, which is in the language `code`."""
+        translated = super().__new__(cls, text)
+        translated._code = code
+        return translated
+
+    def format(self, *values: object, **named: object) -> str:
+        """Fill in the placeholders; numbers have the separators of the language."""
+        return _LocalFormatter(self._code).vformat(str(self), values, named)
+
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Copies and pickles are plain strings."""
+        return str, (str(self),)
+
+
+class _LocalFormatter(string.Formatter):
+    def __init__(self, code: str) -> None:
+        self._code = code
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        text = format(value, format_spec)
+        return localise_number(text, self._code) if isinstance(value, Number) else text
+
+
+def localise_number(text: str, code: str | None = None) -> str:
+    """Return a number in English form, such as `1,850.5`, with the separators of a language.
+
+    Args:
+        text: the number; nothing but its separators is changed.
+        code: the language; the learner's, if not given.
+    """
+    return text.translate(_separators(language() if code is None else code))
+
+
+@functools.cache
+def _separators(code: str) -> dict[int, str]:
+    return {ord(","): get_group_symbol(code), ord("."): get_decimal_symbol(code)}
+
+
 def _(text: str) -> str:
     """Translate `text` into the learner's language; return it unchanged without a translation.
 
     Placeholders are filled in afterwards: `_("{n} photos").format(n=3)`.
     """
+    code = language()
     # gettext stores the catalogue's header as the translation of the empty text.
-    return translations(language()).gettext(text) if text else ""
+    return Translated(translations(code).gettext(text), code) if text else ""
 
 
 def pgettext(context: str, text: str) -> str:
@@ -83,7 +136,8 @@ def pgettext(context: str, text: str) -> str:
 
     For texts in data files: questions, options, hints.
     """
-    return translations(language()).pgettext(context, text)
+    code = language()
+    return Translated(translations(code).pgettext(context, text), code)
 
 
 @functools.cache

@@ -1,8 +1,10 @@
-"""Read and write numbers, in the same way everywhere."""
+"""Read and write numbers, in the same way everywhere, with the separators of the language."""
 
 import math
 import re
 import unicodedata
+
+from learner.language import localise_number
 
 PARTS = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?", re.IGNORECASE)
 GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?")
@@ -30,5 +32,5 @@ def format_number(value: float, unit: str = "") -> str:
     elif math.isinf(value):
         text = "∞"
     else:
-        text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        text = localise_number(f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}")
     return f"{text} {unit}".strip()

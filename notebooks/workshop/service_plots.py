@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from challenges.load.observations import LOST, Observations
-from learner.language import _
+from learner.language import _, localise_number
 from notebooks.workshop.plots import COLOURS, TARGET_COLOUR, TARGET_MS, plain_ticks, show, style
 from quizzes.evidence.start_order import Step
 from service.artifact.sample_photos import SamplePhoto
@@ -27,8 +27,9 @@ def show_start(steps: Sequence[Step]) -> None:
         for row, step in enumerate(steps):
             milliseconds = (step.end - step.begin) * 1000
             axes.barh(row, step.end - step.begin, left=step.begin, height=0.6, color=BLUE)
-            axes.text(step.end, row, f"  {milliseconds:,.0f} ms", va="center")
-            said.append(f"{step.name} {milliseconds:,.0f} ms")
+            taken = localise_number(f"{milliseconds:,.0f}") + " ms"
+            axes.text(step.end, row, f"  {taken}", va="center")
+            said.append(f"{step.name} {taken}")
         axes.set_yticks(range(len(steps)), [step.name for step in steps])
         axes.invert_yaxis()
         axes.set_xlim(0, steps[-1].end * 1.18)

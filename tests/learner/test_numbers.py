@@ -1,7 +1,10 @@
 """Numbers are read and written as people write them."""
 
+import copy
+
 import pytest
 
+from learner.language import Translated, speaking
 from learner.numbers import format_number, read_number
 
 
@@ -26,3 +29,17 @@ def test_values_have_three_significant_digits() -> None:
     assert format_number(0.31699, "s") == "0.317 s"
     assert format_number(12.345) == "12.3"
     assert [format_number(one) for one in (float("inf"), float("nan"), 0.0)] == ["∞", "–", "0"]
+
+
+@pytest.mark.parametrize(
+    ("code", "ms", "share"),
+    [("en", "1,850 ms", "0.317"), ("ja", "1,850 ms", "0.317"), ("id", "1.850 ms", "0,317")],
+)
+def test_separators_are_those_of_the_language(code: str, ms: str, share: str) -> None:
+    with speaking(code):
+        assert format_number(1850.2, "ms") == ms
+        assert format_number(0.31699) == share
+        text = Translated("{wait:,.0f} ms, {share:.3f}; {name} {port}", code)
+        said = text.format(wait=1850.2, share=0.31699, name="torch 2.15.0", port=8000)
+        assert said == f"{ms}, {share}; torch 2.15.0 8000"
+        assert type(copy.deepcopy(text)) is str

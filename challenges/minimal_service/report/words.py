@@ -10,7 +10,7 @@ from babel.dates import format_date, format_time
 
 from challenges.minimal_service.grading.verdict import CriterionResult, Verdict
 from challenges.minimal_service.report.criteria_texts import figure_names, title
-from learner.language import _, language
+from learner.language import _, language, localise_number
 from learner.numbers import format_number
 from learner.terminal import can_print
 
@@ -68,7 +68,7 @@ def join_parts(parts: Sequence[str]) -> str:
 
 def points(value: float) -> str:
     """Return points, with a tenth if there is one."""
-    return f"{value:.1f}".removesuffix(".0")
+    return localise_number(f"{value:.1f}".removesuffix(".0"))
 
 
 def result_points(result: CriterionResult) -> str:
@@ -156,7 +156,7 @@ def _name(name: str) -> str:
 
 def _value(name: str, value: float) -> str:
     if name.endswith(_SHARES) and math.isfinite(value):
-        return f"{value * 100:.3g} %"
+        return f"{format_number(value * 100)}{'%' if language() != 'en' else ' %'}"
     _bare, unit = _split(name)
     said = format_number(value)
     return said if unit is None else _UNITS[unit].format(value=said)
