@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 
 from markdown_it.token import Token
 
-from authoring.translations import blocks
+from authoring.translations import blocks, style
 from authoring.translations.glossary import Term, violations
 from authoring.translations.messages import Message
 
@@ -40,7 +40,9 @@ WORDS_FOR_NUMBERS = {*map(str, range(13)), "50", "90", "100", "1000"}
 """Numbers that a translation may add: "one cell" may become "1 つのセル"."""
 
 
-def problems(message: Message, translation: str, code: str, terms: list[Term]) -> list[str]:
+def problems(
+    message: Message, translation: str, code: str, terms: list[Term], rules: list[style.Rule]
+) -> list[str]:
     """Return what is wrong with a translation, a sentence each.
 
     Args:
@@ -48,6 +50,7 @@ def problems(message: Message, translation: str, code: str, terms: list[Term]) -
         translation: not empty.
         code: the language of the translation.
         terms: the glossary.
+        rules: the style of that language.
     """
     text = message.text
     if _edges(text) != _edges(translation):
@@ -71,6 +74,7 @@ def problems(message: Message, translation: str, code: str, terms: list[Term]) -
         if unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs"} or character == "\ufffd"
         if character != "\n"
     ]
+    reasons += style.violations(_without_code(text), _without_code(translation), rules)
     return reasons + violations(english, other, code, terms)
 
 
@@ -81,6 +85,11 @@ def prose(message: Message, text: str) -> str:
     for pattern in (CODE, blocks.MATHS, PLACEHOLDER, TAG):
         text = pattern.sub(" ", text)
     return ADDRESS.sub(" ", LINK.sub(_link_text, text))
+
+
+def _without_code(text: str) -> str:
+    """Mask code and addresses: their words and marks are nobody's style."""
+    return ADDRESS.sub("…", LINK.sub(_link_text, CODE.sub("…", text)))
 
 
 def width(text: str) -> float:

@@ -6,7 +6,7 @@ import tomllib
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ INTRODUCTION = (
     "each of them is usual."
 )
 MEANING = "Meaning"
+LECTURE = "in the lecture: {word}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Term:
     """Other English forms: "quantised" besides "quantisation"."""
     not_in: tuple[str, ...] = ()
     """English phrases in which the word does not mean the term."""
+    lecture: dict[str, str] = field(default_factory=dict)
+    """Language → the lecture's word, where it is another one."""
 
 
 def load(path: Path = FILE) -> list[Term]:
@@ -57,7 +60,7 @@ def load(path: Path = FILE) -> list[Term]:
 
 
 def _term(item: dict[str, Any]) -> Term:
-    known = {"term", "definition", "ja", "id", "forbidden", "forms", "not_in"}
+    known = {"term", "definition", "ja", "id", "forbidden", "forms", "not_in", "lecture"}
     if unknown := set(item) - known:
         raise ValueError(f"{item['term']}: unknown: {', '.join(sorted(unknown))}")
     return Term(
@@ -67,6 +70,7 @@ def _term(item: dict[str, Any]) -> Term:
         {code: tuple(words) for code, words in item.get("forbidden", {}).items()},
         tuple(item.get("forms", ())),
         tuple(item.get("not_in", ())),
+        dict(item.get("lecture", {})),
     )
 
 
@@ -75,6 +79,7 @@ def messages(terms: Sequence[Term]) -> Iterator[Message]:
     yield Message(TITLE, "glossary/title")
     yield Message(INTRODUCTION, "glossary/introduction")
     yield Message(MEANING, "glossary/meaning")
+    yield Message(LECTURE, "glossary/lecture")
     for term in terms:
         yield Message(term.definition, f"glossary/{term.term}")
 
@@ -85,12 +90,17 @@ def page(terms: Sequence[Term], translation: Callable[[Message], str | None]) ->
     def say(message: Message) -> str:
         return (translation(message) or message.text).replace("|", r"\|")
 
-    title, introduction, meaning, *definitions = (say(message) for message in messages(terms))
+    texts = [say(message) for message in messages(terms)]
+    (title, introduction, meaning, lecture), definitions = texts[:4], texts[4:]
     lines = [f"# {title}", "", introduction, ""]
     lines.append(f"| {' | '.join(LANGUAGES.values())} | {meaning} |")
     lines.append("|---|---|---|---|")
     for term, definition in zip(terms, definitions, strict=True):
-        words = [term.term, *(" / ".join(term.renderings[code]) for code in ("ja", "id"))]
+        words = [term.term]
+        for code in ("ja", "id"):
+            said = term.lecture.get(code)
+            note = f" ({lecture.format(word=said)})" if said else ""
+            words.append(" / ".join(term.renderings[code]) + note)
         lines.append(f"| {' | '.join(words)} | {definition} |")
     return "\n".join(lines) + "\n"
 

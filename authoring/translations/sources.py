@@ -11,7 +11,7 @@ from babel.messages.extract import extract
 from babel.messages.frontend import parse_keywords
 from IPython.core.inputtransformer2 import TransformerManager
 
-from authoring.translations import documents, glossary
+from authoring.translations import documents, glossary, style
 from authoring.translations.messages import Message, SourceError, merge_equal
 from learner.language import CATALOGUES
 from learner.paths import ROOT
@@ -66,6 +66,11 @@ class Workshop:
     def glossary(self) -> list[glossary.Term]:
         """Return its terms."""
         return [] if self.terms is None else glossary.load(self.terms)
+
+    def style(self, code: str) -> list[style.Rule]:
+        """Return the style rules of a language, if there are any beside the catalogues."""
+        path = self.catalogues / style.FILE.name
+        return style.load(path).get(code, []) if path.exists() else []
 
 
 def collect(workshop: Workshop) -> list[Message]:

@@ -54,7 +54,7 @@ def find_problems(workshop: Workshop, code: str, messages: Sequence[Message]) ->
     entries: list[Entry] = []
     if code in TRANSLATED:
         entries = merge_catalogue(workshop, code, messages).entries
-        terms = workshop.glossary()
+        terms, rules = workshop.glossary(), workshop.style(code)
         for entry in entries:
             place = entry.message.place
             if entry.state == "missing":
@@ -62,7 +62,7 @@ def find_problems(workshop: Workshop, code: str, messages: Sequence[Message]) ->
             elif entry.state == "fuzzy":
                 yield Problem(place, "fuzzy", f"was {first_words(entry.previous)}")
             else:
-                for reason in problems(entry.message, entry.translation, code, terms):
+                for reason in problems(entry.message, entry.translation, code, terms, rules):
                     yield Problem(place, "wrong", reason)
         path = catalogue.path_of(code, workshop.catalogues)
         if not path.exists() or path.read_bytes() != catalogue.render(entries, code):
@@ -140,7 +140,7 @@ def fill(workshop: Workshop, code: str, items: object) -> Filled:
     """
     given = list(_read_items(items))
     messages = collect(workshop)
-    terms = workshop.glossary()
+    terms, rules = workshop.glossary(), workshop.style(code)
     refused: list[str] = []
     accepted = 0
     with catalogue.lock(workshop.catalogues):
@@ -153,7 +153,7 @@ def fill(workshop: Workshop, code: str, items: object) -> Filled:
             if number is None:
                 reasons = ["no such message; its English may have changed: ask for it again (todo)"]
             else:
-                reasons = problems(entries[number].message, translation, code, terms)
+                reasons = problems(entries[number].message, translation, code, terms, rules)
             if number is None or reasons:
                 refused.append(f"{place}: {'; '.join(reasons)}")
             else:
