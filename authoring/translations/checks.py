@@ -34,7 +34,7 @@ BROKEN_LINE = re.compile(
     r"[\u3041-\u30ff\u3400-\u9fff、。][ \t]?\n[ \t]*(?=[\u3041-\u30ff\u3400-\u9fff])"
 )
 ROOM = 1.4
-"""A figure has room for labels this many times as wide as the English, plus 2 em: what is short in
+"""A figure has room for labels this many times as wide as the English, plus 2.5 em: what is short in
 one language may be long in another ("mean", "rata-rata")."""
 WORDS_FOR_NUMBERS = {*map(str, range(13)), "50", "90", "100", "1000"}
 """Numbers that a translation may add: "one cell" may become "1 つのセル"."""
@@ -63,7 +63,7 @@ def problems(
         reasons.append("it is still English")
     if code == "ja" and BROKEN_LINE.search(translation):
         reasons.append("a line break within Japanese text would show as a space")
-    most = ROOM * width(text) + 2
+    most = ROOM * width(text) + 2.5
     if message.label and width(translation) > most:
         reasons.append(
             f"too wide for its figure: about {width(translation):.0f} em, {most:.0f} fit"
