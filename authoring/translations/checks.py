@@ -88,8 +88,8 @@ def prose(message: Message, text: str) -> str:
 
 
 def _without_code(text: str) -> str:
-    """Mask code and addresses: their words and marks are nobody's style."""
-    return ADDRESS.sub("…", LINK.sub(_link_text, CODE.sub("…", text)))
+    """Mask code, addresses and names of placeholders: their words are not the translator's."""
+    return PLACEHOLDER.sub("{}", ADDRESS.sub("…", LINK.sub(_link_text, CODE.sub("…", text))))
 
 
 def width(text: str) -> float:
