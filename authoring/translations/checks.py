@@ -34,8 +34,8 @@ BROKEN_LINE = re.compile(
     r"[\u3041-\u30ff\u3400-\u9fff、。][ \t]?\n[ \t]*(?=[\u3041-\u30ff\u3400-\u9fff])"
 )
 ROOM = 1.4
-"""A figure has room for labels this many times as wide as the English, plus 2.5 em: what is short in
-one language may be long in another ("mean", "rata-rata")."""
+"""A figure has room for labels this many times as wide as the English, plus 2.5 em: what is short
+in one language may be long in another ("mean", "rata-rata")."""
 WORDS_FOR_NUMBERS = {*map(str, range(13)), "50", "90", "100", "1000"}
 """Numbers that a translation may add: "one cell" may become "1 つのセル"."""
 

@@ -79,7 +79,8 @@ def messages(terms: Sequence[Term]) -> Iterator[Message]:
     yield Message(TITLE, "glossary/title")
     yield Message(INTRODUCTION, "glossary/introduction")
     yield Message(MEANING, "glossary/meaning")
-    yield Message(LECTURE, "glossary/lecture")
+    if any(term.lecture for term in terms):
+        yield Message(LECTURE, "glossary/lecture")
     for term in terms:
         yield Message(term.definition, f"glossary/{term.term}")
 
@@ -91,7 +92,7 @@ def page(terms: Sequence[Term], translation: Callable[[Message], str | None]) ->
         return (translation(message) or message.text).replace("|", r"\|")
 
     texts = [say(message) for message in messages(terms)]
-    (title, introduction, meaning, lecture), definitions = texts[:4], texts[4:]
+    (title, introduction, meaning), definitions = texts[:3], texts[-len(terms) :]
     lines = [f"# {title}", "", introduction, ""]
     lines.append(f"| {' | '.join(LANGUAGES.values())} | {meaning} |")
     lines.append("|---|---|---|---|")
@@ -99,7 +100,7 @@ def page(terms: Sequence[Term], translation: Callable[[Message], str | None]) ->
         words = [term.term]
         for code in ("ja", "id"):
             said = term.lecture.get(code)
-            note = f" ({lecture.format(word=said)})" if said else ""
+            note = f" ({texts[3].format(word=said)})" if said else ""
             words.append(" / ".join(term.renderings[code]) + note)
         lines.append(f"| {' | '.join(words)} | {definition} |")
     return "\n".join(lines) + "\n"
