@@ -6,6 +6,7 @@ and drops lines of it that occur twice, and its header contains the time and the
 
 import fcntl
 import os
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -59,8 +60,12 @@ def parse(content: bytes, code: str, name: str = "the catalogue") -> list[Entry]
     Raises:
         SourceError: the content is not a catalogue; the message contains the line.
     """
+    # Editors write a byte order mark, and keep entries that are no longer used, which Babel cannot
+    # always read (`#~|`). Blank lines keep the numbers of the others.
+    lines = content.removeprefix(BOM_UTF8).split(b"\n")
+    clean = b"\n".join(b"" if line.startswith(b"#~") else line for line in lines)
     try:
-        catalogue: Catalog = read_po(BytesIO(content), locale=code, abort_invalid=True)
+        catalogue: Catalog = read_po(BytesIO(clean), locale=code, abort_invalid=True)
     except (PoFileError, UnicodeDecodeError) as error:
         line = getattr(error, "lineno", None)
         at = "" if line is None else f", line {line + 1}"
@@ -71,13 +76,19 @@ def parse(content: bytes, code: str, name: str = "the catalogue") -> list[Entry]
             continue
         if not isinstance(item.id, str) or not isinstance(item.string, str):
             raise SourceError(f"{name}: plural forms are not supported: {item.id!r}")
-        previous = [line for line in item.user_comments if line.startswith(PREVIOUS)]
+        comments = item.user_comments
+        starts = [n for n, line in enumerate(comments) if line.startswith(PREVIOUS)]
+        previous = [
+            line.removeprefix(PREVIOUS).removeprefix("| ")
+            for line in comments[slice(starts[0], None) if starts else slice(0)]
+            if line.startswith((PREVIOUS, '| "'))
+        ]
         entries.append(
             Entry(
                 Message(item.id, item.context, tuple(file for file, _line in item.locations)),
                 item.string,
                 item.fuzzy,
-                denormalize(previous[0].removeprefix(PREVIOUS)) if previous else "",
+                denormalize("\n".join(previous)) if previous else "",
                 tuple(line for line in item.user_comments if not line.startswith("|")),
             )
         )

@@ -89,3 +89,13 @@ def test_a_large_catalogue_is_read_at_once(tmp_path: Path, monkeypatch: pytest.M
     command = [sys.executable, "-c", script, str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 0.5
+
+
+def test_a_file_from_an_editor_is_read() -> None:
+    """As Poedit and Weblate write it: a byte order mark, wrapped previous texts, old entries."""
+    content = (
+        '\ufeffmsgid ""\nmsgstr "Language: ja\\n"\n\n#, fuzzy\n#| msgid ""\n#| "one "\n#| "two"\n'
+        'msgid "one three"\nmsgstr "一"\n\n#~| msgid "older"\n#~ msgid "old"\n#~ msgstr "古い"\n'
+    )
+    (entry,) = catalogue.parse(content.encode(), "ja")
+    assert (entry.message.text, entry.previous, entry.state) == ("one three", "one two", "fuzzy")
