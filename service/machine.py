@@ -1,6 +1,5 @@
 """The machine: what this process may use of it, and how it shares it. torch is not imported."""
 
-import ctypes
 import os
 import time
 from pathlib import Path
@@ -62,18 +61,6 @@ def _read_quota(group: Path) -> float | None:
         return int(quota) / int(period) if int(quota) > 0 and int(period) > 0 else None
     except ValueError:  # "max": no limit
         return None
-
-
-def gpu_count() -> int:
-    """Count the NVIDIA GPUs that the driver shows to this process (see CUDA_VISIBLE_DEVICES)."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return 0  # no driver
-    count = ctypes.c_int()
-    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
-        return 0
-    return count.value
 
 
 _IMPORTED = time.monotonic()

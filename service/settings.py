@@ -49,6 +49,9 @@ class Settings(BaseSettings):
         pattern="^[0-9a-f]{64}$",
         description="SHA-256 of manifest.json that the bundle must have (any, if not given)",
     )
+    verify_key: Path | None = Field(
+        None, description="EC public key (PEM) of whoever must have signed the bundle"
+    )
     engine: Literal[("auto", *FORMS)] = Field(  # type: ignore[valid-type]
         "auto",
         description="which form of the model to serve; auto takes the manifest's default on a "

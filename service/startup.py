@@ -10,17 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 
 from service.artifact.manifest import Manifest
-from service.artifact.replay import replay
-from service.artifact.verify import check_code, environment_differences, verify
+from service.artifact.verify import environment_differences, replay, verify
 from service.engines import BF16, FORMS, load_engine
-from service.engines.base import Engine, Form
+from service.engines.base import Form
 from service.errors import OperatorError
 from service.inference_runner import InferenceRunner
 from service.loaded_model import LoadedModel, Step
-from service.machine import gpu_count
 from service.runner.admission import Admission
 from service.runner.plan import Plan
 from service.settings import Settings
@@ -38,6 +35,10 @@ def load_model(settings: Settings) -> LoadedModel:
     with _step(steps, "verify") as say:
         bundle = verify(settings.artifact, settings.artifact_digest)
         manifest = bundle.manifest
+        if settings.verify_key is not None:
+            from service.artifact.signing import check_signature
+
+            check_signature(bundle, settings.verify_key)
         say(
             f"artifact {manifest.name} {manifest.version}: {len(manifest.files)} files, "
             f"{bundle.size / 1e6:.1f} MB, all hashes as recorded, digest {bundle.digest[:12]}"
@@ -45,16 +46,18 @@ def load_model(settings: Settings) -> LoadedModel:
     form, device = _choose(settings, manifest)
     record = manifest.forms[form.name]
     with _step(steps, "match") as say:
+        from service.artifact.code import check_code
+
         check_code(bundle, form)
         differences = environment_differences(manifest, form.packages)
         _judge(differences, settings)
         say("code and environment " + ("differ" if differences else "are the validated ones"))
     with _step(steps, "load") as say, _explain_engine_faults(form, device):
-        load = partial(_load, form, bundle.path / record.file, device)
+        load = partial(load_engine, form, bundle.file(record.file), device)
         engine = load(settings.threads or 1)
         say(f"{form.name} by {engine.runtime} on {device}")
     with _step(steps, "warm-up") as say, _explain_engine_faults(form, device):
-        photos = [(bundle.path / photo).read_bytes() for photo in record.golden]
+        photos = [bundle.read(photo) for photo in record.golden]
         make_plan = importlib.import_module(form.planner).make_plan
         plan: Plan = make_plan(engine, load, manifest.preprocessing, photos, settings)
         say(plan.describe())
@@ -94,10 +97,12 @@ def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
     on_gpu = [other for other in manifest.forms if FORMS[other].needs_torch]
     if settings.device == "cpu":
         obstacle: str | None = "a CPU was asked for"
-    elif name != "auto" and name not in on_gpu and settings.device == "auto":
-        obstacle = "the form that was asked for runs on a CPU only"
+    elif settings.device == "auto" and (name not in on_gpu if name != "auto" else not on_gpu):
+        obstacle = "what was asked for runs on a CPU only"
     else:
-        obstacle = _obstacle_to_gpu()
+        from service.gpu.diagnosis import explain_obstacle
+
+        obstacle = explain_obstacle()
     if settings.device == "cuda" and obstacle:
         raise OperatorError(
             f"device cuda: expected an NVIDIA GPU that torch can use, found that {obstacle}. "
@@ -120,25 +125,6 @@ def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
     return form, "cuda" if form.needs_torch and not obstacle else "cpu"
 
 
-def _obstacle_to_gpu() -> str | None:
-    """Return why torch cannot compute on a GPU here, or None if it can.
-
-    torch is imported only where the driver shows a GPU: its import costs a second.
-    """
-    if not gpu_count():
-        return "the driver shows none"
-    from service.gpu.diagnosis import find_obstacle, read_gpu_facts
-
-    try:
-        obstacle = find_obstacle(read_gpu_facts())
-    except ImportError:
-        obstacle = "there is one, but torch is not installed"
-    if obstacle is None:
-        return None
-    log.warning("match    %s; serving on the CPU", obstacle)
-    return obstacle
-
-
 def _judge(differences: list[str], settings: Settings) -> None:
     if not differences:
         return
@@ -147,17 +133,9 @@ def _judge(differences: list[str], settings: Settings) -> None:
         raise OperatorError(
             f"this is not the environment that the artifact was validated in: {found}. "
             "Install the locked one (make setup), validate in this one "
-            "(python -m service.artifact build), or accept it (--environment warn)"
+            "(python -m service.artifact validate), or accept it (--environment warn)"
         )
     log.warning("match    environment differs: %s", found)
-
-
-def _load(form: Form, path: Path, device: str, threads: int) -> Engine:
-    if form.needs_torch:
-        from service.engines.torch_versions import check_torch_pair
-
-        check_torch_pair()
-    return load_engine(form, path, device, threads)
 
 
 @contextmanager

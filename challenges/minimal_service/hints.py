@@ -230,7 +230,7 @@ def solutions() -> dict[CriterionId, Solution]:
                 "service/artifact/build.py:build",
                 "service/artifact/manifest.py:Manifest",
                 "service/artifact/verify.py:verify",
-                "service/artifact/verify.py:check_code",
+                "service/artifact/code.py:check_code",
             ),
         ),
         "answers": Solution(

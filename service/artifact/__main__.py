@@ -1,4 +1,4 @@
-"""`python -m service.artifact build | compile | verify | inspect`: make, check, read bundles."""
+"""`python -m service.artifact build | compile | …`: make, check, sign and read bundles."""
 
 import argparse
 import json
@@ -6,7 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from service.artifact.verify import check_code, environment_differences, verify
+from service.artifact.code import check_code
+from service.artifact.verify import (
+    environment_differences,
+    installed_version,
+    verify,
+)
 from service.engines import BF16, FORMS, SPARSE, STANDARD_FORMS
 from service.errors import OperatorError
 from service.runner.tuning import let_waiting_threads_sleep
@@ -78,18 +83,40 @@ def _compile(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> None:
     bundle = verify(options.path, options.digest)
     check_code(bundle)
+    words = ["all as recorded", "code and environment match"]
+    if options.key is not None:
+        from service.artifact.signing import check_signature
+
+        check_signature(bundle, options.key)
+        words.insert(1, "signed by that key")
     for name in bundle.manifest.forms:
-        differences = environment_differences(bundle.manifest, FORMS[name].packages)
-        if differences:
+        packages = FORMS[name].packages
+        if missing := [package for package in packages if installed_version(package) is None]:
+            words.append(f"{name} not compared, for lack of {', '.join(missing)}")
+        elif differences := environment_differences(bundle.manifest, packages):
             raise OperatorError(
                 f"{name}: not the environment that it was validated in: {'; '.join(differences)}. "
-                "Install the locked one (make setup) or build the artifact again in this one"
+                "Install the locked one (make setup), or validate the artifact in this one: "
+                f"python -m service.artifact validate {options.path} --output NEW"
             )
     print(
         f"{options.path}: {bundle.manifest.name} {bundle.manifest.version}, "
-        f"{len(bundle.manifest.files)} files, {bundle.size:,} bytes, all as recorded; "
-        f"code and environment match; digest {bundle.digest}"
+        f"{len(bundle.manifest.files)} files, {bundle.size:,} bytes, {'; '.join(words)}; "
+        f"digest {bundle.digest}"
     )
+
+
+def _validate(options: argparse.Namespace) -> None:
+    from service.artifact.validate import validate
+
+    validate(options.path, options.output, lambda line: print(line, flush=True))
+
+
+def _sign(options: argparse.Namespace) -> None:
+    from service.artifact.signing import sign
+
+    bundle = sign(options.path, options.key)
+    print(f"{options.path}: signed by {options.key}; digest {bundle.digest}")
 
 
 def _inspect(options: argparse.Namespace) -> None:
@@ -99,7 +126,9 @@ def _inspect(options: argparse.Namespace) -> None:
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m service.artifact", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="build | compile | verify | inspect")
+    commands = parser.add_subparsers(
+        required=True, metavar="build | compile | validate | sign | verify | inspect"
+    )
 
     build = commands.add_parser("build", help="export, measure and record a model")
     build.set_defaults(run=_build)
@@ -126,12 +155,21 @@ def _make_parser() -> argparse.ArgumentParser:
     compiling.set_defaults(run=_compile)
     compiling.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
 
+    again = commands.add_parser("validate", help="is it the same model in this environment, too?")
+    again.set_defaults(run=_validate)
+    again.add_argument(
+        "--output", type=Path, help="write a bundle of the forms that run, for this environment"
+    )  # fmt: skip
+    signing = commands.add_parser("sign", help="sign the manifest with a private key")
+    signing.set_defaults(run=_sign)
+    signing.add_argument("--key", type=Path, required=True, help="EC private key (PEM)")
     check = commands.add_parser("verify", help="is it, to the last bit, what was validated?")
     check.set_defaults(run=_verify)
     check.add_argument("--digest", help="the SHA-256 that manifest.json must have")
+    check.add_argument("--key", type=Path, help="EC public key (PEM) of whoever must have signed")
     show = commands.add_parser("inspect", help="print the manifest of a verified bundle")
     show.set_defaults(run=_inspect)
-    for command in (compiling, check, show):
+    for command in (compiling, again, signing, check, show):
         command.add_argument(
             "path", type=Path, nargs="?", default=DEFAULT_ARTIFACT, metavar="PATH",
             help="the bundle's folder",

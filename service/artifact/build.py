@@ -1,7 +1,5 @@
 """Build an artifact bundle: export every form, compare it with eager fp32, record it all."""
 
-import json
-import platform
 import shutil
 import time
 from collections.abc import Callable
@@ -14,16 +12,12 @@ from service.artifact import export, parity
 from service.artifact.exporters import EXPORTERS, Source
 from service.artifact.manifest import (
     GOLDEN_FOLDER,
-    MANIFEST,
-    MANIFEST_DIGEST,
-    Environment,
     File,
     FormRecord,
     Manifest,
     Parity,
     TensorSpecification,
     code_files,
-    digest_line,
 )
 from service.artifact.parity import random_crops
 from service.artifact.placement import (
@@ -33,9 +27,11 @@ from service.artifact.placement import (
     put_in_place,
     sync,
     temporary_sibling,
+    write_manifest,
 )
 from service.artifact.recipe import Recipe
-from service.artifact.verify import installed_version, running_python, sha256, verify
+from service.artifact.validate import choose_default, describe_environment
+from service.artifact.verify import sha256, verify
 from service.engines import FORMS, load_engine
 from service.engines.base import Engine, Form, Probabilities
 from service.engines.torch_module import TorchEngine, configure_torch
@@ -94,10 +90,11 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(path, target)
 
-    default, reason = _choose_default(records)
+    default, reason = choose_default(records)
     say(f"default form: {default}, {reason}")
     classes, side = len(recipe.labels), recipe.preprocessing.crop
     manifest = Manifest(
+        schema_version=1,
         name=recipe.name,
         version=recipe.version,
         built_at=datetime.now(UTC),
@@ -116,15 +113,13 @@ def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
         ),
         preprocessing=recipe.preprocessing,
         labels=tuple(recipe.labels),
-        environment=_describe_environment(),
+        environment=describe_environment(),
         default_form=default,
         default_form_reason=reason,
         forms=records,
         files=_record_files(folder),
     )
-    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", "utf-8")
-    (folder / MANIFEST_DIGEST).write_bytes(digest_line(sha256(folder / MANIFEST)))
+    write_manifest(folder, manifest)
     return manifest
 
 
@@ -211,39 +206,6 @@ class _FormBuilder:
         probabilities: Probabilities = engine(pixels[None])[0]
         best = (-probabilities).argsort(kind="stable")[:GOLDEN_CLASSES]
         return {int(class_id): float(probabilities[class_id]) for class_id in best}
-
-
-def _choose_default(records: dict[str, FormRecord]) -> tuple[str, str]:
-    """Return the fastest form that keeps the accuracy floor and needs no torch, and the reason.
-
-    If there is none, torch forms are candidates too; if there is still none, all forms.
-    """
-    worthy = [name for name, record in records.items() if parity.may_be_default(record.parity)]
-    without_torch = [name for name in worthy if not FORMS[name].needs_torch]
-    candidates = without_torch or worthy or list(records)
-    ranking = sorted(candidates, key=lambda name: records[name].milliseconds_per_image)
-    times = ", ".join(f"{name} {records[name].milliseconds_per_image:.1f}" for name in ranking)
-    floor = (
-        f"the forms that agree with eager fp32 on at least {parity.DEFAULT_SURE_AGREEMENT:.0%} of "
-        f"the sure and {parity.DEFAULT_AGREEMENT:.0%} of all crops"
-        if worthy
-        else "all forms, none of which keeps the accuracy floor"
-    )
-    return ranking[0], (
-        f"fastest on the building machine ({available_cores()} cores, ms an image: {times}) of "
-        f"{floor}{', and need no torch' if without_torch else ''}"
-    )
-
-
-def _describe_environment() -> Environment:
-    packages = sorted({package for form in FORMS.values() for package in form.packages})
-    versions = {package: installed_version(package) for package in packages}
-    return Environment(
-        python=running_python(),
-        system=platform.system(),
-        machine=platform.machine(),
-        packages={package: version for package, version in versions.items() if version},
-    )
 
 
 def _record_files(folder: Path) -> dict[str, File]:

@@ -1,14 +1,46 @@
-"""Compares what two Python files do: comments, docstrings and layout do not count."""
+"""Compares the running code with the code that a model was validated with: what the files do."""
 
 import ast
 from itertools import takewhile, zip_longest
-from pathlib import Path
 
-from service.artifact.verify import running_python
+from service.artifact.manifest import MODEL_DEFINITION, code_files
+from service.artifact.verify import Bundle, running_python, sha256
+from service.engines import FORMS
+from service.engines.base import File, Form
 from service.errors import OperatorError, shorten
 
 
-def find_difference(expected: Path, found: Path) -> tuple[str, str] | None:
+def check_code(bundle: Bundle, form: Form | None = None) -> None:
+    """Check that the running code does what the code in the bundle does.
+
+    Statements count; comments, docstrings and layout do not. The copy in the bundle is compared,
+    because it was verified byte for byte.
+
+    Args:
+        bundle: a verified bundle.
+        form: what is served; only some forms run the model definition. None: all in the bundle.
+
+    Raises:
+        OperatorError: a statement differs.
+    """
+    forms = [FORMS[name] for name in bundle.manifest.forms] if form is None else [form]
+    runs_definition = any(one.runs_model_definition for one in forms)
+    for name, running in code_files().items():
+        if name == MODEL_DEFINITION and not runs_definition:
+            continue
+        if sha256(running) == bundle.manifest.files[name].sha256:
+            continue
+        difference = find_difference(bundle.file(name), running)
+        if difference is not None:
+            expected, found = difference
+            raise OperatorError(
+                f"{running} is not the code that the artifact was validated with: expected "
+                f"{expected} ({bundle.path / name}), found {found}. "
+                "Check out that version, or validate the new one: python -m service.artifact build"
+            )
+
+
+def find_difference(expected: File, found: File) -> tuple[str, str] | None:
     """Return the first statement that differs, as each file has it; None if all are the same.
 
     Raises:
@@ -18,16 +50,16 @@ def find_difference(expected: Path, found: Path) -> tuple[str, str] | None:
     return None if ours == theirs else _first_difference(ours, theirs)
 
 
-def _read_statements(path: Path) -> list[str]:
+def _read_statements(file: File) -> list[str]:
     """Return the lines of a Python file that do something, in one layout.
 
     Two files are compared by one Python, because versions print some statements differently.
     """
     try:
-        tree = _OnlyStatements().visit(ast.parse(path.read_bytes()))
+        tree = _OnlyStatements().visit(ast.parse(file.read_bytes()))
     except (SyntaxError, ValueError) as error:
         raise OperatorError(
-            f"{path} is no code for Python {running_python()}: {error}. "
+            f"{file.name} is no code for Python {running_python()}: {error}. "
             "Build the artifact again: python -m service.artifact build"
         ) from None
     return ast.unparse(tree).splitlines()

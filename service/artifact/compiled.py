@@ -17,8 +17,8 @@ import numpy as np
 import torch
 import torch._inductor
 
-from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, File, Manifest, digest_line
-from service.artifact.placement import put_in_place, sync, temporary_sibling
+from service.artifact.manifest import File, Manifest
+from service.artifact.placement import put_in_place, sync, temporary_sibling, write_manifest
 from service.artifact.verify import sha256, verify
 from service.engines import BF16
 from service.engines.base import PixelBatch, Probabilities
@@ -177,7 +177,4 @@ def _renew_manifest(folder: Path, manifest: Manifest) -> None:
         files[f"{COMPILED_FOLDER}/{path.name}"] = File(
             sha256=sha256(path), bytes=path.stat().st_size
         )
-    renewed = manifest.model_copy(update={"files": files})
-    text = json.dumps(renewed.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", "utf-8")
-    (folder / MANIFEST_DIGEST).write_bytes(digest_line(sha256(folder / MANIFEST)))
+    write_manifest(folder, manifest.model_copy(update={"files": files}))

@@ -12,6 +12,8 @@ from service.preprocessing import PreprocessingSettings
 MANIFEST = "manifest.json"
 MANIFEST_DIGEST = "manifest.json.sha256"
 """SHA-256 of the manifest, in the format of `sha256sum` (the manifest cannot hold its own)."""
+SIGNATURE = "manifest.json.sig"
+"""A signature of the manifest, if somebody signed it; see `service.artifact.signing`."""
 CODE_FOLDER = "code"
 PREPROCESSING, MODEL_DEFINITION = (
     f"{CODE_FOLDER}/{name}" for name in ("preprocessing.py", "model_definition.py")
@@ -97,10 +99,17 @@ class FormRecord(_Part):
     """Largest difference of a probability at which a replay counts as the same model."""
 
 
+class Origin(_Part):
+    """A bundle that was validated again, in another environment (`service.artifact.validate`)."""
+
+    digest: str
+    environment: Environment
+
+
 class Manifest(_Part):
     """All that must match, so that a service runs the model that was validated."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1]
     name: str
     version: str
     built_at: datetime
@@ -111,6 +120,8 @@ class Manifest(_Part):
     labels: tuple[str, ...]
     """Label of each class, by class id."""
     environment: Environment
+    validated_from: tuple[Origin, ...] = ()
+    """The bundle that was built, and those between it and this one."""
     default_form: str
     default_form_reason: str
     forms: dict[str, FormRecord]

@@ -37,7 +37,7 @@ DEFAULT_SURE_AGREEMENT, DEFAULT_AGREEMENT = 0.99, 0.96
 
 
 def random_crops(
-    pictures: Sequence[Path], count: int, seed: int, settings: PreprocessingSettings
+    pictures: Sequence[Path | BytesIO], count: int, seed: int, settings: PreprocessingSettings
 ) -> PixelBatch:
     """Cut `count` random rectangles, in turn from each picture, half of them mirrored.
 

@@ -7,6 +7,8 @@ artifact.
 
 import errno
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -14,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.artifact.manifest import MANIFEST
+from service.artifact.manifest import MANIFEST, MANIFEST_DIGEST, Manifest, digest_line
 from service.errors import OperatorError
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
@@ -58,6 +60,14 @@ def temporary_sibling(destination: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         lock.close()
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write a manifest and its digest."""
+    text = json.dumps(manifest.model_dump(mode="json"), indent=1, ensure_ascii=False)
+    data = f"{text}\n".encode()
+    (folder / MANIFEST).write_bytes(data)
+    (folder / MANIFEST_DIGEST).write_bytes(digest_line(hashlib.sha256(data).hexdigest()))
 
 
 def sync(folder: Path) -> None:

@@ -1,33 +1,39 @@
 """Check that an artifact is the one that was validated, before anything in it is deserialised.
 
-A .pt2 archive holds native code and a pickle can run any code, so a file is hashed first and opened
-by its engine afterwards. Each check raises `OperatorError` with one line: what, expected, found,
-and what to do.
+A .pt2 archive holds native code and a pickle can run any code, so all files are hashed first. Later
+a file may be another one, so each is read once more to be used, and the very bytes that are used
+are hashed. At last the golden photos must give the answers that were validated. Each check raises
+`OperatorError` with one line: what, expected, found, what to do.
 """
 
+import errno
 import hashlib
+import os
 import platform
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
+from io import BufferedReader
+from pathlib import Path, PurePosixPath
 
 from pydantic import ValidationError
 
 from service.artifact.manifest import (
     MANIFEST,
     MANIFEST_DIGEST,
-    MODEL_DEFINITION,
-    File,
+    SIGNATURE,
     Manifest,
-    code_files,
     digest_line,
 )
-from service.engines import FORMS
-from service.engines.base import Form
+from service.engines.base import Engine, Form
 from service.errors import OperatorError
+from service.preprocessing import preprocess
 
+MOST_MANIFEST_BYTES = 64 * 2**20
+"""Largest manifest that is read. One with 200,000 labels has 5.6 MB."""
 _RESTORE = "Restore it from its source, or build it again: python -m service.artifact build"
 
 
@@ -45,12 +51,66 @@ class Bundle:
         """Return the bytes of all files that the manifest lists."""
         return sum(file.bytes for file in self.manifest.files.values())
 
+    def file(self, name: str) -> "BundleFile":
+        """Return a file of the manifest, for an engine to read."""
+        return BundleFile(self, PurePosixPath(name))
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a file that the manifest lists; these bytes were hashed.
+
+        Raises:
+            OperatorError: it was changed or removed since it was verified.
+        """
+        file = self.manifest.files[name]
+        with _explain_os_error(self.path), _open(self.path / name) as opened:
+            data = opened.read(file.bytes + 1)
+        self.compare(name, hashlib.sha256(data).hexdigest())
+        return data
+
+    def compare(self, name: str, digest: str) -> None:
+        """Raise an OperatorError if a file's SHA-256 is another one than the manifest records."""
+        expected = self.manifest.files[name].sha256
+        if digest != expected:
+            raise OperatorError(
+                f"{self.path / name} was changed: expected the SHA-256 {expected}, found "
+                f"{digest}. {_RESTORE}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFile:
+    """A file or folder of a verified bundle; see `service.engines.base.File`."""
+
+    bundle: Bundle
+    inner: PurePosixPath
+    """Its path in the bundle."""
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return self.inner.name
+
+    @property
+    def parent(self) -> "BundleFile":
+        """The folder that it is in."""
+        return BundleFile(self.bundle, self.inner.parent)
+
+    def __truediv__(self, name: str, /) -> "BundleFile":
+        return BundleFile(self.bundle, self.inner / name)
+
+    def is_file(self) -> bool:
+        """Return whether the manifest lists it."""
+        return str(self.inner) in self.bundle.manifest.files
+
+    def read_bytes(self) -> bytes:
+        """Return its content, as `Bundle.read` does."""
+        return self.bundle.read(str(self.inner))
+
 
 def verify(path: Path, expected_digest: str | None = None) -> Bundle:
     """Check every byte of a bundle against its manifest, and the manifest against its digest.
 
-    It is checked once: a user who can write to the folder can still change files afterwards. Serve
-    from a folder that the service's user cannot write to.
+    A user who can write to the folder can change files afterwards; `Bundle.read` refuses those.
 
     Args:
         path: the bundle's folder.
@@ -60,34 +120,64 @@ def verify(path: Path, expected_digest: str | None = None) -> Bundle:
     Raises:
         OperatorError: something is missing, added, or not as recorded.
     """
-    try:
-        data, digest = _read_manifest(path, expected_digest)
-        manifest = _parse_manifest(path, data)
-        _verify_listing(path, manifest)
+    with _explain_os_error(path):
+        bundle = read_bundle(path, expected_digest)
+        _verify_listing(path, bundle.manifest)
         # Two at a time: hashing releases the GIL, and a bundle is a few large files.
         with ThreadPoolExecutor(2) as pool:
-            jobs = [pool.submit(_verify_file, path, *item) for item in manifest.files.items()]
-            for job in jobs:
-                job.result()
+            names = bundle.manifest.files
+            for name, digest in zip(
+                names, pool.map(sha256, [path / name for name in names]), strict=True
+            ):
+                bundle.compare(name, digest)
+    return bundle
+
+
+@contextmanager
+def _explain_os_error(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OperatorError(
             f"{error.filename or path} cannot be read: {error.strerror}. "
             "Give this user the right to read the artifact, or restore it"
         ) from error
-    return Bundle(path, manifest, digest)
 
 
-def read_bundle(path: Path, digest: str) -> Bundle:
-    """Read a bundle that another process has verified; its manifest must be the same still.
+def _open(path: Path) -> BufferedReader:
+    """Open a file; anything else, such as a link or a pipe that waits for a writer, is an error."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_bundle(path: Path, expected_digest: str | None) -> Bundle:
+    """Read a manifest. The other files are hashed as they are read, or by `verify`.
 
     Raises:
-        OperatorError: the manifest has another digest.
+        OperatorError: the manifest is damaged, or is not the expected one.
     """
-    data, digest = _read_manifest(path, digest)
-    return Bundle(path, _parse_manifest(path, data), digest)
+    data = read_manifest(path, expected_digest)
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise OperatorError(
+            f"{path / MANIFEST} does not fit this version of the service: {where}: {fault['msg']}. "
+            "Build the artifact again: python -m service.artifact build"
+        ) from None
+    return Bundle(path, manifest, hashlib.sha256(data).hexdigest())
 
 
-def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]:
+def read_manifest(path: Path, expected_digest: str | None = None) -> bytes:
+    """Return the bytes of a bundle's manifest.
+
+    Raises:
+        OperatorError: it is damaged, or is not the expected one.
+    """
     if not path.is_dir():
         raise OperatorError(
             f"no artifact at {path}: there is no such folder. "
@@ -98,9 +188,14 @@ def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]
             raise OperatorError(
                 f"{path} is no complete artifact: expected a file {name}, found none. {_RESTORE}"
             )
-    data = (path / MANIFEST).read_bytes()
+    with _open(path / MANIFEST) as file, _open(path / MANIFEST_DIGEST) as digest_file:
+        data, recorded = file.read(MOST_MANIFEST_BYTES + 1), digest_file.read(200)
+    if len(data) > MOST_MANIFEST_BYTES:
+        raise OperatorError(
+            f"{path / MANIFEST} is too large: expected at most {MOST_MANIFEST_BYTES:,} bytes. "
+            f"{_RESTORE}"
+        )
     digest = hashlib.sha256(data).hexdigest()
-    recorded = (path / MANIFEST_DIGEST).read_bytes()
     if recorded != digest_line(digest):
         raise OperatorError(
             f"{path / MANIFEST} was changed: {MANIFEST_DIGEST} expects "
@@ -111,54 +206,31 @@ def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]
             f"{path} is another artifact than the one asked for: expected the digest "
             f"{expected_digest}, found {digest}. Deploy the right one or change --artifact-digest"
         )
-    return data, digest
-
-
-def _parse_manifest(path: Path, data: bytes) -> Manifest:
-    try:
-        return Manifest.model_validate_json(data)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise OperatorError(
-            f"{path / MANIFEST} does not fit this version of the service: {where}: {fault['msg']}. "
-            "Build the artifact again: python -m service.artifact build"
-        ) from None
+    return data
 
 
 def _verify_listing(path: Path, manifest: Manifest) -> None:
     """Check names and sizes; this is cheap, so it comes before the hashes."""
-    present = {
-        entry.relative_to(path).as_posix()
-        for entry in path.rglob("*")
-        if entry.is_symlink() or not entry.is_dir()
-    }
+    present = {entry.relative_to(path).as_posix() for entry in path.rglob("*")}
     listed = {*manifest.files, MANIFEST, MANIFEST_DIGEST}
+    folders = {parent.as_posix() for name in listed for parent in PurePosixPath(name).parents}
     for name in sorted(listed - present):
         raise OperatorError(f"{path / name} is missing: the manifest lists it. {_RESTORE}")
-    for name in sorted(present - listed):
+    for name in sorted(present - listed - folders - {SIGNATURE}):
         raise OperatorError(
             f"{path / name} does not belong to the artifact: the manifest does not list it. "
             "Remove it"
         )
     for name, file in manifest.files.items():
-        if (path / name).is_symlink():
-            raise OperatorError(f"{path / name} is a link, expected a file. {_RESTORE}")
-        size = (path / name).stat().st_size
-        if size != file.bytes:
+        found = (path / name).lstat()
+        if not stat.S_ISREG(found.st_mode):
+            kind = "link" if stat.S_ISLNK(found.st_mode) else "folder, a pipe or a device"
+            raise OperatorError(f"{path / name} is a {kind}, expected a file. {_RESTORE}")
+        if found.st_size != file.bytes:
             raise OperatorError(
-                f"{path / name} was changed: expected {file.bytes:,} bytes, found {size:,}. "
-                f"{_RESTORE}"
+                f"{path / name} was changed: expected {file.bytes:,} bytes, found "
+                f"{found.st_size:,}. {_RESTORE}"
             )
-
-
-def _verify_file(path: Path, name: str, file: File) -> None:
-    digest = sha256(path / name)
-    if digest != file.sha256:
-        raise OperatorError(
-            f"{path / name} was changed: expected the SHA-256 {file.sha256}, found {digest}. "
-            f"{_RESTORE}"
-        )
 
 
 def sha256(path: Path) -> str:
@@ -167,37 +239,29 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_code(bundle: Bundle, form: Form | None = None) -> None:
-    """Check that the running code does what the code in the bundle does.
-
-    Statements count; comments, docstrings and layout do not. The copy in the bundle is compared,
-    because it was verified byte for byte.
-
-    Args:
-        bundle: a verified bundle.
-        form: what is served; only some forms run the model definition. None: all in the bundle.
+def replay(bundle: Bundle, form: Form, engine: Engine) -> float:
+    """Send each golden photo through the model; return the largest difference of a probability.
 
     Raises:
-        OperatorError: a statement differs.
+        OperatorError: a probability differs by more than the manifest allows.
     """
-    forms = [FORMS[name] for name in bundle.manifest.forms] if form is None else [form]
-    runs_definition = any(one.runs_model_definition for one in forms)
-    for name, running in code_files().items():
-        if name == MODEL_DEFINITION and not runs_definition:
-            continue
-        shipped = bundle.path / name
-        if sha256(running) == bundle.manifest.files[name].sha256:
-            continue
-        from service.artifact.code import find_difference  # rarely needed
-
-        difference = find_difference(shipped, running)
-        if difference is not None:
-            expected, found = difference
-            raise OperatorError(
-                f"{running} is not the code that the artifact was validated with: expected "
-                f"{expected} ({shipped}), found {found}. "
-                "Check out that version, or validate the new one: python -m service.artifact build"
-            )
+    record = bundle.manifest.forms[form.name]
+    largest = 0.0
+    for photo, expected in record.golden.items():
+        pixels = preprocess(bundle.read(photo), bundle.manifest.preprocessing)
+        (probabilities,) = engine([pixels])
+        for class_id, probability in expected.items():
+            difference = abs(float(probabilities[class_id]) - probability)
+            if not difference <= record.golden_tolerance:  # "not <=": NaN must not pass
+                raise OperatorError(
+                    f"golden photo {photo}: class {class_id} "
+                    f"({bundle.manifest.labels[class_id]}) expected {probability:.6f}, found "
+                    f"{probabilities[class_id]:.6f}, tolerance {record.golden_tolerance}. This "
+                    "machine does not compute the validated model with this form; choose another "
+                    "(--engine) or validate here: python -m service.artifact build"
+                )
+            largest = max(largest, difference)
+    return largest
 
 
 def environment_differences(manifest: Manifest, packages: Iterable[str]) -> list[str]:
@@ -215,9 +279,8 @@ def environment_differences(manifest: Manifest, packages: Iterable[str]) -> list
         ("Python", validated.python, running_python()),
         ("system", validated.system, platform.system()),
         ("machine", validated.machine, platform.machine()),
+        *((name, validated.packages.get(name), installed_version(name)) for name in packages),
     ]
-    for package in packages:
-        pairs.append((package, validated.packages.get(package), installed_version(package)))
     return [
         f"{name} {found or 'is not installed'} (validated with {expected or 'none'})"
         for name, expected, found in pairs

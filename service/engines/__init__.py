@@ -6,9 +6,8 @@ its form is served: with an ONNX form, torch is never imported. How a form is ma
 """
 
 import importlib
-from pathlib import Path
 
-from service.engines.base import Engine, Form
+from service.engines.base import Engine, File, Form
 
 _ONNX_RUNTIME = "service.engines.onnx_runtime"
 _SHARED = ("numpy", "pillow")
@@ -38,14 +37,18 @@ STANDARD_FORMS = tuple(name for name in FORMS if name not in (SPARSE, BF16))
 reading its weights is most of the work; bf16 pays on a GPU."""
 
 
-def load_engine(form: Form, path: Path, device: str, threads: int) -> Engine:
-    """Load a form. Its file must have been verified: deserialising it may run code.
+def load_engine(form: Form, file: File, device: str, threads: int) -> Engine:
+    """Load a form. Deserialising a file may run code: take it from a verified `Bundle`.
 
     Args:
         form: what to load.
-        path: its file in the bundle.
+        file: its file in the bundle.
         device: "cpu" or "cuda".
         threads: computing threads on a CPU.
     """
-    engine: Engine = importlib.import_module(form.adapter).load(path, device, threads)
+    if form.needs_torch:
+        from service.engines.torch_versions import check_torch_pair
+
+        check_torch_pair()
+    engine: Engine = importlib.import_module(form.adapter).load(file, device, threads)
     return engine

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,22 @@ Image = Any
 """One image as its plan prepares it: pixels, uint8 height × width × 3, unless the device decodes
 the file itself (`service.gpu.jpeg.JpegFile`)."""
 Images = Sequence[Image] | PixelBatch
+
+
+class File(Protocol):
+    """A file that an engine loads: a `Path`, or a file of a verified bundle (`BundleFile`).
+
+    An engine takes the bytes from here, and opens nothing by its path: `BundleFile` hashes the very
+    bytes that it returns, so that what is loaded is what was validated.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def parent(self) -> Self: ...  # noqa: D102
+    def __truediv__(self, name: str, /) -> Self: ...
+    def is_file(self) -> bool: ...  # noqa: D102
+    def read_bytes(self) -> bytes: ...  # noqa: D102
 
 
 class Engine(Protocol):
@@ -41,7 +57,7 @@ class Form:
     precision: str
     """Number format of weights and arithmetic: "fp32", "bf16" or "int8"."""
     adapter: str
-    """The module with its `load(path, device, threads)`."""
+    """The module with its `load(file, device, threads)`."""
     packages: tuple[str, ...]
     """Distributions that take part in an answer; their versions must match the manifest's."""
     runs_model_definition: bool = False

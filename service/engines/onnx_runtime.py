@@ -5,7 +5,7 @@ from pathlib import Path
 
 import onnxruntime
 
-from service.engines.base import Images, Probabilities, stack
+from service.engines.base import File, Images, Probabilities, stack
 
 
 def runtime() -> str:
@@ -30,7 +30,7 @@ def adds_int8_products_exactly() -> bool:
         return False  # another system than Linux: unknown
 
 
-def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(file: File, threads: int) -> onnxruntime.InferenceSession:
     """Load a graph that `threads` threads of the CPU will run."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -43,14 +43,16 @@ def open_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
         # Compute exactly; only here, because it is far slower.
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3  # errors only; its warnings are not actionable
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        file.read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 class OnnxRuntimeEngine:
     """An ONNX graph from uint8 pixels to probabilities."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        self._session = open_session(path, threads)
+    def __init__(self, file: File, threads: int) -> None:
+        self._session = open_session(file, threads)
         self._input = self._session.get_inputs()[0].name
         self.runtime = runtime()
         self.device = "cpu"
@@ -61,6 +63,6 @@ class OnnxRuntimeEngine:
         return probabilities  # type: ignore[no-any-return]
 
 
-def load(path: Path, device: str, threads: int) -> OnnxRuntimeEngine:
+def load(file: File, device: str, threads: int) -> OnnxRuntimeEngine:
     """Load an ONNX file; `device` must be "cpu", which startup ensures."""
-    return OnnxRuntimeEngine(path, threads)
+    return OnnxRuntimeEngine(file, threads)

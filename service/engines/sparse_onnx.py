@@ -10,12 +10,16 @@ Vectors: Re-rank with Source Coding").
 """
 
 import ctypes
+import os
+import tempfile
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from service.engines.base import Images, Probabilities, stack, top_k
+from service.engines.base import File, Images, Probabilities, stack, top_k
 from service.engines.onnx_runtime import open_session, runtime
 
 HIGH, LOW, CLASSES, KERNEL = "high.npy", "low.npy", "classes.npy", "sparse_linear.so"
@@ -36,16 +40,16 @@ _TINY = float(np.finfo(np.float32).tiny)
 class SparseLinear:
     """A linear layer that reads a small part of its weights."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: File) -> None:
         """Load the layer from `folder`, which must have been verified: the kernel is machine code.
 
         Raises:
             OSError: the kernel was compiled for another kind of processor or system.
         """
-        kernel = ctypes.CDLL(str((folder / KERNEL).resolve()))
-        self._high: npt.NDArray[np.uint16] = np.load(folder / HIGH, allow_pickle=False)
-        self._low: npt.NDArray[np.uint8] = np.load(folder / LOW, allow_pickle=False)
-        self._steps, self._bias = np.load(folder / CLASSES, allow_pickle=False)
+        kernel = load_library(folder / KERNEL)
+        self._high: npt.NDArray[np.uint16] = load_array(folder / HIGH)
+        self._low: npt.NDArray[np.uint8] = load_array(folder / LOW)
+        self._steps, self._bias = load_array(folder / CLASSES)
         pointer, size, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
         image, classes = (pointer, pointer, size, number), (pointer, pointer)
         self._screen, self._refine = kernel.screen, kernel.refine
@@ -87,6 +91,39 @@ class SparseLinear:
         return logits
 
 
+def load_array(file: File) -> npt.NDArray[Any]:
+    """Return the array of a .npy file. It shares the memory of the bytes, and cannot be changed."""
+    data = file.read_bytes()
+    stream = BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
+    if version != (1, 0) or by_columns:
+        raise ValueError(f"{file.name} is no .npy file of version 1.0 with its rows one by one")
+    return np.frombuffer(data, dtype, offset=stream.tell()).reshape(shape)
+
+
+def load_library(file: File) -> ctypes.CDLL:
+    """Load machine code from the bytes of a file, not from its path, where it may be another now.
+
+    Raises:
+        OSError: it was compiled for another kind of processor or system.
+    """
+    if not hasattr(os, "memfd_create"):
+        with tempfile.TemporaryDirectory() as private:
+            path = Path(private) / file.name
+            path.write_bytes(file.read_bytes())
+            return ctypes.CDLL(str(path))
+    descriptor = os.memfd_create(file.name)
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as memory:
+            memory.write(file.read_bytes())
+        # It stays open: the loader would take a new library at the same path for this one.
+        return ctypes.CDLL(f"/proc/self/fd/{descriptor}")
+    except OSError as error:
+        os.close(descriptor)
+        raise OSError(f"{file.name}: {error}") from error
+
+
 def count_screened(count: int) -> int:
     """Return how many of `count` chosen features are read for every class."""
     return ROWS * max(1, round(SCREENED * count / ROWS))
@@ -95,11 +132,11 @@ def count_screened(count: int) -> int:
 class SparseOnnxEngine:
     """A graph that computes features and picks the largest, then the classifier and a softmax."""
 
-    def __init__(self, path: Path, threads: int) -> None:
-        """Load the features' graph at `path` and the classifier in the same folder."""
-        self._session = open_session(path, threads)
+    def __init__(self, file: File, threads: int) -> None:
+        """Load the features' graph and the classifier in the same folder."""
+        self._session = open_session(file, threads)
         self._input = self._session.get_inputs()[0].name
-        self._classifier = SparseLinear(path.parent)
+        self._classifier = SparseLinear(file.parent)
         self.runtime = runtime()
         self.device = "cpu"
 
@@ -114,6 +151,6 @@ class SparseOnnxEngine:
         return rows[0][np.newaxis] if len(rows) == 1 else np.stack(rows)
 
 
-def load(path: Path, device: str, threads: int) -> SparseOnnxEngine:
-    """Load the form whose graph is at `path`; `device` must be "cpu", which startup ensures."""
-    return SparseOnnxEngine(path, threads)
+def load(file: File, device: str, threads: int) -> SparseOnnxEngine:
+    """Load the form whose graph is `file`; `device` must be "cpu", which startup ensures."""
+    return SparseOnnxEngine(file, threads)

@@ -14,8 +14,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from service.artifact.replay import replay
-from service.artifact.verify import read_bundle
+from service.artifact.verify import read_bundle, replay
 from service.engines.base import Form, Images, Probabilities
 from service.errors import DeviceLostError, OperatorError
 from service.front_ends.channel import OWNER_GONE, Channel

@@ -12,12 +12,13 @@ import platform
 import re
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
 from typing import Literal, cast
 
 import torch
 import torch._inductor
 
+from service.engines.base import File
 from service.engines.exported_program import load_program
 from service.gpu.staging import Program
 from service.gpu.streams import CudaDevice, Device
@@ -35,7 +36,7 @@ class Choice:
 
     method: Method
     reason: str
-    package: Path | None = None
+    package: File | None = None
     """The file that AOTInductor wrote, if that is the method."""
 
 
@@ -59,16 +60,16 @@ def device_key(device: Device) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", f"{kind} torch {torch.__version__}".lower())
 
 
-def read_choice(program: Path, device: Device) -> Choice:
+def read_choice(program: File, device: Device) -> Choice:
     """Choose the method that the bundle of `program` records for such a device, or the default.
 
     The bundle must have been verified before.
     """
-    path = program.parent / COMPILED_FOLDER / f"{device_key(device)}.json"
-    if path.is_file():
-        record = json.loads(path.read_text("utf-8"))
+    folder, key = program.parent / COMPILED_FOLDER, device_key(device)
+    if (folder / f"{key}.json").is_file():
+        record = json.loads((folder / f"{key}.json").read_bytes())
         method = cast(Method, record["method"])
-        package = path.with_suffix(".pt2") if method == "AOTInductor" else None
+        package = folder / f"{key}.pt2" if method == "AOTInductor" else None
         return Choice(method, f"{method}, the fastest when compared on such a device", package)
     if device.torch_name == "cpu":
         return Choice("program", "the program as it is, as is usual on a CPU")
@@ -79,8 +80,8 @@ def read_choice(program: Path, device: Device) -> Choice:
     )
 
 
-def prepare(path: Path, device: Device, choice: Choice) -> PreparedProgram:
-    """Load the program at `path` (.pt2) on a device.
+def prepare(file: File, device: Device, choice: Choice) -> PreparedProgram:
+    """Load the program `file` (.pt2) on a device.
 
     If torch.compile finds no compiler, the program runs as it is, with a warning.
     """
@@ -89,11 +90,12 @@ def prepare(path: Path, device: Device, choice: Choice) -> PreparedProgram:
         # Single-threaded: the package's synchronisation between threads cannot be recorded as a
         # CUDA graph, and the pipeline calls it from one thread at a time.
         package = torch._inductor.aoti_load_package(
-            str(choice.package), run_single_threaded=True, device_index=index
+            BytesIO(choice.package.read_bytes()), run_single_threaded=True, device_index=index
         )
-        record = json.loads(choice.package.with_suffix(".json").read_text("utf-8"))
+        name = choice.package.name.removesuffix(".pt2") + ".json"
+        record = json.loads((choice.package.parent / name).read_bytes())
         return PreparedProgram(package, tuple(record["image_shape"]), "AOTInductor")
-    exported = load_program(path, device.torch_name)
+    exported = load_program(file, device.torch_name)
     shape = exported.example_inputs[0][0].shape[1:]
     module = exported.module()
     if choice.method == "torch.compile":

@@ -1,9 +1,10 @@
 """Find out, without a CUDA context, why torch cannot compute on a GPU here."""
 
 import ctypes
+import logging
 from dataclasses import dataclass
 
-from service.machine import gpu_count
+log = logging.getLogger("service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,34 @@ class GpuFacts:
     """Compute capability of the first GPU: (9, 0) for Hopper."""
     built_for: tuple[str, ...] = ()
     """Architectures for which torch holds kernels: ("sm_80", "sm_90", "compute_120")."""
+
+
+def gpu_count() -> int:
+    """Count the NVIDIA GPUs that the driver shows to this process (see CUDA_VISIBLE_DEVICES)."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0  # no driver
+    count = ctypes.c_int()
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def explain_obstacle() -> str | None:
+    """Return why torch cannot compute on a GPU here, or None if it can; log it if there is a GPU.
+
+    torch is imported only where the driver shows a GPU: its import costs a second.
+    """
+    if not gpu_count():
+        return "the driver shows none"
+    try:
+        obstacle = find_obstacle(read_gpu_facts())
+    except ImportError:
+        obstacle = "there is one, but torch is not installed"
+    if obstacle is not None:
+        log.warning("match    %s; serving on the CPU", obstacle)
+    return obstacle
 
 
 def read_gpu_facts() -> GpuFacts:

@@ -7,12 +7,11 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from service.engines.base import Images, Probabilities
+from service.engines.base import File, Images, Probabilities
 from service.engines.torch_module import configure_torch
 from service.errors import OperatorError
 from service.gpu.compilation import Choice, PreparedProgram, prepare, read_choice
@@ -110,7 +109,7 @@ class DeviceEngine:
                 self._in_flight[number] -= 1
 
 
-def load(path: Path, device: str, threads: int) -> DeviceEngine:
+def load(file: File, device: str, threads: int) -> DeviceEngine:
     """Load model.bf16.pt2, or the package that was compiled from it for this device.
 
     Raises:
@@ -120,28 +119,28 @@ def load(path: Path, device: str, threads: int) -> DeviceEngine:
     # Accumulate in fp32: parity was measured this way.
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     devices = open_devices(device)
-    choice = read_choice(path, devices[0])
+    choice = read_choice(file, devices[0])
     log.info("load     bf16: %s", choice.reason)
-    return make_engine(path, devices, choice)
+    return make_engine(file, devices, choice)
 
 
-def make_engine(path: Path, devices: Sequence[Device], choice: Choice) -> DeviceEngine:
-    """Load the program at `path` on these devices, which are all of one kind."""
-    loaded = [_load_on(device, path, choice) for device in devices]
+def make_engine(file: File, devices: Sequence[Device], choice: Choice) -> DeviceEngine:
+    """Load the program `file` on these devices, which are all of one kind."""
+    loaded = [_load_on(device, file, choice) for device in devices]
     methods = {prepared.method for prepared, _ in loaded}
     graphs = "" if devices[0].torch_name == "cpu" else ", CUDA graphs"
     return DeviceEngine([pipeline for _, pipeline in loaded], " and ".join(methods) + graphs)
 
 
-def _load_on(device: Device, path: Path, choice: Choice) -> tuple[PreparedProgram, Pipeline]:
+def _load_on(device: Device, file: File, choice: Choice) -> tuple[PreparedProgram, Pipeline]:
     # Weights, as much again for the activations of the largest batch, and CUDA itself.
-    needed = 2 * path.stat().st_size + (_CONTEXT_BYTES if device.torch_name != "cpu" else 0)
+    needed = 2 * len(file.read_bytes()) + (_CONTEXT_BYTES if device.torch_name != "cpu" else 0)
     free = device.free_bytes()
     if free < needed:
-        raise _explain_memory(device, needed, free, f"form bf16 ({path.name})")
+        raise _explain_memory(device, needed, free, f"form bf16 ({file.name})")
     buckets = CPU_BUCKETS if device.torch_name == "cpu" else BUCKETS
     try:
-        prepared = prepare(path, device, choice)
+        prepared = prepare(file, device, choice)
         pipeline = Pipeline(device, prepared.program, prepared.image_shape, buckets)
     except torch.OutOfMemoryError as error:
         raise _explain_memory(device, needed, device.free_bytes(), "form bf16") from error

@@ -122,9 +122,9 @@ def test_gpu_is_chosen_where_there_is_one(bundle: Bundle, monkeypatch: pytest.Mo
         return form.name, device
 
     default = bundle.manifest.default_form
-    monkeypatch.setattr(startup, "gpu_count", lambda: 0)
+    monkeypatch.setattr("service.gpu.diagnosis.gpu_count", lambda: 0)
     assert chosen() == (default, "cpu")
-    monkeypatch.setattr(startup, "gpu_count", lambda: 1)
+    monkeypatch.setattr("service.gpu.diagnosis.gpu_count", lambda: 1)
     facts = GpuFacts((13, 2), 1, "2.15.0", "13.2", torch_sees_gpus=False)
     monkeypatch.setattr("service.gpu.diagnosis.read_gpu_facts", lambda: facts)
     assert chosen() == (default, "cpu")

@@ -13,9 +13,11 @@ import pytest
 from service.artifact import build as building
 from service.artifact import export, parity
 from service.artifact.build import build
+from service.artifact.code import check_code
 from service.artifact.recipe import Recipe, default_recipe
 from service.artifact.sample_photos import SAMPLE_PHOTOS
-from service.artifact.verify import Bundle, check_code, verify
+from service.artifact.validate import choose_default
+from service.artifact.verify import Bundle, verify
 from service.engines import FORMS, STANDARD_FORMS, load_engine
 from service.errors import OperatorError
 from service.preprocessing import preprocess
@@ -104,7 +106,7 @@ def test_default_form() -> None:
             measured = record.parity.model_copy(update={"top1_agreement_sure": agreement})
             update = {"parity": measured, "milliseconds_per_image": milliseconds}
             records[name.replace("_", "-")] = record.model_copy(update=update)
-        return building._choose_default(records)[0]
+        return choose_default(records)[0]
 
     assert chosen(eager=(1, 1), onnx_fp32=(1, 9), onnx_int8=(0.99, 4)) == "onnx-int8"
     assert chosen(eager=(1, 1), onnx_fp32=(1, 9), onnx_int8=(0.985, 4)) == "onnx-fp32"

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -46,17 +47,18 @@ def test_a_package_is_loaded_for_one_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "some-gpu.pt2"
+    package.write_bytes(b"machine code")
     package.with_suffix(".json").write_text(json.dumps({"image_shape": [SIDE, SIDE, 3]}))
     asked: dict[str, object] = {}
 
-    def load_package(path: str, **options: object) -> Callable[..., None]:
-        asked.update(options, path=path)
+    def load_package(file: BytesIO, **options: object) -> Callable[..., None]:
+        asked.update(options, content=file.read())
         return lambda pixels: None
 
     monkeypatch.setattr(torch._inductor, "aoti_load_package", load_package)
     prepared = prepare(tmp_path / "missing.pt2", HOST, Choice("AOTInductor", "", package))
     assert prepared.image_shape == (SIDE, SIDE, 3)
-    assert asked == {"path": str(package), "run_single_threaded": True, "device_index": -1}
+    assert asked == {"content": b"machine code", "run_single_threaded": True, "device_index": -1}
 
 
 def test_without_a_compiler_the_program_runs_as_it_is(

@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.gpu.diagnosis import GpuFacts, find_obstacle, read_driver_cuda
-from service.machine import gpu_count
+from service.gpu.diagnosis import GpuFacts, find_obstacle, gpu_count, read_driver_cuda
 
 FINE = GpuFacts(
     driver_cuda=(13, 0),
@@ -45,3 +44,11 @@ def test_every_obstacle_says_what_to_do(change: dict[str, object], words: str) -
 
 def test_the_driver_reports_its_cuda_version() -> None:
     assert (read_driver_cuda() is not None) or gpu_count() == 0
+
+
+def test_no_driver_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr("ctypes.CDLL", no_driver)
+    assert gpu_count() == 0

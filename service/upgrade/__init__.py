@@ -1,0 +1,1 @@
+"""Upgrade without a gap: another model takes over the listening socket of the running one."""
