@@ -27,13 +27,13 @@ def _cgroup_cpu_quota() -> float | None:
     The files are described in docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
     """
     quotas = []
-    for root, group in _find_cgroups():
+    for root, group in find_cgroups():
         for folder in (group, *group.parents):
             quotas.append(_read_quota(root / folder))
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def _find_cgroups() -> list[tuple[Path, Path]]:
+def find_cgroups() -> list[tuple[Path, Path]]:
     """Return the mount points of the CPU controllers, and this process's group below each."""
     groups = [(_CGROUP, Path()), (_CGROUP / "cpu", Path())]
     try:

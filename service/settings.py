@@ -32,6 +32,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    admin_port: int | None = Field(
+        None, ge=0, le=65535, description="port for metrics, /artifact, /docs and the console"
+    )
+    api_keys: Path | None = Field(
+        None, description="file of hashed keys, one of which each request must carry"
+    )
     reuse_port: bool = Field(
         False, description="share the port with the process that this one replaces"
     )
@@ -115,6 +121,12 @@ class Settings(BaseSettings):
         30, ge=0, le=3600, description="after that: time for requests in flight to finish"
     )
     access_log: bool = Field(True, description="one log line a request")
+    log_format: Literal["text", "json"] = Field("text", description="for people, or for programs")
+    trace_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318",
+    )
     console: bool = Field(False, description="serve /console, a page about this very process")
 
 
