@@ -1,5 +1,7 @@
 """Every setting of the service, in one typed place: the environment, the command line, --help."""
 
+import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
         description="processes that speak HTTP and decode for one GPU, with form bf16; more than "
         "1 where a single one cannot feed it",
     )
+    cores: int | None = Field(None, ge=1, description="cores to use; all, if not given")
     threads: int | None = Field(
         None,
         ge=1,
@@ -130,12 +133,19 @@ class Settings(BaseSettings):
     console: bool = Field(False, description="serve /console, a page about this very process")
 
 
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://")
+"""What Kubernetes sets SERVICE_PORT to in every pod if there is a Service named "service"."""
+
+
 def settings_from(arguments: list[str] | None = None) -> Settings:
     """Read the environment and the command line (`--help` prints all settings and exits).
 
     Raises:
         OperatorError: a value that cannot be used; names the setting, the value and what is valid.
     """
+    for name, value in list(os.environ.items()):
+        if name.startswith("SERVICE_") and _SERVICE_LINK.match(value):
+            del os.environ[name]
     try:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from service.runner.jobs import RECORD
+from service.runner.jobs import RECORD, RequestRecord
 
 
 class _TextFormatter(logging.Formatter):
@@ -24,7 +24,7 @@ class _TextFormatter(logging.Formatter):
 
     @override
     def formatMessage(self, record: logging.LogRecord) -> str:
-        request = RECORD.get()
+        request = _find_request(record)
         line = super().formatMessage(record)
         return line if request is None else f"{line} · request {request.id}"
 
@@ -39,7 +39,7 @@ class _JsonFormatter(_TextFormatter):
             "level": record.levelname.lower(),
             "message": record.getMessage(),
         }
-        request = RECORD.get()
+        request = _find_request(record)
         if request is not None:
             shown["request_id"] = request.id
         step = getattr(record, "step", None)
@@ -49,6 +49,12 @@ class _JsonFormatter(_TextFormatter):
         if record.exc_info:
             shown["exception"] = self.formatException(record.exc_info)
         return json.dumps(shown, ensure_ascii=False, default=str)
+
+
+def _find_request(record: logging.LogRecord) -> RequestRecord | None:
+    """Return the request that a line is about: the current task's, unless the line says another."""
+    named: RequestRecord | None = getattr(record, "request", RECORD.get())
+    return named
 
 
 def configure_log(log_format: str = "text") -> None:

@@ -318,8 +318,9 @@ class Protocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         self.logger.warning(
-            "%s:%d refused with %d: %s", *(self.client or ("?", 0)), status, message
-        )
+            "%s:%d refused with %d: %s", *(self.client or ("?", 0)), status, message,
+            extra={"request": None},  # this may run in the task of an earlier request
+        )  # fmt: skip
         self._shared.app.count(status, "bad_http")
         body = json.dumps({"error": message}).encode()
         headers = [
