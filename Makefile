@@ -10,7 +10,7 @@ catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
 .PHONY: help setup lab serve quiz task progress challenge grade grade-selftest check test bench bench-gpu load site slides timetable lessons translations \
-	recording format lock picture clean
+	recording format lock audit sbom picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,12 @@ format: setup ## format the code and mend what the linter can mend
 
 lock: setup ## renew requirements.lock from pyproject.toml
 	@$(python) authoring/lock.py
+
+audit: setup ## look for known vulnerabilities of the locked packages (needs the network)
+	@$(python) -m authoring.supply_chain audit
+
+sbom: setup ## write the bill of materials of the container's packages into reports/
+	@$(python) -m authoring.supply_chain sbom
 
 picture: $(artifact) ## draw the picture of the README from the service's real answers
 	@$(python) authoring/draw_predictions.py

@@ -13,17 +13,19 @@ class OperatorError(Exception):
 class RequestError(Exception):
     """A request that cannot be answered: becomes `{"error": message}` with this status."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, refusal: str = "") -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.refusal = refusal
+        """The reason that is counted, a key of `jobs.REFUSALS`; "": the one of its status."""
 
 
 class OverloadedError(RequestError):
     """There is too much to do for this request to be answered in time: 503 and `Retry-After`."""
 
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(503, message)
+    def __init__(self, message: str, retry_after: int, refusal: str = "overload") -> None:
+        super().__init__(503, message, refusal)
         self.retry_after = retry_after
         """When the client may try again, in whole seconds."""
 
@@ -40,5 +42,6 @@ class DeviceLostError(OverloadedError):
             f"{reason}; this process is ending, another one will answer: try again in "
             f"{_RESTART_S} s",
             _RESTART_S,
+            "device_lost",
         )
         self.reason = reason

@@ -20,7 +20,7 @@ import numpy as np
 from service.engines.base import Engine, Image, Probabilities
 from service.errors import OverloadedError
 from service.runner.admission import LENIENT, Admission
-from service.runner.jobs import Counters, Inference, Job, Outcome, settle, sort_key
+from service.runner.jobs import RECORD, Counters, Inference, Job, Outcome, settle, sort_key
 from service.runner.plan import Layout
 
 DEADLINE_S = 1.0
@@ -58,6 +58,8 @@ class InferenceRunner:
         self.engine = engine
         self.layout = layout
         self.counters = Counters()
+        self.observe_batch: Callable[[list[Job], float, float], None] | None = None
+        """Called after each forward pass with its jobs and the times of its start and end."""
         self._prepare = prepare
         self.admission = admission
         self._queue_limit = queue_limit
@@ -129,9 +131,13 @@ class InferenceRunner:
         deadline = now + (DEADLINE_S if deadline_s is None else deadline_s)
         loop = asyncio.get_running_loop()
         job = Job(data, loop.create_future(), now, order, deadline, deadline_s is not None)
+        job.record = RECORD.get()
+        if job.record is not None:
+            job.record.read = job.record.read or now
         with self._condition:
             self._check(now, order, deadline_s)
             self.counters.admitted += 1
+            self.counters.image_bytes.observe(len(data))
             insort(self._waiting, job, key=sort_key)
             self._condition.notify()
         job.timer = loop.call_later(deadline - now, self._expire, job)
@@ -212,6 +218,7 @@ class InferenceRunner:
             self._forwards += 1
             self.counters.batches += 1
             self.counters.images += size
+            self.counters.batch_sizes.observe(size)
         return batch
 
     def _take_waiting(self) -> Job | None:
@@ -244,7 +251,7 @@ class InferenceRunner:
 
     def _end_late(self, job: Job) -> None:
         waited_ms = (time.perf_counter() - job.arrived) * 1000
-        late = OverloadedError(f"waited {waited_ms:.0f} ms, over its deadline", 1)
+        late = OverloadedError(f"waited {waited_ms:.0f} ms, over its deadline", 1, "deadline")
         self._end(job, "expired", late)
         if not job.begun:
             with suppress(ValueError):  # a worker has just taken it
@@ -270,6 +277,8 @@ class InferenceRunner:
         answers = self._classify_or_isolate(batch)
         ended = time.perf_counter()
         forward_s = ended - started
+        if self.observe_batch is not None:
+            self.observe_batch(batch, started, ended)
         with self._condition:
             self._forwards -= 1
             service_s = forward_s + max(job.preprocess_s for job in batch)
@@ -301,10 +310,14 @@ class InferenceRunner:
         if isinstance(answer, Exception):
             self._end(job, "failed", answer)
             return
-        if not job.ended:
-            self.counters.latency.observe(ended - job.arrived)
         queue_s = ended - job.arrived - job.preprocess_s - forward_s
         seconds = {"queue": queue_s, "preprocess": job.preprocess_s, "forward": forward_s}
+        if not job.ended:
+            self.counters.latency.observe(ended - job.arrived)
+            for stage, value in seconds.items():
+                self.counters.stages[stage].observe(value)
+        if job.record is not None:
+            job.record.forwarded = ended
         timing_ms = {name: value * 1000 for name, value in seconds.items()}
         self._end(job, "answered", Inference(answer, timing_ms))
 

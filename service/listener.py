@@ -5,7 +5,7 @@ Interfaces of a service manager: sd_listen_fds(3) and sd_notify(3), without its 
 
 import os
 import socket
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from service.errors import OperatorError
 from service.settings import Settings
@@ -33,6 +33,17 @@ def bind(settings: Settings) -> socket.socket:
         listener.close()
         raise explain_address(settings, error) from None
     return listener
+
+
+def bind_admin(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+    """Bind the port for operators, if it is another one than that of the predictions.
+
+    Raises:
+        OperatorError: as `bind`.
+    """
+    if settings.admin_port is None:
+        return nullcontext()
+    return bind(settings.model_copy(update={"port": settings.admin_port}))
 
 
 def _inherit(settings: Settings) -> socket.socket:
@@ -102,5 +113,6 @@ def explain_address(settings: Settings, error: Exception) -> OperatorError:
     return OperatorError(
         f"cannot listen on {settings.host} port {settings.port}: "
         f"{getattr(error, 'strerror', None) or error}. "
-        "Stop what uses it, or choose another address (--host, --port; make serve port=8123)"
+        "Stop what uses it, or choose another address (--host, --port, --admin-port; "
+        "make serve port=8123)"
     )

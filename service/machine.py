@@ -8,15 +8,15 @@ _CGROUP = Path("/sys/fs/cgroup")
 _OWN_CGROUP = Path("/proc/self/cgroup")
 
 
-def available_cores() -> int:
+def available_cores(most: int | None = None) -> int:
     """Return how many cores this process may use: its CPU affinity, cut by a container's quota.
 
     A container with 2 CPUs on a host of 64 cores still sees 64 cores; 64 threads there take turns
-    on 2 and are many times slower than 2 threads.
+    on 2 and are many times slower than 2 threads. `most` is for where no quota says it.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = _cgroup_cpu_quota()
-    return max(1, min(cores or 1, int(quota) if quota else cores or 1))
+    return max(1, min(cores or 1, int(quota or cores or 1), most or cores or 1))
 
 
 def _cgroup_cpu_quota() -> float | None:
@@ -26,13 +26,13 @@ def _cgroup_cpu_quota() -> float | None:
     The files are described in docs.kernel.org/admin-guide/cgroup-v2.html and …/cgroup-v1/.
     """
     quotas = []
-    for root, group in _find_cgroups():
+    for root, group in find_cgroups():
         for folder in (group, *group.parents):
             quotas.append(_read_quota(root / folder))
     return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def _find_cgroups() -> list[tuple[Path, Path]]:
+def find_cgroups() -> list[tuple[Path, Path]]:
     """Return the mount points of the CPU controllers, and this process's group below each."""
     groups = [(_CGROUP, Path()), (_CGROUP / "cpu", Path())]
     try:

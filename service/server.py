@@ -1,11 +1,9 @@
 """The process around the application: socket, signals, log. `web/http_server.py` serves HTTP."""
 
-import logging
 import os
 import signal
 import socket
 import sys
-import warnings
 from collections.abc import Callable
 from functools import partial
 
@@ -27,22 +25,28 @@ def serve(create_app: CreateApp) -> None:
     on last, so that a connection is refused until the service is ready to answer.
     """
     _prepare_process()
-    from service.listener import bind
-
     try:
         settings = settings_from()
+        from service.listener import bind, bind_admin
+        from service.telemetry.log import configure_log
+
+        configure_log(settings.log_format)
         if settings.front_ends > 1:
             from service.front_ends.supervisor import supervise
 
             sys.exit(supervise(partial(serve_front_end, create_app), settings))
-        with bind(settings) as listener:
+        with bind(settings) as listener, bind_admin(settings) as admin:
+            if settings.api_keys is not None or settings.console:
+                from service.web.keys import check_keys
+
+                check_keys(settings.api_keys, settings.console, listener)
             if settings.console:
                 from service.console.routes import add_console
 
                 app = add_console(create_app, settings)
             else:
                 app = create_app(settings)
-            sys.exit(run(app, settings, listener, _say_ready))
+            sys.exit(run(app, settings, listener, _say_ready, admin))
     except OperatorError as error:
         sys.exit(f"error: {error}")
 
@@ -56,6 +60,9 @@ def serve_front_end(
 ) -> int:
     """Serve in the process of a front end, with a model that another process has loaded."""
     _prepare_process()
+    from service.telemetry.log import configure_log
+
+    configure_log(settings.log_format)
     try:
         return run(create_app(settings, load), settings, listener, announce)
     except OperatorError as error:
@@ -67,7 +74,6 @@ def _prepare_process() -> None:
     # pid_namespaces(7)).
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupted_before_ready)
-    configure_log()
     from service.runner.tuning import give_large_memory_back, let_waiting_threads_sleep
 
     let_waiting_threads_sleep()
@@ -79,6 +85,7 @@ def run(
     settings: Settings,
     listener: socket.socket,
     announce: Callable[[socket.socket], object],
+    admin: socket.socket | None = None,
 ) -> int:
     """Listen, serve and drain; returns the exit status.
 
@@ -87,6 +94,7 @@ def run(
         settings: the times of drain and shutdown.
         listener: bound, not listening yet.
         announce: called once, when the first request can be answered.
+        admin: bound to the port for operators, if it is another one.
 
     Raises:
         OperatorError: another process came first since the port was taken.
@@ -95,8 +103,10 @@ def run(
     from service.listener import listen
     from service.web.http_server import Server
 
-    listen(listener, settings)
-    server = Server(app, settings, listener, announce)
+    server = Server(app, settings, listener, announce, admin)
+    for each in (listener, admin):
+        if each is not None:
+            listen(each, settings)
     server.run([listener])
     return server.exit_status
 
@@ -117,18 +127,3 @@ def _interrupted_before_ready(signal_number: int, _: object) -> None:
     """
     print("interrupted before the service was ready", file=sys.stderr)
     os._exit(128 + signal_number)
-
-
-def configure_log() -> None:
-    """Write log lines with a time to standard error, and silence what they repeat."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s.%(msecs)03d %(levelname)-7s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
-    # uvicorn's own start and stop lines repeat ours.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    # What these say of a client's odd input, its answer says.
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="PIL")

@@ -1,5 +1,7 @@
 """Every setting of the service, in one typed place: the environment, the command line, --help."""
 
+import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +34,12 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    admin_port: int | None = Field(
+        None, ge=0, le=65535, description="port for metrics, /artifact, /docs and the console"
+    )
+    api_keys: Path | None = Field(
+        None, description="file of hashed keys, one of which each request must carry"
+    )
     reuse_port: bool = Field(
         False, description="share the port with the process that this one replaces"
     )
@@ -72,6 +80,7 @@ class Settings(BaseSettings):
         description="processes that speak HTTP and decode for one GPU, with form bf16; more than "
         "1 where a single one cannot feed it",
     )
+    cores: int | None = Field(None, ge=1, description="cores to use; all, if not given")
     threads: int | None = Field(
         None,
         ge=1,
@@ -118,7 +127,17 @@ class Settings(BaseSettings):
         30, ge=0, le=3600, description="after that: time for requests in flight to finish"
     )
     access_log: bool = Field(True, description="one log line a request")
+    log_format: Literal["text", "json"] = Field("text", description="for people, or for programs")
+    trace_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318",
+    )
     console: bool = Field(False, description="serve /console, a page about this very process")
+
+
+_SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://")
+"""What Kubernetes sets SERVICE_PORT to in every pod if there is a Service named "service"."""
 
 
 def settings_from(arguments: list[str] | None = None) -> Settings:
@@ -127,6 +146,9 @@ def settings_from(arguments: list[str] | None = None) -> Settings:
     Raises:
         OperatorError: a value that cannot be used; names the setting, the value and what is valid.
     """
+    for name, value in list(os.environ.items()):
+        if name.startswith("SERVICE_") and _SERVICE_LINK.match(value):
+            del os.environ[name]
     try:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:

@@ -22,16 +22,17 @@ from service.errors import RequestError
 from service.loaded_model import LoadedModel, Step
 from service.machine import seconds_since_process_start
 from service.settings import Settings
-from service.web.health import describe_artifact
+from service.telemetry.exposition import describe_artifact
 
 MOST_LINES = 400
 LANGUAGES = ("en", "ja", "id")
-_ACCESS_LOG = "uvicorn.access"
-_POLLED = ("/metrics", "/artifact", "/readyz", "/livez", "/console")
+_ACCESS_LOG = "service.access"
+_POLLED = ("/artifact", "/console")
 # The page loads nothing from elsewhere, and runs no script but its own.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
-    "style-src 'self' 'unsafe-inline'; frame-ancestors 'self'",
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
 

@@ -129,7 +129,10 @@ def connect_model(config: Config, settings: Settings) -> LoadedModel:
     prepare = partial(
         preprocess, settings=bundle.manifest.preprocessing, max_pixels=settings.max_pixels
     )
-    lanes, decoders = len(config.channels), max(1, available_cores() // settings.front_ends)
+    lanes, decoders = (
+        len(config.channels),
+        max(1, available_cores(settings.cores) // settings.front_ends),
+    )
     usage = open_nvml(config.uuids)
     plan = Plan(
         engine,

@@ -4,20 +4,41 @@ Each process writes its own row several times a second, and the reader adds up t
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, fields, is_dataclass
+from typing import Any
 
 import numpy as np
 
 from service.front_ends.channel import SharedArray
 from service.gpu.metrics import DeviceTime
-from service.runner.jobs import BUCKETS_S, Counters, Histogram
+from service.runner.jobs import Counters
 
 PUBLISH_S = 0.25
 """Seconds between two updates of a process's row."""
-_COUNTS = tuple(field.name for field in fields(Counters) if field.name != "latency")
-_COLUMNS = len(_COUNTS) + len(BUCKETS_S) + 2
-"""Columns of a row: the counts, those of the latency's buckets, and the latency's sum."""
+
+
+def flatten(counted: Any) -> list[float]:
+    """Return all numbers in counters, in a fixed order. Bounds of histograms (tuples) are left."""
+    if is_dataclass(counted):
+        return [n for field in fields(counted) for n in flatten(getattr(counted, field.name))]
+    if isinstance(counted, dict | list):
+        values = counted.values() if isinstance(counted, dict) else counted
+        return [number for value in values for number in flatten(value)]
+    return [] if isinstance(counted, tuple) else [float(counted)]
+
+
+def fill(counted: Any, numbers: Iterator[float]) -> Any:
+    """Return counters with their numbers replaced by `numbers`, in the order of `flatten`."""
+    if is_dataclass(counted):
+        for field in fields(counted):
+            setattr(counted, field.name, fill(getattr(counted, field.name), numbers))
+        return counted
+    if isinstance(counted, dict):
+        return {key: fill(value, numbers) for key, value in counted.items()}
+    if isinstance(counted, list):
+        return [fill(value, numbers) for value in counted]
+    return counted if isinstance(counted, tuple) else type(counted)(next(numbers))
 
 
 class SharedCounters:
@@ -25,21 +46,18 @@ class SharedCounters:
 
     def __init__(self, front_ends: int, buckets: Sequence[tuple[str, int]]) -> None:
         """Create the memory; `buckets` are pairs of device and batch size."""
-        self._counters = SharedArray((front_ends, _COLUMNS), np.float64)
+        self._counters = SharedArray((front_ends, len(flatten(Counters()))), np.float64)
         self._times = SharedArray((len(buckets), len(fields(DeviceTime))), np.float64)
         self._buckets = list(buckets)
 
     def publish_counters(self, number: int, own: Counters) -> None:
         """Write the counters of front end `number`."""
-        counts = [float(getattr(own, name)) for name in _COUNTS]
-        self._counters.array[number] = [*counts, *own.latency.counts, own.latency.sum_s]
+        self._counters.array[number] = flatten(own)
 
     def sum_counters(self) -> Counters:
         """Return the sum of the counters of all front ends."""
-        row = self._counters.array.sum(axis=0)
-        counts = [int(count) for count in row[:-1]]
-        latency = Histogram(counts[len(_COUNTS) :], float(row[-1]))
-        return Counters(**dict(zip(_COUNTS, counts, strict=False)), latency=latency)
+        total: Counters = fill(Counters(), iter(self._counters.array.sum(axis=0).tolist()))
+        return total
 
     def publish_times(self, times: Mapping[tuple[str, int], DeviceTime]) -> None:
         """Write the times of the devices."""

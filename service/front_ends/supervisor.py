@@ -69,7 +69,11 @@ def check_settings(settings: Settings) -> None:
     """
     if not hasattr(os, "memfd_create"):
         raise OperatorError("--front-ends: more than 1 needs Linux. Leave it out")
-    options = {"--console": settings.console, "--decode gpu": settings.decode == "gpu"}
+    options = {
+        "--console": settings.console,
+        "--admin-port": settings.admin_port is not None,
+        "--decode gpu": settings.decode == "gpu",
+    }
     for option in (option for option, is_set in options.items() if is_set):
         raise OperatorError(
             f"{option} needs the one process that does all, and --front-ends "

@@ -32,7 +32,7 @@ def make_plan(
 
     The arguments are those of `service.runner.plan.make_plan`.
     """
-    cores, side = available_cores(), preprocessing.crop
+    cores, side = available_cores(settings.cores), preprocessing.crop
     most_ms = settings.target_ms / 2  # the rest is for waiting and preprocessing
     usage = open_nvml(read_uuids(engine.torch_names))
     costs = measure_buckets(engine, (side, side, 3), most_ms)

@@ -79,7 +79,7 @@ def make_plan(
         photos: some image files, to measure preprocessing with.
         settings: target latency, threads, largest image.
     """
-    cores, threads = available_cores(), settings.threads or 1
+    cores, threads = available_cores(settings.cores), settings.threads or 1
     most_ms = settings.target_ms / 2  # the rest is for waiting and preprocessing
     shape = (preprocessing.crop, preprocessing.crop, 3)
     costs = measure_batches(engine, shape, most_ms)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import os
 import resource
 import signal
@@ -9,18 +10,23 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 from typing_extensions import override
 
 from service.errors import OperatorError
-from service.listener import accept_waiting, notify
+from service.listener import accept_waiting, get_url, notify
 from service.loaded_model import LoadedModel
 from service.runner.watch import HealthWatch
 from service.settings import Settings
+from service.telemetry import start_tracing
+from service.web.edge import DIGEST, DIGEST_DIGITS, REQUEST_ID, Edge
+from service.web.keys import HEADER, KeyFile
 from service.web.predict_route import DEADLINE_HEADER
 from service.web.protocol import SPARE, Connections, Protocol
 
@@ -31,25 +37,36 @@ MARGIN = 16
 _OPEN_FILES = Path("/proc/self/fd")
 _LEAST_CONNECTIONS = 8
 _REPEAT_S = 10.0
+_MOST_OPERATORS = 32
+"""Connections to the admin port."""
+_TICK_S = 0.1
+"""Seconds between two calls of `on_tick` (uvicorn's `main_loop`)."""
 
 
-def configure(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """Return uvicorn's settings: all that HTTP is here, apart from what `Protocol` limits."""
+def configure(app: ASGIApp, settings: Settings, digest: str = "") -> uvicorn.Config:
+    """Return uvicorn's settings: all that HTTP is here, apart from what `Protocol` limits.
+
+    Args:
+        app: called with each request.
+        settings: the service's.
+        digest: of the bundle that is served; every answer carries the beginning of it.
+    """
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
+        app = CORSMiddleware(
+            app,
             allow_origins=settings.cors_origins.split(","),
             allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", DEADLINE_HEADER],
-            expose_headers=["Retry-After"],
+            allow_headers=["Content-Type", "Authorization", HEADER, DEADLINE_HEADER, REQUEST_ID],
+            expose_headers=["Retry-After", REQUEST_ID, DIGEST],
         )
     return uvicorn.Config(
         app,
         http=Protocol,
         ws="none",
         log_config=None,
-        access_log=settings.access_log,
+        access_log=False,  # `Edge` writes it
         server_header=False,
+        headers=[(DIGEST, digest[:DIGEST_DIGITS]), ("X-Content-Type-Options", "nosniff")],
         root_path=settings.root_path,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.shutdown_seconds,
@@ -94,9 +111,22 @@ class Server(uvicorn.Server):
         settings: Settings,
         listener: socket.socket,
         announce: Callable[[socket.socket], object],
+        admin: socket.socket | None = None,
     ) -> None:
-        super().__init__(configure(app, settings))
-        self.server_state = Connections(app, settings, limit_connections(settings))
+        model: LoadedModel = app.state.model
+        counters, digest = model.runner.counters, model.bundle.digest
+        keys = None if settings.api_keys is None else KeyFile(settings.api_keys)
+        self._tracer = start_tracing(settings, model)
+        make_edge = partial(Edge, app, counters, keys, self._tracer, access_log=settings.access_log)
+        edge = make_edge(public=admin is not None)
+        super().__init__(configure(edge, settings, digest))
+        self.server_state = Connections(edge, settings, limit_connections(settings))
+        self._admin_listener = admin
+        admin_edge = make_edge(admin=True)
+        self._admin = Connections(admin_edge, settings, _MOST_OPERATORS)
+        self._admin_config = configure(admin_edge, settings, digest)
+        self._counters = counters
+        self._due = math.inf
         self._app = app
         self._settings = settings
         self._listener = listener
@@ -121,6 +151,12 @@ class Server(uvicorn.Server):
             lambda: loop.call_soon_threadsafe(self._abandon),
             self._settings.shutdown_seconds,
         )
+        if self._admin_listener is not None:
+            self._admin_config.load()
+            self.servers.append(
+                await loop.create_server(self._make_admin_protocol, sock=self._admin_listener)
+            )
+            log.info("admin    %s: metrics, /artifact, /docs", get_url(self._admin_listener))
         self._announce(self._listener)
 
     @contextmanager
@@ -134,10 +170,15 @@ class Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Each 0.1 s. Returns whether to stop."""
+        now = time.perf_counter()
+        self._counters.loop_lag.observe(max(0.0, now - self._due))
+        self._due = now + _TICK_S
         if counter % 10 == 0:
             self.server_state.report()
             self._check_descriptors()
-        return await super().on_tick(counter)
+        stop = await super().on_tick(counter)
+        self._admin.default_headers = self.server_state.default_headers
+        return stop
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -148,8 +189,13 @@ class Server(uvicorn.Server):
             loop.create_task(loop.connect_accepted_socket(self._make_protocol, accepted))
             for accepted in waiting
         ]
+        self._admin.stopping = True
+        for connection in list(self._admin.connections):
+            connection.shutdown()
         await super().shutdown(sockets)
         await asyncio.gather(*connecting, return_exceptions=True)
+        if self._tracer is not None:
+            await loop.run_in_executor(None, self._tracer.close)
 
     @property
     def exit_status(self) -> int:
@@ -158,6 +204,9 @@ class Server(uvicorn.Server):
 
     def _make_protocol(self) -> Protocol:
         return Protocol(self.config, self.server_state, self.lifespan.state)
+
+    def _make_admin_protocol(self) -> Protocol:
+        return Protocol(self._admin_config, self._admin, self.lifespan.state)
 
     def _check_descriptors(self) -> None:
         """Log when there are none: the event loop then closes new connections in silence."""

@@ -13,8 +13,17 @@ _FORM = {
         "required": [FIELD],
     }
 }
+_EXAMPLE = {
+    "model": {"name": "efficientnet-lite0", "version": "1.0.0"},
+    "predictions": [
+        {"class_id": 967, "label": "espresso", "probability": 0.951},
+        {"class_id": 968, "label": "cup", "probability": 0.015},
+    ],
+    "timing_ms": {"preprocess": 3.1, "queue": 0.1, "forward": 7.4},
+}
 _ERRORS = {
     400: "the body is empty",
+    401: "there are keys, and the request carries none of them",
     408: "the body did not arrive in time",
     413: "the body has too many bytes, or the image too many pixels",
     415: "the content type names no image, or the image's format is not accepted",
@@ -28,7 +37,8 @@ def predict_documentation(classes: int) -> dict[str, Any]:
     """Return the arguments of the route that describe it, for a model with N `classes`."""
     return {
         "response_model": PredictResponse,
-        "responses": {
+        "responses": {200: {"content": {"application/json": {"example": _EXAMPLE}}}}
+        | {
             status: {"model": ErrorResponse, "description": description}
             for status, description in _ERRORS.items()
         },

@@ -193,7 +193,8 @@ class PredictRoute(APIRoute):
             if client.left:
                 return
             # `--shutdown-seconds` have passed.
-            raise RequestError(503, "the service stops; send the request to another one") from None
+            words = "the service stops; send the request to another one"
+            raise RequestError(503, words, "stopping") from None
         finally:
             client.stop_watching()
         await response(scope, receive, send)

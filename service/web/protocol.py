@@ -17,7 +17,7 @@ from typing import Any
 
 import httptools
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
@@ -29,6 +29,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from service.settings import Settings
+from service.web.edge import Edge
 
 log = logging.getLogger("service")
 
@@ -46,11 +47,11 @@ _ASK_S = 0.1  # a half-closed connection may be one that its client left: ask af
 class Connections(ServerState):
     """What the connections of a server share."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, most: int) -> None:
+    def __init__(self, app: Edge, settings: Settings, most: int) -> None:
         """Begin without connections.
 
         Args:
-            app: answers health questions when all connections are busy.
+            app: answers health questions when all connections are busy; counts refusals.
             settings: the limits of one connection.
             most: largest number of connections; `SPARE` more get health answers.
         """
@@ -61,7 +62,7 @@ class Connections(ServerState):
         """Connections without a request; the longest-waiting first."""
         self.draining = False
         self.stopping = False
-        self._app = app
+        self.app = app
         self._closed_for_others = 0
 
     def drain(self) -> None:
@@ -87,11 +88,12 @@ class Connections(ServerState):
     async def answer_health(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer health questions; refuse the rest."""
         if scope["path"].removeprefix(scope["root_path"]) in _HEALTH:
-            await self._app(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         message = f"{self.most:,} connections are busy, the most; try again in 1 s"
         refusal = JSONResponse({"error": message}, 503, {"retry-after": "1"})
         await refusal(scope, receive, send)
+        self.app.count(503, "connections")
 
     def report(self) -> None:
         """Log in one line what the limit of connections did since the last call."""
@@ -316,8 +318,10 @@ class Protocol(HttpToolsProtocol):
             cycle.disconnected = True
             cycle.message_event.set()
         self.logger.warning(
-            "%s:%d refused with %d: %s", *(self.client or ("?", 0)), status, message
-        )
+            "%s:%d refused with %d: %s", *(self.client or ("?", 0)), status, message,
+            extra={"request": None},  # this may run in the task of an earlier request
+        )  # fmt: skip
+        self._shared.app.count(status, "bad_http")
         body = json.dumps({"error": message}).encode()
         headers = [
             *self.server_state.default_headers,

@@ -6,14 +6,14 @@ from typing import Annotated
 import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from service.artifact.manifest import Manifest
 from service.engines.base import Probabilities, top_k
 from service.errors import OverloadedError, RequestError, shorten
 from service.preprocessing import ImageError, ImageTooLargeError, UnsupportedImageError
-from service.runner.jobs import Inference
+from service.runner.jobs import Inference, note_refusal
 
 
 class Model(BaseModel):
@@ -41,21 +41,6 @@ Milliseconds = Annotated[float, AfterValidator(_to_microseconds)]
 
 class PredictResponse(BaseModel):
     """The most probable classes of an image."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": {"name": "efficientnet-lite0", "version": "1.0.0"},
-                    "predictions": [
-                        {"class_id": 967, "label": "espresso", "probability": 0.951},
-                        {"class_id": 968, "label": "cup", "probability": 0.015},
-                    ],
-                    "timing_ms": {"preprocess": 3.1, "queue": 0.1, "forward": 7.4},
-                }
-            ]
-        }
-    )
 
     model: Model
     predictions: list[Prediction]
@@ -125,16 +110,17 @@ def answer_errors_as_json(app: FastAPI) -> None:
 
 def _answer_request_error(error: RequestError | ImageError) -> JSONResponse:
     match error:
-        case OverloadedError():
-            return _json(503, error.message, {"retry-after": str(error.retry_after)})
         case RequestError():
-            return _json(error.status, error.message)
+            status, reason = error.status, error.refusal
         case ImageTooLargeError():
-            return _json(413, str(error))
+            status, reason = 413, "image_too_large"
         case UnsupportedImageError():
-            return _json(415, str(error))
+            status, reason = 415, "unsupported_type"
         case _:
-            return _json(422, str(error))
+            status, reason = 422, "bad_image"
+    note_refusal(reason)
+    headers = {"retry-after": str(error.retry_after)} if isinstance(error, OverloadedError) else {}
+    return _json(status, str(error), headers)
 
 
 def _json(status: int, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -30,6 +30,12 @@ def test_quota_of_cgroup_v2(cgroup: Path, cpu_max: str, cores: int) -> None:
     assert machine.available_cores() == cores
 
 
+@pytest.mark.parametrize(("most", "cores"), [(None, 3), (2, 2), (5, 3)])
+def test_cores_that_a_setting_leaves(cgroup: Path, most: int | None, cores: int) -> None:
+    (cgroup / "cpu.max").write_text("300000 100000\n")
+    assert machine.available_cores(most) == cores
+
+
 @pytest.mark.parametrize(("quota", "cores"), [("-1", 8), ("400000", 4), ("10000", 1)])
 def test_quota_of_cgroup_v1(cgroup: Path, quota: str, cores: int) -> None:
     (cgroup / "cpu").mkdir()

@@ -67,7 +67,6 @@ def test_a_client_that_leaves_is_no_fault_of_ours(start_service: Start) -> None:
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"the body was not complete after 1 s (4 bytes)" in answer
     assert httpx.get(f"{service.url}/livez").status_code == 200
-    assert "GET /livez" in service.log.read_text()  # the access log
     assert service.stop(signal.SIGINT) == 0
     assert "Traceback" not in service.log.read_text()
 

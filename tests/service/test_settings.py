@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from service.settings import ROOT, Settings
+from service.settings import ROOT, Settings, settings_from
 from tests.conftest import refuse_start
 
 
@@ -35,6 +35,15 @@ def test_wrong_settings(arguments: list[str], words: str) -> None:
 def test_settings_from_the_environment() -> None:
     line = refuse_start(environment={"SERVICE_THREADS": "0"})
     assert "setting --threads (SERVICE_THREADS) is '0'" in line
+
+
+def test_links_of_kubernetes_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Services "service" and "service-admin" beside the pod set these variables in it."""
+    monkeypatch.setenv("SERVICE_PORT", "tcp://10.0.0.1:80")
+    monkeypatch.setenv("SERVICE_ADMIN_PORT", "tcp://10.0.0.2:80")
+    monkeypatch.setenv("SERVICE_CORES", "3")
+    settings = settings_from([])
+    assert (settings.port, settings.admin_port, settings.cores) == (8000, None, 3)
 
 
 def test_help_lists_every_setting() -> None:

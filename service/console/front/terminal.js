@@ -4,7 +4,7 @@ const MOST_LINES = 400; // on the screen; Python keeps no more either
 const SPOKEN = ["step", "warning", "error", "panel"]; // kinds of lines that are read out
 const MOST_SPOKEN = 12; // at most so many in so long: a start says ten
 const SPOKEN_MS = 10_000;
-const STAMP = /^[\d:.]+ +[A-Z]+ +/; // time and level; a voice need not read them
+const STAMP = /^[\dTZ:.-]+ +[A-Z]+ +/; // time and level; a voice need not read them
 
 /**
  * The terminal: the real process's output as it comes.

@@ -22,7 +22,7 @@ def test_the_counters_of_all_front_ends_are_added_up() -> None:
     assert (total.admitted, total.answered, total.refused) == (7, 5, 1)
     assert total.inside == 2
     assert sum(total.latency.counts) == 3
-    assert total.latency.sum_s == pytest.approx(99.025)
+    assert total.latency.sum == pytest.approx(99.025)
 
 
 def test_the_times_of_the_devices_are_read_as_published() -> None:

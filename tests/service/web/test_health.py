@@ -5,7 +5,7 @@ from dataclasses import replace
 from fastapi.testclient import TestClient
 
 from service.artifact.verify import Bundle
-from service.web.health import MOST_LABELS, describe_artifact
+from service.telemetry.exposition import MOST_LABELS, describe_artifact
 
 
 def test_health(client: TestClient) -> None:

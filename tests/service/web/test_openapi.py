@@ -8,7 +8,7 @@ from service.web.openapi import predict_documentation
 def test_openapi_describes_the_contract(client: TestClient) -> None:
     predict = client.get("/openapi.json").json()["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) >= {"image/jpeg", "multipart/form-data"}
-    assert set(predict["responses"]) == {"200", "400", "408", "413", "415", "422", "503"}
+    assert set(predict["responses"]) == {"200", "400", "401", "408", "413", "415", "422", "503"}
     assert {one["name"] for one in predict["parameters"]} == {"k", "X-Deadline-Ms"}
 
 
