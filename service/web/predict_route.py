@@ -28,8 +28,7 @@ FIELD = "file"
 DEFAULT_K = 5
 DEADLINE_HEADER = "X-Deadline-Ms"
 MOST_DEADLINE_MS = 600_000
-SMALL_BODY = 2**20
-"""Largest body in bytes that may use the last quarter of the memory for bodies."""
+SMALL_BODY = 2**20  # bytes; a larger body must leave a quarter of the memory free
 _FORM = "multipart/form-data"
 # What a client says when it does not say what it sends: curl's --data-binary, or nothing at all.
 _UNSPECIFIC = {
@@ -118,10 +117,7 @@ class PredictRequest:
         return data
 
     async def _read_body(self) -> bytes:
-        """Read the whole body; stop as soon as it is known to be over the limit.
-
-        Not by `request.stream()`, because this is the hot path: no generators, one coroutine.
-        """
+        """Read the whole body, in one coroutine (it is the hot path), at most up to the limit."""
         limit, seconds = self._settings.max_body_bytes, self._settings.body_seconds
         declared = self._request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
