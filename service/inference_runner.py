@@ -14,6 +14,7 @@ from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 import numpy as np
 
@@ -90,15 +91,19 @@ class InferenceRunner:
             OverloadedError: all places are taken, or `check_admission` refuses it.
         """
         if self._places_taken >= self._queue_limit:
-            with self._condition:
-                self.counters.refused += 1
-            raise OverloadedError(f"{self._queue_limit} requests are inside, the most", 1)
+            self.refuse(f"{self._queue_limit} requests are inside, the most", 1)
         self.check_admission(deadline_s)
         self._places_taken += 1
         try:
             yield
         finally:
             self._places_taken -= 1
+
+    def refuse(self, message: str, retry_after: int) -> NoReturn:
+        """Count a request that is not let in, and raise OverloadedError."""
+        with self._condition:
+            self.counters.refused += 1
+        raise OverloadedError(message, retry_after)
 
     def check_admission(self, deadline_s: float | None = None) -> None:
         """Raise what `classify` would raise now, without the image: ask before reading it.
@@ -134,10 +139,11 @@ class InferenceRunner:
         job.record = RECORD.get()
         if job.record is not None:
             job.record.read = job.record.read or now
+        del data  # it may be large; the job gives it to the worker
         with self._condition:
             self._check(now, order, deadline_s)
             self.counters.admitted += 1
-            self.counters.image_bytes.observe(len(data))
+            self.counters.image_bytes.observe(len(job.data))
             insort(self._waiting, job, key=sort_key)
             self._condition.notify()
         job.timer = loop.call_later(deadline - now, self._expire, job)
@@ -145,6 +151,8 @@ class InferenceRunner:
             return await job.future
         finally:
             job.timer.cancel()
+            job.data = b""  # the client may have left before a worker took it
+            del job  # see `_prepare_one`
 
     def check_health(self) -> str | None:
         """Return why answers may never come, or None: a worker is stuck in one step. Cheap."""
@@ -176,8 +184,7 @@ class InferenceRunner:
         if seconds is None and (inside >= limit or self._closed):
             seconds = math.ceil(inside * self.admission.interval_s) or 1
         if seconds is not None:
-            self.counters.refused += 1
-            raise OverloadedError(
+            self.refuse(
                 f"{inside} requests are inside, this one could not be answered in time; "
                 f"try again in {seconds} s",
                 seconds,
@@ -259,14 +266,15 @@ class InferenceRunner:
 
     def _prepare_one(self, job: Job) -> None:
         started = time.perf_counter()
+        data, job.data = job.data, b""  # it is not needed any more, and may be large
         try:
-            job.image = self._prepare(job.data)
+            job.image = self._prepare(data)
         except Exception as error:
             with self._condition:
                 self._end(job, "failed", error)
+            del job, data  # the error's traceback must not keep them
             return
         job.preprocess_s = time.perf_counter() - started
-        job.data = b""  # it is not needed any more, and may be large
         if not job.strict:
             job.deadline += job.preprocess_s  # it bounds the waiting; a large image is no fault
         with self._condition:

@@ -10,7 +10,7 @@ it cannot be forgotten. The output of this module is plain 8-bit RGB.
 import threading
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -52,6 +52,7 @@ LARGE_PIXELS = 8_000_000
 decoded at the same time: so memory stays bounded on any number of cores."""
 _BAND_PIXELS = 2**21
 _LARGE_AT_ONCE = threading.BoundedSemaphore(2)
+_PROGRESSIVE = threading.Lock()  # one large one at a time: it takes up to 8 bytes a pixel
 
 # First bytes of formats that clients send and that are not accepted, to name them in the error.
 _OTHER_FORMATS = {
@@ -325,7 +326,7 @@ def _take_turns(image: Image.Image) -> Iterator[None]:
     if image.width * image.height <= LARGE_PIXELS:
         yield
         return
-    with _LARGE_AT_ONCE:
+    with _PROGRESSIVE if "progressive" in image.info else nullcontext(), _LARGE_AT_ONCE:
         yield
 
 

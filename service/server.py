@@ -70,14 +70,13 @@ def serve_front_end(
 
 
 def _prepare_process() -> None:
-    # A container's first process ignores SIGTERM unless it says what to do with it (signal(7), and
-    # pid_namespaces(7)).
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupted_before_ready)
-    from service.runner.tuning import give_large_memory_back, let_waiting_threads_sleep
+    from service.runner import tuning
 
-    let_waiting_threads_sleep()
-    give_large_memory_back()
+    tuning.open_standard_files()
+    tuning.let_waiting_threads_sleep()
+    tuning.give_large_memory_back()
 
 
 def run(

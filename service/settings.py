@@ -98,6 +98,7 @@ class Settings(BaseSettings):
     max_requests: int = Field(
         256, ge=1, description="most requests at once; each holds its image in memory"
     )
+    body_memory_bytes: int = Field(128 * 2**20, ge=1, description="memory for all bodies at once")
     max_connections: int = Field(
         2000, ge=1, description="most connections; beyond it, idle ones are closed for new ones"
     )

@@ -14,6 +14,8 @@ import httptools
 HOST = "127.0.0.1"
 MOST_BYTES = 1 << 16
 """`ask` reads no more of an answer."""
+_SWITCHING = 101
+"""Another protocol follows (RFC 9110, 15.2.2): the only final answer among the 1xx."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,15 @@ def request_bytes(
 
 
 class AnswerReader:
-    """Reads one answer from the bytes of a connection, however they are cut."""
+    """Reads one answer from the bytes of a connection, however they are cut.
+
+    Interim answers (1xx) before it are skipped, and what comes after it is not read.
+    """
 
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._parts: list[bytes] = []
-        self._has_head = False
+        self._status = 0
         self.headers: dict[bytes, bytes] = {}
         """Names in lower case."""
         self.complete = False
@@ -73,31 +78,51 @@ class AnswerReader:
         Raises:
             httptools.HttpParserError: it is not HTTP.
         """
-        self._parser.feed_data(data)
+        if self.complete:  # nobody asked for more
+            self.keeps_alive = False
+            return
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            if not self.complete:
+                raise
+
+    def end(self) -> None:
+        """Note that the server has closed: it ends a body without a length (RFC 9112, 6.3)."""
+        coding = self.headers.get(b"transfer-encoding", b"").lower()
+        if self._status and b"content-length" not in self.headers and b"chunked" not in coding:
+            self.complete = True
 
     def read_answer(self) -> Answer:
         """Return what has arrived so far."""
-        status = self._parser.get_status_code() if self._has_head else 0
-        return Answer(status, b"".join(self._parts), self.complete)
+        return Answer(self._status, b"".join(self._parts), self.complete)
 
     # httptools calls the methods below.
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Store a header."""
-        self.headers[name.lower()] = value
+        """Store a header; a trailer changes none."""
+        self.headers.setdefault(name.lower(), value)
 
     def on_headers_complete(self) -> None:
-        """Note that the status is known."""
-        self._has_head = True
+        """Note the status, which is known now."""
+        if self.complete:
+            self.keeps_alive = False
+        else:
+            self._status = self._parser.get_status_code()
 
     def on_body(self, body: bytes) -> None:
         """Store a part of the body."""
-        self._parts.append(body)
+        if not self.complete:
+            self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """Note the end of the answer."""
-        self.complete = True
-        self.keeps_alive = bool(self._parser.should_keep_alive())
+        """Note the end of the answer, if it is no interim one."""
+        if 100 <= self._status < 200 and self._status != _SWITCHING:
+            self._status = 0
+            self.headers.clear()
+        elif not self.complete:
+            self.complete = True
+            self.keeps_alive = bool(self._parser.should_keep_alive())
 
 
 def ask(
@@ -132,6 +157,7 @@ def ask(
             try:
                 chunk = connection.recv(1 << 14)
                 if not chunk:
+                    reader.end()
                     break
                 received += len(chunk)
                 reader.feed(chunk)

@@ -10,6 +10,8 @@ from challenges.load.arrivals import Seconds
 
 LOST = 0
 """Status of a request without an answer: refused, reset or given up."""
+UNSENT = -1
+"""Status of a request that the generator could not send, for want of its own means."""
 MOST_LATE_MS = 10.0
 MOST_CPU_SHARE = 0.8
 
@@ -23,12 +25,14 @@ class Observations:
     done: Seconds
     """When the answer was complete, or the request lost."""
     status: npt.NDArray[np.int64]
-    """HTTP status; `LOST` without an answer."""
+    """HTTP status; `LOST` without an answer, `UNSENT` if it never left."""
     bodies: Sequence[bytes]
     retry_after: Seconds
-    """The header's value, seconds; NaN without it."""
+    """The header's value, seconds (a date is turned into them); NaN without one."""
     cpu_share: float
     """Share of one core that the generator itself used."""
+    own_fault: str = ""
+    """What the generator lacked to send all requests, if it did."""
 
     @property
     def ok(self) -> npt.NDArray[np.bool_]:
@@ -70,6 +74,9 @@ class Observations:
 
     def bottleneck(self) -> str | None:
         """Return why this run measured the generator rather than the server, or None."""
+        if self.own_fault:
+            unsent = int((self.status == UNSENT).sum())
+            return f"the generator could not send {unsent} requests: {self.own_fault}"
         late = float(np.percentile(self.lateness_ms, 99))
         if self.cpu_share > MOST_CPU_SHARE:
             return f"the generator used {self.cpu_share:.0%} of a core"

@@ -38,6 +38,19 @@ def let_others_go_first(dedicated: bool = False) -> None:
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
 
 
+_STANDARD_ERROR = 2
+
+
+def open_standard_files() -> None:
+    """Open /dev/null as the descriptors 0, 1 and 2 if they are closed; call it before others.
+
+    Otherwise a socket gets one of these numbers, and libuv ends a process that closes it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(descriptor)
+
+
 _M_MMAP_THRESHOLD = -3
 """Parameter of mallopt(3)."""
 

@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace, others: list[str]) -> int:
     from service.listener import bind
-    from service.server import configure_log
+    from service.telemetry.log import configure_log
 
     configure_log()
     named = [] if options.artifact is None else ["--artifact", str(options.artifact)]

@@ -7,7 +7,7 @@ time from the forward passes under full load. Nothing of an image is decoded her
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, NoReturn, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
@@ -28,6 +28,7 @@ FIELD = "file"
 DEFAULT_K = 5
 DEADLINE_HEADER = "X-Deadline-Ms"
 MOST_DEADLINE_MS = 600_000
+SMALL_BODY = 2**20  # bytes; a larger body must leave a quarter of the memory free
 _FORM = "multipart/form-data"
 # What a client says when it does not say what it sends: curl's --data-binary, or nothing at all.
 _UNSPECIFIC = {
@@ -42,10 +43,25 @@ _DEADLINE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, le=MOST
 _COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1)])
 
 
+class Memory:
+    """Bytes of memory for all bodies: each takes its size before it is read, or is refused."""
+
+    def __init__(self, settings: Settings, refuse: Callable[[str, int], NoReturn]) -> None:
+        self.left = max(settings.body_memory_bytes, 2 * settings.max_body_bytes)
+        self._reserve = self.left // 4  # so small photos get in beside large or slow uploads
+        self._refuse = refuse
+
+    def take(self, more: int, size: int) -> None:
+        """Take `more` bytes for a body of `size` bytes, or raise OverloadedError."""
+        if self.left - more < (0 if size <= SMALL_BODY else self._reserve):
+            self._refuse(f"no memory is free for a body of {size:,} bytes; try again in 1 s", 1)
+        self.left -= more
+
+
 class PredictRequest:
     """One request for a prediction. Parameters are read at once, the image when it is asked for."""
 
-    def __init__(self, request: Request, classes: int, settings: Settings) -> None:
+    def __init__(self, request: Request, classes: int, settings: Settings, memory: Memory) -> None:
         """Read the parameters.
 
         Raises:
@@ -54,6 +70,8 @@ class PredictRequest:
         arrived = time.perf_counter()
         self._request = request
         self._settings = settings
+        self._memory = memory
+        self._held = 0
         self.k = _read_k(request.query_params.get("k"), classes)
         """Number of classes in the answer."""
         deadline_s = _read_deadline(request.scope)
@@ -71,8 +89,8 @@ class PredictRequest:
         only says whether this is a form; it is refused if it names something that is no image.
 
         Raises:
-            RequestError: 400 for an empty body, 408 for one that does not come, 413 for one over
-                the limit, 415 for a type that is no image, 422 for a form without the one file.
+            RequestError: 400 for an empty body, 408 for one that does not come, 413 over the limit,
+                415 for no image, 422 for a form without the one file, 503 without memory for it.
         """
         headers = self._request.headers
         coding = headers.get("content-encoding", "identity")
@@ -99,16 +117,13 @@ class PredictRequest:
         return data
 
     async def _read_body(self) -> bytes:
-        """Read the whole body; stop as soon as it is known to be over the limit.
-
-        Not by `request.stream()`, because this is the hot path: no generators, one coroutine.
-        """
+        """Read the whole body, in one coroutine (it is the hot path), at most up to the limit."""
         limit, seconds = self._settings.max_body_bytes, self._settings.body_seconds
         declared = self._request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             raise _explain_too_large(limit)
-        chunks: list[bytes] = []
-        received = 0
+        self._hold(int(declared) if declared.isdecimal() else 0)
+        body = bytearray()  # not a list of chunks, which may be as small as a byte
         try:
             async with asyncio.timeout(seconds):
                 more = True
@@ -116,19 +131,27 @@ class PredictRequest:
                     message = await self._request.receive()
                     if message["type"] == "http.disconnect":
                         raise ClientDisconnect
-                    chunk = message.get("body", b"")
-                    received += len(chunk)
-                    if received > limit:
+                    body += message.get("body", b"")
+                    if len(body) > limit:
                         raise _explain_too_large(limit)
-                    chunks.append(chunk)
+                    self._hold(len(body))
                     more = message.get("more_body", False)
         except TimeoutError:
             raise RequestError(
                 408,
-                f"the body was not complete after {seconds:g} s ({received:,} bytes); "
+                f"the body was not complete after {seconds:g} s ({len(body):,} bytes); "
                 "send it again",
             ) from None
-        return b"".join(chunks)
+        return bytes(body)
+
+    def _hold(self, size: int) -> None:
+        if size > self._held:
+            self._memory.take(size - self._held, size)
+            self._held = size
+
+    def release(self) -> None:
+        """Give back the memory of the body."""
+        self._memory.left += self._held
 
     async def _read_form(self) -> bytes:
         headers, limit = self._request.headers, self._settings.max_body_bytes
@@ -180,11 +203,13 @@ class PredictRoute(APIRoute):
         self._runner = runner
         self._classes = classes
         self._settings = settings
+        self.memory = Memory(settings, runner.refuse)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = _Client(receive)
+        http = Request(scope, client.receive)
+        request = PredictRequest(http, self._classes, self._settings, self.memory)
         try:
-            request = PredictRequest(Request(scope, client.receive), self._classes, self._settings)
             with self._runner.admit(request.remaining_s):
                 response = await self._serve(request)
         except ClientDisconnect:
@@ -197,6 +222,7 @@ class PredictRoute(APIRoute):
             raise RequestError(503, words, "stopping") from None
         finally:
             client.stop_watching()
+            request.release()
         await response(scope, receive, send)
 
 

@@ -1,11 +1,12 @@
 """The runner: no work for nothing, nobody waits for nothing, nobody fails for another."""
 
 import asyncio
+import gc
 import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from service.preprocessing import preprocess
 from service.runner.admission import Admission
 from service.runner.jobs import Inference
 from service.runner.plan import Layout
+from tests.conftest import wait_until
 from tests.service.engines_for_tests import CountingEngine, GatedEngine, PoisonedEngine, one_byte
 
 ONE_LANE = Layout(workers=3, lanes=1, max_batch=16)
@@ -276,6 +278,50 @@ def test_neighbours_of_poison_get_their_unbatched_answers(bundle: Bundle) -> Non
         assert isinstance(answer, Inference)
         (alone,) = engine(image[None])
         assert np.abs(answer.probabilities - alone).max() <= record.golden_tolerance
+
+
+def test_bodies_are_freed_without_the_garbage_collector() -> None:
+    """That of an error, too, whose traceback leads to what it came from."""
+    freed: list[str] = []
+
+    class Body(bytes):
+        def __del__(self) -> None:
+            freed.append(self.decode())
+
+    async def send(runner: InferenceRunner, body: bytes) -> None:
+        with suppress(ValueError):
+            await runner.classify(Body(body))
+
+    gc.disable()
+    try:
+        with running(CountingEngine()) as runner:
+            asyncio.run(send(runner, b"good"))
+            asyncio.run(send(runner, b"damaged"))
+            wait_until(lambda: freed == ["good", "damaged"], 5)
+    finally:
+        gc.enable()
+
+
+def test_body_of_a_client_that_left_is_freed_at_once() -> None:
+    """Although no worker gets to it."""
+    engine, freed = GatedEngine(), threading.Event()
+
+    class Body(bytes):
+        def __del__(self) -> None:
+            freed.set()
+
+    async def leave(runner: InferenceRunner) -> None:
+        jobs = [asyncio.create_task(classify(runner, number)) for number in range(60)]
+        await until(lambda: runner.counters.inside == 60)
+        leaving = asyncio.create_task(runner.classify(Body(b"left")))
+        await until(lambda: runner.counters.inside == 61)
+        leaving.cancel()
+        await until(freed.is_set)
+        engine.gate.set()
+        await asyncio.gather(*jobs)
+
+    with running(engine) as runner:
+        asyncio.run(leave(runner))
 
 
 def test_damaged_image_fails_alone() -> None:

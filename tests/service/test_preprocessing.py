@@ -480,9 +480,13 @@ def test_large_images_are_shrunk_in_bands(mode: str, monkeypatch: pytest.MonkeyP
 
 
 def test_memory_stays_bounded_on_many_threads(tmp_path: Path) -> None:
-    """Six large images at once, in a process of its own: its peak, and what stays."""
+    """Eight large images at once, in a process of its own: its peak, and what stays.
+
+    Two progressive CMYK files at the same time would take 800 MB.
+    """
     for mode, kind, side in (("P", "PNG", 7000), ("L", "JPEG", 7000), ("RGB", "WEBP", 3500)):
         Image.new(mode, (side, side)).save(tmp_path / kind, kind)
+    Image.new("CMYK", (7000, 7000)).save(tmp_path / "CMYK", "JPEG", progressive=True)
     script = (
         "import pathlib, re, sys, threading\n"
         "from service.runner.tuning import give_large_memory_back\n"
@@ -497,5 +501,5 @@ def test_memory_stays_bounded_on_many_threads(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     peak_kib, stays_kib = map(int, done.stdout.split())
-    assert peak_kib < 600_000
+    assert peak_kib < 700_000
     assert stays_kib < 150_000

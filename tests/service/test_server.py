@@ -1,12 +1,18 @@
 """The real process: its port, its signals, its drain."""
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx2 as httpx
+import pytest
 
 from service.artifact.sample_photos import SAMPLE_PHOTOS
+from service.settings import ROOT
 from tests.conftest import ServiceProcess, post_in_background, refuse_start, wait_until
 
 Start = Callable[..., ServiceProcess]
@@ -86,3 +92,47 @@ def test_interrupted_while_loading(start_service: Start) -> None:
     log = service.log.read_text()
     assert log.endswith("interrupted before the service was ready\n")
     assert "Traceback" not in log
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "0<&- 1>&- 2>&-"])
+def test_serves_and_stops_without_standard_files(closed: str) -> None:
+    """A socket that got one of their numbers would abort the process at the stop."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    service = f"{sys.executable} -m service.inference_service --port {url.rpartition(':')[2]}"
+    with subprocess.Popen(
+        ["bash", "-c", f"exec {service} --drain-seconds 0 {closed}"], cwd=ROOT
+    ) as process:
+        try:
+            wait_until(lambda: is_ready(url), seconds=60)
+            answer = httpx.post(f"{url}/predict", content=SAMPLE_PHOTOS[0].read(), timeout=30)
+            assert answer.status_code == 200
+            process.terminate()
+            assert process.wait(timeout=30) == 0
+        finally:
+            process.kill()
+
+
+def is_ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("loaded", ["service", "service.settings"])
+def test_first_process_of_a_container_ends_while_it_loads(loaded: str) -> None:
+    """The system ignores SIGTERM for process 1, unless it has a handler."""
+    namespace = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*namespace, "true"], capture_output=True).returncode:
+        pytest.skip("this user must not create PID namespaces")
+    script = f"import {loaded}, signal; print('loaded', flush=True); signal.pause()"
+    with subprocess.Popen(
+        [*namespace, sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"loaded\n"
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGTERM)
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM

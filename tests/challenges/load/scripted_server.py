@@ -1,9 +1,10 @@
 """A server that answers each request as it is told."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -36,7 +37,7 @@ def server(answer: Answer) -> Iterator[tuple[int, list[bytes]]]:
             writer.close()
 
     listening = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
-    thread = threading.Thread(target=loop.run_forever)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     yield listening.sockets[0].getsockname()[1], received
 
@@ -55,3 +56,23 @@ def server(answer: Answer) -> Iterator[tuple[int, list[bytes]]]:
 
 async def at_once(_: int) -> bytes:
     return OK
+
+
+@contextmanager
+def raw_server(serve: Callable[[socket.socket], None]) -> Iterator[tuple[int, list[socket.socket]]]:
+    """A server that gives each connection to `serve`, in a thread; gives its port, and them."""
+    accepted: list[socket.socket] = []
+
+    def run(connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            serve(connection)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                accepted.append(listening.accept()[0])
+                threading.Thread(target=run, args=(accepted[-1],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listening:
+        threading.Thread(target=accept, daemon=True).start()
+        yield listening.getsockname()[1], accepted

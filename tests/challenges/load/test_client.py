@@ -32,7 +32,7 @@ def replying(reply: bytes, *, then: bytes = b"") -> Iterator[int]:
                 except OSError:
                     pass
 
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield listening.getsockname()[1]
         thread.join()
@@ -43,7 +43,7 @@ def replying(reply: bytes, *, then: bytes = b"") -> Iterator[int]:
     [
         (OK, Answer(200, b"{}")),
         (b"HTTP/1.1 404 No\r\n" + CHUNKED + b"2\r\nno\r\n0\r\n\r\n", Answer(404, b"no")),
-        (b"HTTP/1.0 200 OK\r\n\r\nto the end", Answer(200, b"to the end", whole=False)),
+        (b"HTTP/1.0 200 OK\r\n\r\nto the end", Answer(200, b"to the end")),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut", Answer(200, b"cut", whole=False)),
         (b"HTTP/1.1 20", Answer(0, b"", whole=False)),
         (b"no HTTP", Answer(0, b"", whole=False)),

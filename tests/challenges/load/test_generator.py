@@ -3,14 +3,17 @@
 import asyncio
 import socket
 import threading
-from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import numpy as np
+import pytest
 
+from challenges.load import generator
 from challenges.load.arrivals import due_times
 from challenges.load.generator import Target, generate
-from challenges.load.observations import LOST, Observations
-from tests.challenges.load.scripted_server import OK, Answer, at_once, server
+from challenges.load.observations import LOST, UNSENT, Observations
+from tests.challenges.load.scripted_server import OK, Answer, at_once, raw_server, server
 
 
 def load(answer: Answer, count: int = 50, timeout: float = 5) -> Observations:
@@ -93,27 +96,150 @@ def test_nobody_listens() -> None:
 
 def test_a_connection_is_used_again() -> None:
     """A server that closes after each answer is seen, one that keeps alive serves many on one."""
-    for header, most in (("", 10), ("Connection: close\r\n", 50)):
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            accepted: list[socket.socket] = []
+    for header, most in ((b"", 10), (b"Connection: close\r\n", 50)):
+        reply = OK.replace(b"Content", header + b"Content")
 
-            def serve(head: str = header, kept: list[socket.socket] = accepted) -> None:
-                with suppress(OSError):
-                    while True:
-                        kept.append(listening.accept()[0])
-                        threading.Thread(target=answer, args=(kept[-1], head)).start()
+        def serve(
+            connection: socket.socket, reply: bytes = reply, closes: bool = most > 10
+        ) -> None:
+            while connection.recv(1 << 16):
+                connection.sendall(reply)
+                if closes:
+                    break
 
-            threading.Thread(target=serve, daemon=True).start()
-            port = listening.getsockname()[1]
-            seen = generate(Target(port), due_times("constant", 50, 1), [b"x"])
-            assert seen.ok.all()
+        with raw_server(serve) as (port, accepted):
+            assert generate(Target(port), due_times("constant", 50, 1), [b"x"]).ok.all()
             assert len(accepted) == 50 if most == 50 else len(accepted) <= most
 
 
-def answer(connection: socket.socket, header: str) -> None:
-    reply = f"HTTP/1.1 200 OK\r\n{header}Content-Length: 2\r\n\r\n{{}}".encode()
-    with connection, suppress(OSError):
-        while connection.recv(1 << 16):
-            connection.sendall(reply)
-            if header:
-                break
+IN_HALF_A_MINUTE = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "status", "retry_after"),
+    [
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", 200, None),  # the end of the connection ends the body
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", 200, None),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}", LOST, None),  # not whole
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n", LOST, None),
+        (
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nRetry-After: 9\r\n\r\n" + OK,
+            200,
+            None,
+        ),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", LOST, None),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"2\r\n{}\r\n0\r\nRetry-After: 9\r\n\r\n",
+            200,
+            9,
+        ),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 7\r\n\r\n", 503, 7),
+        (
+            b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: %b\r\n\r\n"
+            % IN_HALF_A_MINUTE.encode(),
+            503,
+            30,
+        ),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: soon\r\n\r\n", 503, None),
+        (OK + OK, 200, None),  # the second answers nothing
+        (b"no HTTP", LOST, None),
+    ],
+)
+def test_odd_answers_are_read_as_they_are_meant(
+    reply: bytes, status: int, retry_after: float | None
+) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(reply)
+
+    with raw_server(serve) as (port, _):
+        seen = generate(Target(port), due_times("constant", 50, 0.1), [b"x"], timeout=2)
+    assert seen.status.tolist() == [status] * 5
+    if status == 200:
+        assert set(seen.bodies) == {b"{}"}
+    if retry_after is None:
+        assert np.isnan(seen.retry_after).all()
+    else:
+        assert (abs(seen.retry_after - retry_after) <= 15).all()
+    assert np.isfinite(seen.done).all()
+
+
+@pytest.mark.parametrize("farewell", [b"", b"HTTP/1.1 408 Late\r\nContent-Length: 0\r\n\r\n"])
+def test_connections_closed_between_requests_lose_none(farewell: bytes) -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(OK)  # it does not say that this is the last one
+        connection.sendall(farewell)
+
+    with raw_server(serve) as (port, accepted):
+        seen = generate(Target(port), due_times("constant", 50, 1), [b"x"])
+        assert seen.ok.all()
+        assert len(accepted) == 50
+
+
+def test_what_a_server_has_seen_is_not_sent_again() -> None:
+    received = []
+
+    def serve(connection: socket.socket) -> None:
+        for number in range(5):
+            received.append(connection.recv(1 << 16))
+            if number < 4:
+                connection.sendall(OK)
+
+    with raw_server(serve) as (port, _):
+        seen = generate(Target(port), due_times("constant", 50, 1), [b"x"])
+    assert len([one for one in received if one]) == 50
+    assert 1 <= (seen.status == LOST).sum() <= 10
+
+
+def test_answer_before_the_body_is_sent() -> None:
+    """It counts, and the connection carries no other request behind half a body."""
+    refusal = b"HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n"
+
+    def serve(connection: socket.socket) -> None:
+        if b"Content-Length: 1\r" in connection.recv(1000):
+            connection.sendall(OK)
+        else:
+            connection.sendall(refusal)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(1 << 16):
+                pass
+
+    with raw_server(serve) as (port, accepted):
+        due = due_times("constant", 20, 1)
+        seen = generate(Target(port), due, [bytes(9_000_000), b"x"], timeout=5)
+        assert seen.status.tolist() == [413, 200] * 10
+        assert len(accepted) >= 20
+
+
+def test_a_body_that_is_cut_off_by_a_refusal() -> None:
+    """The server answers and closes at once, which resets the connection."""
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1000)
+        connection.sendall(b"HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n")
+
+    with raw_server(serve) as (port, _):
+        seen = generate(Target(port), due_times("constant", 20, 0.5), [bytes(9_000_000)], timeout=5)
+    assert np.isfinite(seen.done).all()
+    assert set(seen.status.tolist()) <= {413, LOST}
+    assert (seen.done - seen.sent < 3).all()
+
+
+def test_lack_of_descriptors_is_the_generators_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        gate.wait(30)
+        connection.sendall(OK)
+
+    with raw_server(serve) as (port, _):
+        monkeypatch.setattr(generator, "MOST_CONNECTIONS", 8)
+        seen = generate(Target(port), due_times("constant", 100, 0.2), [b"x"], timeout=1)
+        gate.set()
+    assert seen.status.tolist() == [LOST] * 8 + [UNSENT] * 12
+    fault = "the generator could not send 12 requests: 8 connections are open, the most"
+    assert seen.bottleneck() == fault
+    assert seen.percentile(50) == np.inf

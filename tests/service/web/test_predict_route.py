@@ -1,11 +1,13 @@
 """`POST /predict` of a real service: refuses early, and works for nobody who has gone."""
 
 import re
+import select
 import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
@@ -45,6 +47,59 @@ def is_full(url: str) -> bool:
             return client.recv(65536).startswith(b"HTTP/1.1 503 ")
         except TimeoutError:
             return False
+
+
+def refuses(client: socket.socket) -> bool:
+    """Whether the service answers 503, at once."""
+    client.settimeout(5)
+    answer = client.recv(65536)
+    return answer.startswith(b"HTTP/1.1 503 ") and b"retry-after: 1" in answer
+
+
+def test_bodies_share_one_memory(start_service: Callable[..., ServiceProcess]) -> None:
+    """Large ones are refused before they are read, small photos get in, and it is given back."""
+    limits = ("--max-body-bytes", "4000000", "--body-memory-bytes", "8000000")
+    url = start_service(*limits).url
+    large = request_bytes(b"begun", declared=4_000_000)
+    chunked = b"POST /predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def is_taken() -> bool:
+        with connect(url) as client:
+            client.sendall(large)
+            client.settimeout(0.2)
+            try:
+                return not client.recv(65536)
+            except TimeoutError:
+                return True
+
+    with connect(url) as first, connect(url) as second, connect(url) as third:
+        first.sendall(large)
+        wait_until(lambda: not is_taken())
+        second.sendall(large)
+        assert refuses(second)
+        third.sendall(chunked + b"300000\r\n" + bytes(0x300000))  # it has no end
+        assert refuses(third)
+        assert httpx.post(f"{url}/predict", content=PHOTO).status_code == 200
+        assert metric(url, 'inference_requests_total{outcome="refused"}') >= 3
+    wait_until(is_taken)  # the clients have left
+
+
+def test_many_large_bodies_stay_below_the_documented_memory(
+    start_service: Callable[..., ServiceProcess],
+) -> None:
+    """60 clients send all but the last byte of 10 MiB; docs/service.md names a limit of 1 GiB."""
+    service = start_service()
+    url = service.url
+    with ExitStack() as stack, ThreadPoolExecutor(20) as pool:
+        clients = [stack.enter_context(connect(url)) for _ in range(60)]
+        data = request_bytes(bytes(10 * 2**20 - 1), declared=10 * 2**20)
+        list(pool.map(lambda client: client.sendall(data), clients))
+        assert httpx.post(f"{url}/predict", content=PHOTO).status_code == 200
+        refused = sum(bool(select.select([client], [], [], 0)[0]) for client in clients)
+        assert 40 < refused < 60
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    (peak_kib,) = re.findall(r"VmHWM:\s+(\d+)", status)
+    assert int(peak_kib) < 400_000
 
 
 def test_deadline_counts_from_the_first_byte(start_service: Callable[..., ServiceProcess]) -> None:
