@@ -6,7 +6,6 @@ from pathlib import Path
 from challenges.minimal_service import hints, progress
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId
-from challenges.minimal_service.learner_service import own_folder
 from challenges.minimal_service.report.criteria_texts import asks, title
 from challenges.minimal_service.report.lessons import section
 from challenges.minimal_service.report.words import mark
@@ -27,7 +26,7 @@ def short(path: Path) -> str:
 
 def grade_command() -> str:
     """Return the command that grades the learner's own service quickly."""
-    return f"{PROGRAM} grade {short(own_folder())} --quick"
+    return f"{PROGRAM} grade --quick"
 
 
 def show_hint(criterion: CriterionId, step: int) -> None:
