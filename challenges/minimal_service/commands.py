@@ -202,6 +202,9 @@ def _grade(options: argparse.Namespace) -> int:
     if options.json is not None:
         _write(options.json, verdict.model_dump_json(indent=1) + "\n")
     print(text(verdict))
+    p99 = next((one.measured.get("p99_ms") for one in verdict.criteria if one.id == "load"), None)
+    if p99 is not None and is_own(Path(path)) and (compared := plan.compare_prediction(p99)):
+        print(compared)
     return 0 if verdict.passed else NOT_PASSED
 
 

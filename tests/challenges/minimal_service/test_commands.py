@@ -74,15 +74,17 @@ def test_own_service_is_graded_and_recorded_without_a_path(
 
     def judge(path: str, *_: object, **__: object) -> Verdict:
         graded.append(Path(path))
-        return verdict([criterion(name, "passed") for name in POINTS], Series(), score=75.0)
+        results = [criterion(name, "passed", measured={"p99_ms": 34.0}) for name in POINTS]
+        return verdict(results, Series(), score=75.0)
 
     monkeypatch.setattr(grading, "grade", judge)
-    run("grade", "--model", str(tmp_path))
+    plan.keep_prediction(28)
+    assert run("grade", "--model", str(tmp_path)).endswith("28 ms; by this grade: 34 ms")
     earlier = own.with_name("challenge")
     earlier.mkdir()
     assert f"grade {earlier}" in run("grade", "--model", str(tmp_path))
     run("grade", str(earlier), "--model", str(tmp_path))
-    run("grade", str(tmp_path), "--model", str(tmp_path))
+    assert "by this grade" not in run("grade", str(tmp_path), "--model", str(tmp_path))
     assert graded == [own, own, earlier, tmp_path]
     assert len(progress.load().attempts) == 3
 
