@@ -42,7 +42,7 @@ challenge: $(artifact) ## the challenge: a service of your own for 1 GB at 50 re
 # A verdict of "not passed yet" (status 3) is no error of make.
 grade: $(artifact) $(if $(filter reference,$(path)),$(catalogue)) ## load your service and say why it fails (path=reference quick=1 lang=ja)
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges grade \
-		$(or $(path),my_work/challenge) $(if $(quick),--quick) || [ $$? -eq 3 ]
+		$(path) $(if $(quick),--quick) || [ $$? -eq 3 ]
 
 grade-selftest: $(artifact) $(catalogue) ## for developers, hours: plant faults; does the grader find each? (quick=1 only=NAME times=3)
 	@$(python) -m tests.selftest $(if $(quick),--quick) $(if $(only),--only $(only)) \

@@ -13,8 +13,16 @@ from typing import Any
 from challenges.minimal_service import display, hints, progress, watch
 from challenges.minimal_service import planning_questions as plan
 from challenges.minimal_service.grading.verdict import POINTS, CriterionId, Verdict
-from challenges.minimal_service.learner_service import lay_out_starter, own_folder, started_folder
+from challenges.minimal_service.learner_service import (
+    EARLIER,
+    NAME,
+    fingerprints,
+    is_own,
+    own_folder,
+    started_folder,
+)
 from challenges.minimal_service.report.criteria_texts import title
+from challenges.tasks import progress as tasks
 from learner.errors import LearnerError
 from learner.folder import folder, set_aside, write_json
 from learner.language import CHOICE, LANGUAGES, _, language, speaking
@@ -39,7 +47,7 @@ def add_commands(subparsers: Any) -> None:
         return made
 
     start = command(
-        "start", _start, _("copy the starter to your folder and make the model of 1 GB")
+        "start", _start, _("lay the files of the tasks into your folder and make the model of 1 GB")
     )
     brief = command("brief", _brief, _("show what is asked"))
     for made in (start, brief):
@@ -51,7 +59,10 @@ def add_commands(subparsers: Any) -> None:
         "grade", _grade, _("load your service for real, and say what it misses and why")
     )
     graded.add_argument(
-        "path", metavar="PATH", help=_("folder of the service; or: reference, starter")
+        "path",
+        metavar="PATH",
+        nargs="?",
+        help=_("folder of the service, yours if none is given; or: reference, starter"),
     )
     graded.add_argument(
         "--quick",
@@ -87,20 +98,33 @@ def add_commands(subparsers: Any) -> None:
 
 
 def _start(options: argparse.Namespace) -> int:
+    from challenges.tasks.engine import lay_out
+
     with speaking(_check_language(options.lang)):
         if options.lang is not None:
             write_json(CHOICE, {"language": language()})
-        copied = lay_out_starter()
         path = own_folder()
-        if copied:
-            print(_("The starter lies in {folder}.").format(folder=path))
+        made = lay_out() if path.name == NAME else []
+        if made:
+            sentence = _("New in {folder}, to be written by you: {files}")
+            print(sentence.format(folder=path, files=", ".join(made)))
         else:
             print(_("Your service in {folder} is left as it is.").format(folder=path))
+        _name_earlier(path)
         _make_model()
         print(_("Next, in this folder:"))
-        for words in ("brief", 'plan step-1 "…"', f"grade {display.short(path)} --quick"):
+        for words in ("brief", "tasks", 'plan step-1 "…"', "grade --quick"):
             print(f"  {display.PROGRAM} {words}")
     return 0
+
+
+def _name_earlier(path: Path) -> None:
+    """Name the service in the folder of an earlier version of the workshop, if it is not graded."""
+    earlier = folder() / EARLIER
+    if earlier.is_dir() and path != earlier:
+        sentence = _("Your earlier service stays in {folder}. To grade that one: {command}")
+        command = f"{display.PROGRAM} grade {display.short(earlier)}"
+        print(sentence.format(folder=earlier, command=command))
 
 
 def _make_model() -> None:
@@ -156,6 +180,10 @@ def _grade(options: argparse.Namespace) -> int:
 
     for path in (options.json, options.html):
         _check_writable(path)
+    path = options.path
+    if path is None:
+        path = str(started_folder())
+        _name_earlier(Path(path))
     model = _find_model(options.model)
     started = time.monotonic()
 
@@ -164,16 +192,19 @@ def _grade(options: argparse.Namespace) -> int:
 
     with _end_cleanly():
         verdict = grade(
-            options.path,
+            path,
             model,
             quick=options.quick,
             seed=secrets.randbits(32) if options.seed is None else options.seed,
             say=say,
         )
-    _record(options.path, verdict, options.html)
+    _record(path, verdict, options.html)
     if options.json is not None:
         _write(options.json, verdict.model_dump_json(indent=1) + "\n")
     print(text(verdict))
+    p99 = next((one.measured.get("p99_ms") for one in verdict.criteria if one.id == "load"), None)
+    if p99 is not None and is_own(Path(path)) and (compared := plan.compare_prediction(p99)):
+        print(compared)
     return 0 if verdict.passed else NOT_PASSED
 
 
@@ -210,11 +241,10 @@ def _record(path: str, verdict: Verdict, page: Path | None) -> None:
     """Record the verdict if it is on the learner's own service, and write the page."""
     from challenges.minimal_service.report.page import write_html
 
-    own = own_folder()
     earlier = []
-    if own.is_dir() and Path(path).is_dir() and Path(path).resolve() == own.resolve():
+    if is_own(Path(path)):
         earlier = [(one.at, one.score, one.passed) for one in progress.load().attempts]
-        progress.record(verdict)
+        progress.record(verdict, fingerprints(Path(path)))
     if page is not None:
         try:
             write_html(verdict, page, earlier)
@@ -326,8 +356,9 @@ def _leaderboard(_options: argparse.Namespace) -> int:
 
 
 def _reset(_options: argparse.Namespace) -> int:
-    """Keep the service and the record of attempts aside; the answers to the plan stay."""
-    old = [path for path in (own_folder(), folder() / progress.FILE) if path.exists()]
+    """Keep service, attempts and passed tasks aside; the answers to the plan stay."""
+    records = (folder() / progress.FILE, folder() / tasks.FILE)
+    old = [path for path in (own_folder(), *records) if path.exists()]
     for path in old:
         print(_("Kept as {path}.").format(path=set_aside(path, "before")))
     if not old:

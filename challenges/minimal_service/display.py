@@ -5,8 +5,7 @@ from pathlib import Path
 
 from challenges.minimal_service import hints, progress
 from challenges.minimal_service import planning_questions as plan
-from challenges.minimal_service.grading.verdict import POINTS, CriterionId
-from challenges.minimal_service.learner_service import own_folder
+from challenges.minimal_service.grading.verdict import LESSONS, POINTS, CriterionId
 from challenges.minimal_service.report.criteria_texts import asks, title
 from challenges.minimal_service.report.lessons import section
 from challenges.minimal_service.report.words import mark
@@ -27,7 +26,7 @@ def short(path: Path) -> str:
 
 def grade_command() -> str:
     """Return the command that grades the learner's own service quickly."""
-    return f"{PROGRAM} grade {short(own_folder())} --quick"
+    return f"{PROGRAM} grade --quick"
 
 
 def show_hint(criterion: CriterionId, step: int) -> None:
@@ -43,7 +42,7 @@ def show_hint(criterion: CriterionId, step: int) -> None:
         command = f"{PROGRAM} hint {criterion}"
         print(_("If that is not enough: {command}").format(command=command))
     else:
-        helpful = section(ladder.lesson, ROOT)
+        helpful = section(LESSONS[criterion], ROOT)
         if helpful is not None:
             print(_("The section that helps: {section}").format(section=helpful.text))
 

@@ -13,13 +13,11 @@ STEPS = 3
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """The hints for one criterion, and the lesson's section that helps."""
+    """The hints for one criterion."""
 
     question: str
     direction: str
     recipe: str
-    lesson: str
-    """As in a verdict, such as "04_model_service.ipynb#cell-id=start"."""
 
     def step(self, number: int) -> str:
         """Return the hint of a step, 1 to `STEPS`."""
@@ -46,7 +44,6 @@ def ladders() -> dict[CriterionId, Ladder]:
                 "callers. Import the web framework in server.py only. Name the three files under "
                 "[modules] in service.toml."
             ),
-            "02_script_to_modules.ipynb#cell-id=boundaries",
         ),
         "load-once": Ladder(
             _(
@@ -62,7 +59,6 @@ def ladders() -> dict[CriterionId, Ladder]:
                 "it returns for all requests. Run one forward pass there as a warm-up. The "
                 "handler of /predict opens no file."
             ),
-            "04_model_service.ipynb#cell-id=loading",
         ),
         "artifact": Ladder(
             _(
@@ -78,11 +74,11 @@ def ladders() -> dict[CriterionId, Ladder]:
             _(
                 "Let build_artifact.py write a folder with the weights, the labels, and the "
                 "source of preprocessing and model definition, and last a manifest with the "
-                "SHA-256 of each file. At every start, hash all files before one is opened. If "
-                "one does not match, print one line that names it and end with an exit status "
-                "that is not 0. List build_artifact.py and whatever only it needs under training."
+                "SHA-256 of each file. The manifest is a file, too: store its own hash beside it. "
+                "At every start, hash all files before one is opened. If one does not match, "
+                "print one line that names it and end with an exit status that is not 0. List "
+                "build_artifact.py and whatever only it needs under training."
             ),
-            "03_artifact.ipynb#cell-id=tampering",
         ),
         "answers": Ladder(
             _(
@@ -102,7 +98,6 @@ def ladders() -> dict[CriterionId, Ladder]:
                 "everything of a request in local variables. Answer 4xx to each image that the "
                 "brief refuses. If you use fewer bits, compare with fp32 on real photos."
             ),
-            "03_artifact.ipynb#cell-id=weights-alone",
         ),
         "load": Ladder(
             _(
@@ -111,18 +106,18 @@ def ladders() -> dict[CriterionId, Ladder]:
             ),
             _(
                 "Five levers: weights that are loaded once, fewer bits, batches that share one "
-                "reading of the weights, weights that need no reading because their feature is "
-                "zero, cheaper decoding. After that, divide the cores: decoding, features and "
-                "classifier must not wait for each other."
+                "reading of the weights, a rough search over all classes with an exact second "
+                "look at the best, cheaper decoding. After that, divide the cores: a batch makes "
+                "its first image wait for its last, and one lane a core does not."
             ),
             _(
-                "Export two ONNX graphs in int8: features and classifier. Let one queue feed a "
-                "few worker threads, about one a core, each session with one thread. Features "
-                "run one image at a time; the classifier takes all images that are ready as one "
-                "batch, and no image waits for a batch to fill. Decode JPEGs shrunk "
-                "(PIL.Image.Image.draft). Keep the event loop free of computing."
+                "Export two ONNX graphs: features, quantised to int8 by quantize_static, and a "
+                "classifier that scores all classes along 256 directions with 4 bits, and the "
+                "best 1,536 again, exactly. Let the softmax and the top 5 be part of the graph. "
+                "One queue feeds one worker thread a core, each session with one thread; a "
+                "worker takes one photo from its bytes to its answer. Keep the event loop free "
+                "of computing. The tasks quantise, classifier and runner build this piece by piece."
             ),
-            "06_challenge.ipynb#cell-id=lever",
         ),
         "availability": Ladder(
             _(
@@ -135,29 +130,28 @@ def ladders() -> dict[CriterionId, Ladder]:
             ),
             _(
                 "On SIGTERM let /readyz answer 503, go on serving for a moment, close the port, "
-                "finish the requests in flight and exit with status 0. uvicorn drains, but then "
-                "ends by the signal: before uvicorn.run, install a handler of SIGTERM that calls "
-                "sys.exit(0). Keep no state between requests, and take downloads, exports and "
+                "finish the requests in flight and exit with status 0. uvicorn alone closes the "
+                "port at once: override handle_exit in a subclass of uvicorn.Server, say there "
+                "that you are not ready, and set should_exit a moment later by a timer. Then "
+                "run() returns. Keep no state between requests, and take downloads, exports and "
                 "evaluations out of the start."
             ),
-            "04_model_service.ipynb#cell-id=available",
         ),
         "memory": Ladder(
             _(
                 "Which of your processes hold the weights, and in how many forms each: the bytes "
-                "of the file, the loaded model, another precision?"
+                "of the file, the loaded model, the same weights with more bits?"
             ),
             _(
                 "A second worker process is a second copy. And what was only needed for loading "
                 "stays in memory as long as a variable names it."
             ),
             _(
-                "Serve from one process with threads; a forward pass releases the GIL. Build the "
-                "precision that you serve into the artifact instead of converting it at the "
-                "start. Give ONNX Runtime the path of the file, not its bytes, and load with "
-                "torch only through safetensors, which maps the file."
+                "Serve from one process with threads; a forward pass releases the GIL. Let the "
+                "artifact hold the bits that you serve instead of converting at the start. Give "
+                "ONNX Runtime the path of the file, not its bytes, and load with torch only "
+                "through safetensors, which maps the file."
             ),
-            "03_artifact.ipynb#cell-id=forms",
         ),
         "packaging": Ladder(
             _(
@@ -175,7 +169,6 @@ def ladders() -> dict[CriterionId, Ladder]:
                 "COPY the code; USER with a number that is not 0; EXPOSE; CMD as a JSON list. Name "
                 "it in service.toml: container"
             ),
-            "06_challenge.ipynb#cell-id=first-change",
         ),
     }
 

@@ -1,20 +1,20 @@
-"""The learner's own service: its folder, its first content, and digests that show changes."""
+"""The learner's own service: its folder, and digests that show changes."""
 
 import ast
 import hashlib
 import os
-import shutil
 import tomllib
 import warnings
 from contextlib import suppress
 from pathlib import Path
 
-from challenges.minimal_service.starter_code import STARTER
 from learner.errors import LearnerError
 from learner.folder import folder
 from learner.language import _
 
-NAME = "challenge"
+NAME = "service"
+EARLIER = "challenge"
+"""Folder of those who began before tasks and challenge shared one; it is still found."""
 CODE_SUFFIXES = {".py", ".toml", ".pyx", ".c", ".cc", ".cpp", ".h", ".rs", ".go", ".sh"}
 HASH_COMMENTS = {".toml", ".sh"}
 CODE_NAMES = ("containerfile", "dockerfile", "requirements")
@@ -24,8 +24,18 @@ MOST_BYTES = 1_000_000
 
 
 def own_folder() -> Path:
-    """Return the folder of the learner's service; it may not exist yet."""
-    return folder() / NAME
+    """Return the folder of the learner's service; it may not exist yet.
+
+    A folder of an earlier version of the workshop counts as long as it is the only one.
+    """
+    path, earlier = folder() / NAME, folder() / EARLIER
+    return earlier if earlier.is_dir() and not path.is_dir() else path
+
+
+def is_own(path: Path) -> bool:
+    """Return whether a path is the folder of the learner's service, or their earlier one."""
+    own = (folder() / name for name in (NAME, EARLIER))
+    return path.is_dir() and any(one.is_dir() and path.samefile(one) for one in own)
 
 
 def started_folder() -> Path:
@@ -42,31 +52,6 @@ def started_folder() -> Path:
             )
         )
     return path
-
-
-def lay_out_starter() -> bool:
-    """Copy the starter to the learner's folder unless a service is there; return whether it did.
-
-    Raises:
-        LearnerError: the folder cannot be written to.
-    """
-    path = own_folder()
-    if path.is_dir():
-        return False
-    part = path.with_name(f".{NAME}.{os.getpid()}.part")
-    try:
-        # The starter has an artifact if it was graded itself.
-        left_out = shutil.ignore_patterns("__pycache__", ".*", "artifact")
-        shutil.copytree(STARTER, part, ignore=left_out)
-        part.rename(path)
-    except OSError as error:
-        shutil.rmtree(part, ignore_errors=True)
-        raise LearnerError(
-            _("Cannot write to {folder}: {reason}. Make room, or move what is in the way.").format(
-                folder=path, reason=error.strerror or error
-            )
-        ) from None
-    return True
 
 
 def fingerprints(path: Path) -> dict[str, str]:

@@ -1,10 +1,15 @@
-"""The lecture's two planning questions; the solution is shown after the learner's own answer."""
+"""The lecture's two planning questions, with its solution after the learner's own answer.
+
+And the prediction of the plan that lesson 6 makes: a grade shows it beside what it measured.
+"""
 
 from learner.errors import LearnerError
 from learner.folder import read_json, write_json
 from learner.language import _
 
 FILE = "plan.json"
+PREDICTION = "p99_ms"
+"""Key of the file: p99 in ms at 50 requests a second, as lesson 6 simulated it."""
 FEWEST_LETTERS = 6
 """Shortest answer; Japanese needs few characters, and no spaces."""
 
@@ -75,6 +80,21 @@ def steps() -> dict[str, tuple[str, str]]:
 def answers() -> dict[str, str]:
     """Return the learner's own answers so far, by step."""
     return {step: str(text) for step, text in read_json(FILE).items() if step in steps()}
+
+
+def keep_prediction(p99_ms: float) -> None:
+    """Store the p99 in ms that the plan predicts for 50 requests a second."""
+    write_json(FILE, {**read_json(FILE), PREDICTION: round(p99_ms, 1)})
+
+
+def compare_prediction(p99_ms: float) -> str | None:
+    """Return a line with the plan's p99 beside a graded one, in ms; None without a prediction."""
+    predicted = read_json(FILE).get(PREDICTION)
+    if not isinstance(predicted, int | float) or isinstance(predicted, bool):
+        return None
+    return _("p99 by the plan of lesson 6: {predicted:.0f} ms; by this grade: {p99:.0f} ms").format(
+        predicted=predicted, p99=p99_ms
+    )
 
 
 def _step(step: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from challenges.minimal_service.grading.verdict import CriterionId, Verdict
 from challenges.minimal_service.learner_service import code_digest, fingerprints, own_folder
-from challenges.minimal_service.starter_code import STARTER
+from challenges.tasks.catalogue import STUBS
 from learner.folder import read_model, write_json
 
 FILE = "challenge.json"
@@ -65,8 +65,8 @@ class Progress(_Part):
         )
 
     def honest_attempts(self) -> int:
-        """Return how many different versions were graded, without the unchanged starter."""
-        return len({one.code for one in self.attempts} - {code_digest(fingerprints(STARTER))})
+        """Return how many different versions were graded, without the unchanged stubs."""
+        return len({one.code for one in self.attempts} - {code_digest(fingerprints(STUBS))})
 
     def may_see_solution(self) -> bool:
         """Return whether there was a pass, or enough honest attempts."""

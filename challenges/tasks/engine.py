@@ -16,6 +16,7 @@ import psutil
 from challenges.minimal_service.grading.sandbox.environment import clean_environment
 from challenges.minimal_service.grading.sandbox.process import MOST_BYTES, Contained
 from challenges.minimal_service.grading.submission.copying import copy_tree, files_in
+from challenges.minimal_service.learner_service import NAME
 from challenges.tasks import progress
 from challenges.tasks.catalogue import STUBS, Task
 from challenges.tasks.places import digest, is_written, text_of
@@ -25,7 +26,6 @@ from learner.folder import folder
 from learner.language import VARIABLE, _, language
 from learner.paths import ROOT
 
-NAME = "service"
 CHILD = Path(__file__).with_name("child.py")
 MOST_LINES = 5_000
 """Most output; more counts as printing without end."""

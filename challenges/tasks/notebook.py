@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from IPython.display import display
 
+from challenges.minimal_service.learner_service import NAME
 from challenges.tasks import display as words
 from challenges.tasks import engine, progress
 from challenges.tasks.catalogue import Task, find
@@ -44,7 +45,7 @@ def task(name: str, *, hint: bool = False, solution: bool = False) -> None:
 
 
 def _show_task(chosen: Task, written: bool) -> None:
-    file = f"{engine.NAME}/{chosen.file}"
+    file = f"{NAME}/{chosen.file}"
     link = _link_from_here(file)
     code = f"<code>{_text(file)}</code>"
     place = _("Write it in {file}").format(file="\N{OBJECT REPLACEMENT CHARACTER}")

@@ -9,8 +9,10 @@ from typing import Any
 
 import nbformat
 
+from challenges.tasks.catalogue import tasks
 from learner.errors import LearnerError
-from learner.language import _
+from learner.language import _, language
+from learner.terminal import padded, width
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent
 _HEADING = re.compile(r"^#{1,6} +(.+?)\s*$", re.MULTILINE)
@@ -58,6 +60,12 @@ class Lesson:
         """The minutes of all sections."""
         return sum(section.minutes for section in self.sections)
 
+    @property
+    def task_minutes(self) -> int:
+        """The minutes of the lesson's writing tasks, which `minutes` does not hold."""
+        number = int(self.name[:2]) if self.name[:2].isdecimal() else None
+        return sum(task.minutes for task in tasks() if task.lesson == number)
+
     @cached_property
     def objectives(self) -> tuple[str, ...]:
         """The bullet points of the cell `objectives`, as Markdown."""
@@ -86,6 +94,15 @@ def lessons_or_error(language: str, notebooks: Path = NOTEBOOKS) -> list[Lesson]
             )
         )
     return all_lessons
+
+
+def show_plan() -> None:
+    """Print all lessons with their minutes, without and with the writing tasks."""
+    rows = [(one.title, one.minutes, one.task_minutes) for one in lessons_or_error(language())]
+    rows.append((_("All of it"), sum(row[1] for row in rows), sum(row[2] for row in rows)))
+    column = max(width(title) for title, _minutes, _writing in rows)
+    for title, minutes, writing in rows:
+        print(f"{padded(title, column)}  {minutes:4.0f} + {writing:3}")
 
 
 def _read(paths: list[Path]) -> Iterator[Lesson]:

@@ -55,7 +55,7 @@ class Features:
         return features  # type: ignore[no-any-return]
 
 
-DIRECTIONS, AGAIN, BLOCK = 256, 1024, 32
+DIRECTIONS, AGAIN, BLOCK = 256, 1536, 32
 """Sizes of the rough search: directions, classes ranked again, weights that share a scale."""
 
 
@@ -155,14 +155,17 @@ class ScreenedClassifier:
         """Bytes that are read for every image; of `rows` only those of `AGAIN` classes."""
         values = {"d": directions, "s": scales.ravel(), "b": offsets, "t": steps}
         made = [numpy_helper.from_array(value, name) for name, value in values.items()]
-        for name, numbers in {"m": [AGAIN], "k": [TOP], "last": [2]}.items():
+        for name, numbers in {"m": [AGAIN], "k": [TOP], "last": [2], "all": [1]}.items():
             made.append(numpy_helper.from_array(np.array(numbers), name))
         large: dict[str, npt.NDArray[np.generic]] = {"q": rough, "r": rows}
         graph = helper.make_graph(
             _screening_nodes(),
             "screened classifier",
             [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", FEATURES])],
-            [helper.make_tensor_value_info("classes", TensorProto.INT64, ["n", TOP])],
+            [
+                helper.make_tensor_value_info("classes", TensorProto.INT64, ["n", TOP]),
+                helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", TOP]),
+            ],
             initializer=[*made, *(_outside(name, part) for name, part in large.items())],
         )
         versions = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
@@ -171,7 +174,7 @@ class ScreenedClassifier:
 
     def __call__(self, features: Floats) -> Classes:
         """Return the five most probable classes of N images, best first: int64, N × 5."""
-        (classes,) = self._session.run(None, {"x": features})
+        classes, _probabilities = self._session.run(None, {"x": features})
         return classes  # type: ignore[no-any-return]
 
 
@@ -254,6 +257,22 @@ def _screening_nodes() -> list[onnx.NodeProto]:
         node("Add", ["scaled", "best_offsets"], ["ranked"]),
         node("TopK", ["ranked", "k"], ["values", "places"]),
         node("GatherElements", ["best", "places"], ["classes"], axis=1),
+        # The probabilities are shares of all classes, each scored as well as it is known.
+        node("ReduceMax", ["best_scores", "all"], ["highest"]),
+        *(
+            one
+            for name in ("scored", "best_scores", "ranked")
+            for one in (
+                node("Sub", [name, "highest"], [f"{name}_below"]),
+                node("Exp", [f"{name}_below"], [f"{name}_exp"]),
+                node("ReduceSum", [f"{name}_exp", "all"], [f"{name}_sum"]),
+            )
+        ),
+        node("Sub", ["scored_sum", "best_scores_sum"], ["others"]),
+        node("Add", ["others", "ranked_sum"], ["total"]),
+        node("Sub", ["values", "highest"], ["values_below"]),
+        node("Exp", ["values_below"], ["values_exp"]),
+        node("Div", ["values_exp", "total"], ["probabilities"]),
     ]  # fmt: skip
 
 

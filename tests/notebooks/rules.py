@@ -141,12 +141,18 @@ def pictures_have_words(lesson: Lesson) -> Iterator[str]:
 
 
 def minutes_add_up(lesson: Lesson) -> Iterator[str]:
-    """The minutes in the title are the sum of the sections."""
-    said = re.search(r"About (\d+) minutes", lesson.notebook.cells[0].source)
+    """The minutes in the title are the sums of the sections and of the writing tasks."""
+    title = lesson.notebook.cells[0].source
+    said = re.search(r"About (\d+) minutes", title)
     if said is None:
         yield "the title does not say how many minutes it takes"
     elif int(said.group(1)) != round(lesson.minutes):
         yield f"the title says {said.group(1)} minutes, the sections {lesson.minutes:g}"
+    writing = re.search(r"about (\d+) for the writing tasks", title)
+    told = int(writing.group(1)) if writing else 0
+    asked = any(cell.id.startswith("do-") for cell in lesson.notebook.cells)
+    if told != (lesson.task_minutes if asked else 0):
+        yield f"the title says {told} minutes for the tasks, the catalogue {lesson.task_minutes}"
 
 
 def parts_are_there(lesson: Lesson) -> Iterator[str]:

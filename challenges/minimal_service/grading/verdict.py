@@ -21,6 +21,17 @@ POINTS: dict[CriterionId, int] = {
     "packaging": 5,
 }
 """Points of each criterion; 100 in all."""
+LESSONS: dict[CriterionId, str] = {
+    "structure": "02_script_to_modules.ipynb#cell-id=explain-boundaries",
+    "load-once": "04_model_service.ipynb#cell-id=explain-loading",
+    "artifact": "03_artifact.ipynb#cell-id=tampering",
+    "answers": "02_script_to_modules.ipynb#cell-id=formats",
+    "load": "06_challenge.ipynb#cell-id=plan-text",
+    "availability": "04_model_service.ipynb#cell-id=explain-drain",
+    "memory": "06_challenge.ipynb#cell-id=copies",
+    "packaging": "06_challenge.ipynb#cell-id=task-container-file",
+}
+"""The cell of a lesson that teaches what a criterion asks for."""
 
 
 class _Part(BaseModel):

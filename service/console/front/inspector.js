@@ -17,7 +17,9 @@ export function inspector(link, say) {
       say(what)));
   const whatIf = el("div", { class: "what-if", role: "group", "aria-label": say("tamper_head") },
     el("span", { class: "question", "aria-hidden": "true" }, say("tamper_head")), ...buttons);
-  if (link.home !== "lab") whatIf.hidden = true;
+  // The verdict stands above the panes; a copy of it stays in sight of these buttons.
+  const verdict = el("p", { class: "sentence", "aria-hidden": "true" });
+  if (link.home !== "lab") whatIf.hidden = verdict.hidden = true;
 
   function press(event, what) {
     if (event.currentTarget.getAttribute("aria-disabled") !== "true") link.send({ do: what });
@@ -90,6 +92,8 @@ export function inspector(link, say) {
     headline.lang = name || naive ? "" : "en";
     headline.title = name ? say("model") : "";
     headline.classList.toggle("loaded", Boolean(name));
+    verdict.textContent = flow.sentence ? say(flow.sentence.key, flow.sentence.values) : "";
+    verdict.dataset.kind = flow.sentence?.kind ?? "";
     const ready = serving && !flow.busy;
     const able = { tamper: !flow.busy, kill: ready, more: ready };
     for (const button of buttons) {
@@ -103,7 +107,7 @@ export function inspector(link, say) {
   link.on("flow", (flow) => { showState(flow); showNumbers(); });
   link.on("latencies", () => showState(link.get("flow")));
   showArtifact(link.get("artifact"));
-  body.append(headline, latencyPlot, whatIf, facts, files);
+  body.append(headline, latencyPlot, whatIf, verdict, facts, files);
   return el("section", { class: "pane inspector", "aria-label": "ARTIFACT INSPECTOR" },
     el("header", {}, el("span", { class: "file", lang: "en" }, "ARTIFACT INSPECTOR"), live), body);
 }

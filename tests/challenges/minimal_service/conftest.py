@@ -6,16 +6,17 @@ from pathlib import Path
 import pytest
 
 from challenges.minimal_service import commands
-from challenges.minimal_service.learner_service import lay_out_starter, own_folder
+from challenges.minimal_service.learner_service import own_folder
+from challenges.tasks.engine import lay_out
 from tests.challenges.minimal_service.own_service import Run
 
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A learner's folder with the starter in it."""
+    """A learner's folder with the files of the tasks in it."""
     monkeypatch.setenv("WORKSHOP_FOLDER", str(tmp_path / "work"))
     monkeypatch.setenv("WORKSHOP_LANGUAGE", "en")
-    assert lay_out_starter()
+    assert lay_out()
     return own_folder()
 
 

@@ -111,6 +111,8 @@ def test_bounds_are_those_of_the_grader() -> None:
     for words in (
         f"{truth.LEAST_AGREEMENT:.1%} of the photos".replace("%", " %"),
         f"more than {truth.SURE:g} sure",
+        f"median over the photos of at most {truth.MOST_MEDIAN:g}",
+        f"at most {truth.MOST_P95:.2f} for 95 % of them",
         f"within {availability.BACK_S:g} s after a kill",
         f"within {availability.EXIT_S:g} s",
         f"at most {memory.SHARE:g} times",

@@ -7,8 +7,9 @@ import pytest
 
 from challenges.minimal_service import commands, progress
 from challenges.minimal_service import planning_questions as plan
-from challenges.minimal_service.grading.verdict import POINTS, Series
+from challenges.minimal_service.grading.verdict import POINTS, Series, Verdict
 from challenges.minimal_service.hints import STEPS, ladders, solutions
+from challenges.tasks.catalogue import STUBS
 from learner.errors import LearnerError
 from learner.folder import folder, read_json
 from learner.language import CHOICE, LANGUAGES, language, speaking
@@ -30,15 +31,16 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_start_copies_the_starter_and_names_the_next_commands(
+def test_start_lays_the_tasks_out_and_names_what_comes_next(
     run: Run, own: Path, model: Path
 ) -> None:
     own.rename(own.with_name("elsewhere"))
     said = run("start")
     assert (own / "service.toml").is_file()
     assert not list(own.rglob("__pycache__"))
+    assert (own / "server.py").read_bytes() == (STUBS / "server.py").read_bytes()
     assert said.index(" brief ") < said.index(" plan step-1 ") < said.index(" grade ")
-    assert said.count("python -m challenges") == 3
+    assert said.count("python -m challenges") == 4
     assert str(model) in said
 
 
@@ -46,6 +48,45 @@ def test_start_leaves_work_as_it_is(run: Run, own: Path, model: Path) -> None:
     change(3)
     assert "is left as it is" in run("start")
     assert (own / "server.py").read_text() == "version = 3\n"
+
+
+def test_start_leaves_an_earlier_service_alone_and_names_it(
+    run: Run, own: Path, model: Path
+) -> None:
+    earlier = own.with_name("challenge")
+    own.rename(earlier)
+    assert f"Your service in {earlier} is left as it is" in run("start")
+    assert not own.exists()
+    own.mkdir()
+    said = run("start")
+    assert f"New in {own}" in said
+    assert f"grade {earlier}" in said
+
+
+def test_own_service_is_graded_and_recorded_without_a_path(
+    run: Run, own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from challenges.minimal_service.grading import grade as grading
+
+    for name in ("weights.safetensors", "labels.txt"):
+        (tmp_path / name).touch()
+    graded = []
+
+    def judge(path: str, *_: object, **__: object) -> Verdict:
+        graded.append(Path(path))
+        results = [criterion(name, "passed", measured={"p99_ms": 34.0}) for name in POINTS]
+        return verdict(results, Series(), score=75.0)
+
+    monkeypatch.setattr(grading, "grade", judge)
+    plan.keep_prediction(28)
+    assert run("grade", "--model", str(tmp_path)).endswith("28 ms; by this grade: 34 ms")
+    earlier = own.with_name("challenge")
+    earlier.mkdir()
+    assert f"grade {earlier}" in run("grade", "--model", str(tmp_path))
+    run("grade", str(earlier), "--model", str(tmp_path))
+    assert "by this grade" not in run("grade", str(tmp_path), "--model", str(tmp_path))
+    assert graded == [own, own, earlier, tmp_path]
+    assert len(progress.load().attempts) == 3
 
 
 def test_start_makes_the_model_and_tells_of_it(

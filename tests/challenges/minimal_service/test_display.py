@@ -32,13 +32,13 @@ def test_the_leaderboard_says_what_changed(run: Run, own: Path) -> None:
     grade("load", score=30.0)
     grade("load", score=35.0)
     change(1)
-    (own / "model_definition.py").write_text("x = 1\n")
-    (own / "notebook_code.py").unlink()
+    (own / "more.py").write_text("x = 1\n")
+    (own / "sender.py").unlink()
     grade("load", score=50.0)
     said = run("leaderboard")
     assert said.startswith("1. 50.0 points")
     first, second, third = said.split(" points, ")[1:]
-    assert "before (+15.0 points): +model_definition.py, -notebook_code.py, server.py" in first
+    assert "before (+15.0 points): +more.py, -sender.py, server.py" in first
     assert "the same code as the attempt before (+5.0 points)" in second
     assert "the first attempt" in third
 

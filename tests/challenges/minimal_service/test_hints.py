@@ -4,11 +4,12 @@ import re
 
 import pytest
 
-from challenges.minimal_service.grading.verdict import POINTS, CriterionId
+from challenges.minimal_service.grading.verdict import LESSONS, POINTS, CriterionId
 from challenges.minimal_service.hints import STEPS, ladders, locate, solutions
 from challenges.minimal_service.report.lessons import section
 from learner.language import LANGUAGES, speaking
 from learner.paths import ROOT
+from learner.sections import read_cells
 
 CRITERIA = list(POINTS)
 
@@ -31,17 +32,37 @@ def test_a_ladder_goes_from_a_question_to_what_to_do(criterion: CriterionId) -> 
     assert not re.search(r"\w+\.py", question + direction)
 
 
+TAUGHT: dict[CriterionId, tuple[str, ...]] = {
+    "structure": ("module", "torch", "engine"),
+    "load-once": ("At start-up", "nobody waits"),
+    "artifact": ("one flipped bit", "hash"),
+    "answers": ("EXIF", "alpha", "16 bits", "CMYK"),
+    "load": ("one lane a core", "p99", "replicas"),
+    "availability": ("SIGTERM", "load balancer", "drain"),
+    "memory": ("weights", "process", "copies"),
+    "packaging": ("base", "pinned packages", "command"),
+}
+"""What the cell that helps with a criterion must speak of."""
+
+
 @pytest.mark.parametrize("code", LANGUAGES)
 @pytest.mark.parametrize("criterion", CRITERIA)
 def test_the_lesson_has_the_section(criterion: CriterionId, code: str) -> None:
     with speaking(code):
-        link = ladders()[criterion].lesson
-        found = section(link, ROOT)
-    file, _mark, cell = link.partition("#cell-id=")
+        found = section(LESSONS[criterion], ROOT)
+    file, _mark, cell = LESSONS[criterion].partition("#cell-id=")
     text = (ROOT / "notebooks" / code / file).read_text(encoding="utf-8")
     assert f'"id": "{cell}"' in text
     assert found is not None
     assert re.search(r"[“「]", found.text), "no heading was found"
+
+
+@pytest.mark.parametrize("criterion", CRITERIA)
+def test_the_section_teaches_what_the_criterion_asks(criterion: CriterionId) -> None:
+    file, _mark, cell = LESSONS[criterion].partition("#cell-id=")
+    cells = read_cells(ROOT / "notebooks/en" / file)
+    (text,) = (one["source"] for one in cells if one["id"] == cell)
+    assert [words for words in TAUGHT[criterion] if words not in text] == []
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

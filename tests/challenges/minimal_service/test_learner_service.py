@@ -8,10 +8,9 @@ import pytest
 from challenges.minimal_service.learner_service import (
     code_digest,
     fingerprints,
-    lay_out_starter,
+    is_own,
     own_folder,
 )
-from tests.challenges.minimal_service.own_service import change
 
 pytestmark = pytest.mark.usefixtures("own")
 
@@ -36,8 +35,8 @@ def test_what_is_built_or_hidden_is_no_code(own: Path) -> None:
     assert fingerprints(own) == before
     (own / "parts").mkdir()
     (own / "parts" / "module.py").write_text("1")
-    (own / "Containerfile").write_text("FROM scratch\n")
-    assert set(fingerprints(own)) - set(before) == {"parts/module.py", "Containerfile"}
+    (own / "Containerfile.gpu").write_text("FROM scratch\n")
+    assert set(fingerprints(own)) - set(before) == {"parts/module.py", "Containerfile.gpu"}
 
 
 def test_the_artifact_is_where_service_toml_says(own: Path) -> None:
@@ -71,10 +70,15 @@ def test_what_is_no_file_is_left_out(own: Path) -> None:
     assert fingerprints(own) == before
 
 
-def test_the_starter_is_never_copied_over_work(own: Path) -> None:
-    change(7)
-    (own / "service.toml").unlink()
-    assert not lay_out_starter()
-    assert (own / "server.py").read_text() == "version = 7\n"
-    assert not (own / "service.toml").exists()
-    assert [path.name for path in own_folder().parent.iterdir()] == ["challenge"]
+def test_a_service_of_an_earlier_version_is_still_found(own: Path) -> None:
+    """As long as it is alone, it is what is graded; beside the tasks' folder it can be named."""
+    assert own.name == "service"
+    earlier = own.with_name("challenge")
+    own.rename(earlier)
+    assert own_folder() == earlier
+    assert is_own(earlier)
+    own.mkdir()
+    assert own_folder() == own
+    assert is_own(own)
+    assert is_own(earlier)
+    assert not is_own(own.parent)

@@ -2,7 +2,9 @@
 
 import pytest
 
+from challenges.minimal_service.planning_questions import answers, compare_prediction
 from learner.errors import LearnerError
+from learner.folder import read_json, write_json
 from notebooks.workshop import plan as lesson_plan
 from tests.challenges.minimal_service.own_service import Run
 
@@ -29,3 +31,14 @@ def test_the_plan_shows_no_solution_before_an_answer(run: Run) -> None:
 def test_lesson_and_command_keep_the_same_answers(run: Run) -> None:
     lesson_plan.plan("step-2", answer="The preprocessing code.")
     assert "The preprocessing code." in run("plan", "step-2")
+
+
+def test_a_prediction_is_shown_beside_a_grade() -> None:
+    assert compare_prediction(34) is None
+    lesson_plan.plan("step-2", answer="The preprocessing code.")
+    lesson_plan.keep_prediction(28.44)
+    assert read_json("plan.json")["p99_ms"] == 28.4
+    assert compare_prediction(34.2) == "p99 by the plan of lesson 6: 28 ms; by this grade: 34 ms"
+    assert answers() == {"step-2": "The preprocessing code."}
+    write_json("plan.json", {"p99_ms": "fast"})
+    assert compare_prediction(34) is None

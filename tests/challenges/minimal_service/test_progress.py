@@ -10,6 +10,7 @@ from challenges.minimal_service.grading.verdict import POINTS, Series
 from challenges.minimal_service.learner_service import (
     fingerprints,
 )
+from challenges.tasks.catalogue import STUBS
 from learner.folder import folder
 from tests.challenges.minimal_service.own_service import STARTER_MISSES, change, grade
 from tests.challenges.minimal_service.verdicts import WHEN, verdict
@@ -25,12 +26,8 @@ def test_an_attempt_is_kept_as_it_was_graded() -> None:
     assert list(attempt.criteria) == list(POINTS)
     assert tuple(attempt.failed) == STARTER_MISSES
     assert attempt.points["structure"] == pytest.approx(10 / 3)
-    assert set(attempt.files) == {
-        "server.py",
-        "notebook_code.py",
-        "build_artifact.py",
-        "service.toml",
-    }
+    assert attempt.files == fingerprints(STUBS)
+    assert {"server.py", "service.toml", "Containerfile"} <= set(attempt.files)
 
 
 def test_what_was_saved_during_a_grade_is_not_what_was_graded(own: Path) -> None:
@@ -93,7 +90,7 @@ def test_only_changed_code_is_an_honest_attempt() -> None:
         return progress.load().honest_attempts()
 
     grade("load")
-    assert honest() == 0, "the starter as it is"
+    assert honest() == 0, "the stubs as they are"
     change(1)
     for _ in range(3):
         grade("load")

@@ -4,9 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from challenges.tasks.catalogue import tasks
 from learner.errors import LearnerError
 from learner.language import speaking
-from notebooks.lab.lessons import Lesson, Section, heading, lessons, lessons_or_error
+from notebooks.lab.lessons import (
+    Lesson,
+    Section,
+    heading,
+    lessons,
+    lessons_or_error,
+    show_plan,
+)
 from tests.authoring.publishing import small_lessons
 
 
@@ -36,6 +44,18 @@ def test_objectives_are_the_bullet_points(notebooks: Path) -> None:
     assert lesson.objectives == ("**guess** `a`", "measure", "explain")
     lesson.notebook.cells[1].source = "- one\n  that goes on\n* another"
     assert list(Lesson(lesson.path, lesson.notebook).objectives) == ["one that goes on", "another"]
+
+
+def test_plan_adds_up_lessons_and_tasks(capsys: pytest.CaptureFixture[str]) -> None:
+    known = lessons("en")
+    with speaking("en"):
+        show_plan()
+    *rows, whole = capsys.readouterr().out.splitlines()
+    assert [row.partition("  ")[0] for row in rows] == [lesson.title for lesson in known]
+    minutes, writing = ([int(row.split()[at]) for row in rows] for at in (-3, -1))
+    assert whole.split()[-3:] == [str(sum(minutes)), "+", str(sum(writing))]
+    assert known[0].task_minutes == 0
+    assert known[1].task_minutes == sum(task.minutes for task in tasks() if task.lesson == 1) > 0
 
 
 def test_a_language_without_lessons_is_an_error_that_says_so(notebooks: Path) -> None:

@@ -122,16 +122,31 @@ def test_whole_flow(lab: Lab, page: Page, tmp_path: Path) -> None:
 
     press(panel, "Kill the process")
     say(panel, re.compile("^Back: "))
+    page.set_viewport_size({"width": 1440, "height": 900})  # the button is far below the verdict
+    panel.get_by_role("button", name="Flip a bit").scroll_into_view_if_needed()
+    page.mouse.wheel(0, 400)
     before = height(panel)
     press(panel, "Flip a bit")
     panel.locator(".screen").get_by_text("The service that runs is asked to stop first").wait_for()
     panel.locator(".headline").get_by_text("Simulate flow to view").wait_for()
     assert height(panel) == before  # nothing on the page jumps when the inspector has nothing
     say(panel, re.compile("^Refused, as it must be"))
+    verdict = panel.locator(".inspector .sentence").filter(has_text="Refused, as it must be")
+    assert is_in_sight(page, verdict)
+    page.screenshot(path=PICTURES / "en-4-in-sight.png")
     panel.locator(".screen").get_by_text("No service runs now").wait_for()
     assert height(panel) == before
     panel.screenshot(path=PICTURES / "en-4-refused.png")
     nothing_left(lab)
+
+
+def is_in_sight(page: Page, part: Locator) -> bool:
+    """Return whether the middle of a part is on the screen, and nothing lies over it."""
+    box = part.bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    at = "([node, x, y]) => node.contains(document.elementFromPoint(x, y))"
+    return bool(page.evaluate(at, [part.element_handle(), *middle]))
 
 
 def check_what_is_spoken(page: Page, panel: Locator) -> None:

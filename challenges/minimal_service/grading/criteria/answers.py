@@ -17,10 +17,9 @@ from challenges.minimal_service.grading.measuring.photos import (
     format_photos,
 )
 from challenges.minimal_service.grading.submission.running import read_predictions, same_predictions
-from challenges.minimal_service.grading.verdict import CriterionResult
+from challenges.minimal_service.grading.verdict import LESSONS, CriterionResult
 from learner.language import _
 
-LESSON = "03_artifact.ipynb#cell-id=weights-alone"
 MOST_OF_ONE = 0.15
 """Largest allowed `difference` of a single photo. Right int8 answers differ by at most 0.04 on one
 photo of each kind; a kind that is read wrongly differs by 0.2 and more."""
@@ -88,7 +87,7 @@ def judge(
     Returns:
         The result, and the comparison of the sampled answers.
     """
-    report = Report("answers", lesson=LESSON)
+    report = Report("answers", lesson=LESSONS["answers"])
     compared = _judge_sample(report, sampled, truth)
     _judge_formats(report, asked, truth)
     _judge_repeated(report, asked)

@@ -18,10 +18,9 @@ from challenges.minimal_service.grading.submission.running import (
     same_predictions,
 )
 from challenges.minimal_service.grading.submission.submission import Submission, copy_of
-from challenges.minimal_service.grading.verdict import CriterionResult
+from challenges.minimal_service.grading.verdict import LESSONS, CriterionResult
 from learner.language import _
 
-LESSON = "03_artifact.ipynb#cell-id=explain-refusals"
 PHOTOS = 4
 REFUSAL_SECONDS = 120.0
 SETTINGS = (".json", ".toml", ".yaml", ".yml", ".txt", ".csv", ".py")
@@ -30,7 +29,7 @@ SETTINGS = (".json", ".toml", ".yaml", ".yml", ".txt", ".csv", ".py")
 
 def judge(grade: Grade, submission: Submission) -> CriterionResult:
     """Move the artifact away and serve it offline; damage copies of it, and expect refusals."""
-    report = Report("artifact", lesson=LESSON)
+    report = Report("artifact", lesson=LESSONS["artifact"])
     before = _list_files(submission.built)
     try:
         _check_moved(report, grade, submission)

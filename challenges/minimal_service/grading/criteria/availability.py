@@ -21,11 +21,10 @@ from challenges.minimal_service.grading.submission.running import (
     same_predictions,
 )
 from challenges.minimal_service.grading.submission.submission import Submission
-from challenges.minimal_service.grading.verdict import CriterionResult
+from challenges.minimal_service.grading.verdict import LESSONS, CriterionResult
 from learner.cpu_meter import MOST_OTHERS, CpuMeter
 from learner.language import _
 
-LESSON = "04_model_service.ipynb#cell-id=available"
 BACK_S = 20.0
 """Longest time from the kill to the first right answer, on a machine that is not slow."""
 EXIT_S = 40.0
@@ -59,7 +58,7 @@ def judge(
         failing: share of the requests that failed under the load at the target rate: a service
             that is too slow loses that criterion, but not this one as well.
     """
-    report = Report("availability", lesson=LESSON)
+    report = Report("availability", lesson=LESSONS["availability"])
     if not known:
         text = _("The service answered no photo, so there is nothing to be available.")
         report.check("answers-at-all", False, text, text)

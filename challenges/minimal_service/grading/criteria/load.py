@@ -12,11 +12,10 @@ from challenges.load.images import PhotoMaker
 from challenges.load.observations import MOST_CPU_SHARE, MOST_LATE_MS, Observations
 from challenges.minimal_service.grading.context import Grade, Report, Say
 from challenges.minimal_service.grading.submission.running import RunningService
-from challenges.minimal_service.grading.verdict import CriterionResult
+from challenges.minimal_service.grading.verdict import LESSONS, CriterionResult
 from learner.cpu_meter import MOST_OTHERS, CpuMeter
 from learner.language import _
 
-LESSON = "06_challenge.ipynb#cell-id=queue"
 TARGET_MS = 50.0
 """p99 must stay below it."""
 STEPS = (1.28, 1.6, 2.0, 2.5, 3.2, 4.0)
@@ -188,7 +187,7 @@ def judge(grade: Grade, run: LoadRun, wrong: str | None) -> CriterionResult:
         wrong: why the sampled answers were not the model's, or None. Speed with wrong answers does
             not count.
     """
-    report = Report("load", lesson=LESSON)
+    report = Report("load", lesson=LESSONS["load"])
     seen = run.main.seen
     _note(grade, run)
     if run.void and wrong is None:

@@ -11,10 +11,9 @@ from challenges.minimal_service.grading.sandbox.file_watch import Opened, watch_
 from challenges.minimal_service.grading.sandbox.process import ServiceFault
 from challenges.minimal_service.grading.submission.running import Predictions, RunningService
 from challenges.minimal_service.grading.submission.submission import Submission
-from challenges.minimal_service.grading.verdict import CriterionResult
+from challenges.minimal_service.grading.verdict import LESSONS, CriterionResult
 from learner.language import _
 
-LESSON = "04_model_service.ipynb#cell-id=explain-loading"
 REQUESTS = 12
 IDLE_S = 1.0
 """Time between readiness and the first request, during which files are watched, too."""
@@ -41,7 +40,7 @@ class Observed:
 
 def judge(grade: Grade, submission: Submission) -> CriterionResult:
     """Start the service, send it photos, and see which files are opened when."""
-    report = Report("load-once", lesson=LESSON)
+    report = Report("load-once", lesson=LESSONS["load-once"])
     try:
         observed = _observe(grade, submission)
     except ServiceFault as fault:

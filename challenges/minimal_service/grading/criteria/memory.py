@@ -16,10 +16,9 @@ import numpy as np
 from challenges.minimal_service.grading.context import Grade, Report
 from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission
-from challenges.minimal_service.grading.verdict import CriterionResult
+from challenges.minimal_service.grading.verdict import LESSONS, CriterionResult
 from learner.language import _
 
-LESSON = "03_artifact.ipynb#cell-id=explain-memory"
 SHARE = 1.3
 """Allowed memory for the weights, as a multiple of their files' size."""
 WORK_MIB = 64.0
@@ -141,7 +140,7 @@ def measure_base_mib(
 
 def judge(grade: Grade, submission: Submission, watch: MemoryWatch) -> CriterionResult:
     """Judge the memory that was recorded during the load."""
-    report = Report("memory", lesson=LESSON)
+    report = Report("memory", lesson=LESSONS["memory"])
     grade.series = grade.series.model_copy(
         update={"memory_s": list(watch.at_s), "memory_mib": list(watch.mib)}
     )

@@ -21,11 +21,10 @@ from challenges.minimal_service.grading.context import Grade, Report
 from challenges.minimal_service.grading.sandbox.container import Done, Engine, find_engine
 from challenges.minimal_service.grading.submission.copying import copy_tree, link_tree
 from challenges.minimal_service.grading.submission.submission import Submission
-from challenges.minimal_service.grading.verdict import CriterionResult
+from challenges.minimal_service.grading.verdict import LESSONS, CriterionResult
 from learner.language import _
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 
-LESSON = "06_challenge.ipynb#cell-id=explain-first-change"
 BASE_IMAGE = "WORKSHOP_BASE_IMAGE"
 MOST_BYTES = 100_000
 """Largest container file."""
@@ -47,7 +46,7 @@ MOST_NAMED = 3
 
 def judge(grade: Grade, submission: Submission) -> CriterionResult:
     """Judge the container file, and the container where it can be built here."""
-    report = Report("packaging", lesson=LESSON)
+    report = Report("packaging", lesson=LESSONS["packaging"])
     text = _read(report, submission)
     if text is not None:
         _check_text(report, text)

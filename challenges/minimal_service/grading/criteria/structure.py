@@ -18,10 +18,9 @@ from challenges.minimal_service.grading.sandbox.file_watch import watch_files
 from challenges.minimal_service.grading.sandbox.process import Contained, ServiceFault
 from challenges.minimal_service.grading.submission.running import RunningService
 from challenges.minimal_service.grading.submission.submission import Submission, copy_of
-from challenges.minimal_service.grading.verdict import CriterionResult
+from challenges.minimal_service.grading.verdict import LESSONS, CriterionResult
 from learner.language import _
 
-LESSON = "02_script_to_modules.ipynb#cell-id=explain-boundaries"
 PROBE = Path(__file__).with_name("import_probe.py")
 IMPORT_SECONDS = 90.0
 MOST_MEMORY = 64 << 20
@@ -41,7 +40,7 @@ USED = ("preprocessing", "inference_runner")
 
 def judge(grade: Grade, submission: Submission) -> CriterionResult:
     """Look at the source of the three modules, import each alone, and break two of them."""
-    report = Report("structure", lesson=LESSON)
+    report = Report("structure", lesson=LESSONS["structure"])
     if not _exist(report, submission):
         return report.result()
     for name in submission.modules:

@@ -50,7 +50,9 @@ def format_photos(seed: int) -> list[FormatPhoto]:
         _("PNG, palette with transparency"): lambda: _palette(
             _cut_out(cut("coffee"), cut("coffee"), 0.3)
         ),
-        _("PNG, 16-bit grey"): lambda: encoded(_deep(cut("camera")), "PNG", compress_level=1),
+        _("PNG, 16-bit grey"): lambda: encoded(
+            _deep(cut("camera"), random), "PNG", compress_level=1
+        ),
         _("PNG, 1 bit"): lambda: encoded(cut("rocket").convert("1"), "PNG"),
         _("WebP, lossy"): lambda: encoded(cut("palace"), "WEBP", quality=88, method=0),
         _("WebP, lossless with alpha"): lambda: encoded(
@@ -109,9 +111,13 @@ def _palette(image: Image.Image) -> bytes:
     return encoded(indexed, "PNG", transparency=bytes([255] * 128 + [0] * 128))
 
 
-def _deep(image: Image.Image) -> Image.Image:
-    grey = np.asarray(image.convert("L")).astype(np.uint16)
-    return Image.fromarray(grey * 257)
+def _deep(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Return the picture in 16-bit grey: it is in the high bytes, the low ones are noise.
+
+    With equal bytes, a reader that takes the low ones would see the same picture.
+    """
+    high = np.asarray(image.convert("L")).astype(np.uint16)
+    return Image.fromarray(high << 8 | random.integers(0, 256, high.shape, np.uint16))
 
 
 def _stored(upright: Image.Image, orientation: int) -> bytes:

@@ -4,10 +4,11 @@ import itertools
 from io import BytesIO
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from challenges.load.images import distinct_images
+from challenges.load.images import distinct_images, encoded
 from challenges.minimal_service.grading.measuring.photos import bad_inputs, format_photos
 from service.preprocessing import ImageError, preprocess
 
@@ -35,6 +36,21 @@ def test_each_kind_is_what_it_says_and_can_be_read() -> None:
     for orientation in range(1, 9):
         stored = Image.open(BytesIO(photos[f"JPEG, EXIF orientation {orientation}"]))
         assert stored.getexif()[274] == orientation
+
+
+def test_only_the_high_byte_of_the_16_bit_photo_shows_it() -> None:
+    """A shift by another number of bits, or a clip at 255, gives other pixels."""
+    (data,) = (photo.data for photo in format_photos(1) if photo.kind == "PNG, 16-bit grey")
+    deep = np.asarray(Image.open(BytesIO(data))).astype(int)
+
+    def likeness(values: npt.NDArray[np.int_]) -> float:
+        wrong = preprocess(encoded(Image.fromarray(values.astype(np.uint8)), "PNG"))
+        return float(np.corrcoef(wrong.ravel(), preprocess(data).ravel())[0, 1])
+
+    assert likeness(deep >> 8) == pytest.approx(1)
+    for wrong in (deep & 255, deep >> 4 & 255):
+        assert abs(likeness(wrong)) < 0.5
+    assert (deep > 255).mean() > 0.9  # clipped, nearly all of it is white
 
 
 def test_the_eight_orientations_show_upright_photos() -> None:
