@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from service.artifact.code import check_code
@@ -36,6 +37,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build(options: argparse.Namespace) -> None:
+    if options.architecture is None and find_spec("torch") is None:
+        from service.artifact.default_model import build_default
+
+        build_default(options.output, lambda line: print(line, flush=True))
+        return
     from service.engines.torch_versions import check_torch_pair
 
     check_torch_pair()  # before torchvision is imported and breaks on it

@@ -83,6 +83,8 @@ class Parity(_Part):
     """Largest difference of a logit, over all classes and crops; for bf16 only."""
     logit_spread: float | None = None
     """Standard deviation of the logits within a crop, the measure for that difference."""
+    reference: str = "eager fp32"
+    """What the form was compared with."""
 
 
 class FormRecord(_Part):
