@@ -318,6 +318,7 @@ def _fill(folder: Path, say: Say) -> Manifest:
     worthy = [name for name in names if parity.may_be_default(found_parity[name])]
     default = min(worthy, key=lambda name: times[name])
     manifest = Manifest(
+        schema_version=1,
         name="efficientnet-lite0",
         version="1.0.0",
         built_at=datetime.now(UTC),

@@ -6,7 +6,7 @@ import tomllib
 import pytest
 from markdown_it import MarkdownIt
 
-from authoring.translations import glossary
+from authoring.translations import glossary, style
 from authoring.translations.checks import numbers, problems
 from authoring.translations.messages import Message
 from challenges.minimal_service import planning_questions as plan
@@ -32,7 +32,10 @@ def brief(code: str) -> str:
 def test_a_translation_has_the_headings_code_and_links(code: str) -> None:
     translation = brief(code).replace(f"/notebooks/{code}/", "/notebooks/en/")
     terms = glossary.load(glossary.FILE)
-    assert problems(Message(brief("en"), AS_A_LESSON), translation, code, terms) == []
+    assert (
+        problems(Message(brief("en"), AS_A_LESSON), translation, code, terms, style.load()[code])
+        == []
+    )
 
 
 @pytest.mark.parametrize("code", TRANSLATED)
@@ -66,7 +69,7 @@ def test_the_order_is_that_of_the_english(code: str) -> None:
 def test_a_difference_would_be_found(words: str, others: str) -> None:
     damaged = brief("id").replace("/notebooks/id/", "/notebooks/en/").replace(words, others)
     terms = glossary.load(glossary.FILE)
-    assert problems(Message(brief("en"), AS_A_LESSON), damaged, "id", terms)
+    assert problems(Message(brief("en"), AS_A_LESSON), damaged, "id", terms, [])
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
