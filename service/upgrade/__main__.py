@@ -12,6 +12,10 @@ from service.settings import settings_from
 from service.upgrade.supervisor import CONTROL, STATE, Release, Supervisor, read_release
 
 FOLDER = Path("upgrade")
+DRAIN_S = "1"
+"""Seconds in which the old process ends each kept connection with an answer. Without them, a client
+may send a request in the very moment at which its idle connection is closed. In them a probe may
+hear "not ready" from the old process, so they are few."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +45,8 @@ def _serve(options: argparse.Namespace, others: list[str]) -> int:
     if options.artifact_digest is not None:
         named += ["--artifact-digest", options.artifact_digest]
     settings = settings_from([*others, *named])
+    if "drain_seconds" not in settings.model_fields_set:
+        others = [*others, "--drain-seconds", DRAIN_S]
     if settings.front_ends > 1:
         raise OperatorError(
             f"--front-ends {settings.front_ends} binds sockets of its own, which cannot be handed "
