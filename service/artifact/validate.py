@@ -7,6 +7,7 @@ build. This needs no torch if the bundle has ONNX forms.
 """
 
 import platform
+import shutil
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -173,7 +174,7 @@ def _write(bundle: Bundle, manifest: Manifest, output: Path) -> Bundle:
         with temporary_sibling(output) as folder:
             for name in manifest.files:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                (folder / name).write_bytes(bundle.read(name))
+                shutil.copyfile(bundle.path / name, folder / name)  # and verified below
             write_manifest(folder, manifest)
             sync(folder)
             verify(folder)

@@ -12,6 +12,10 @@ from service.settings import settings_from
 from service.upgrade.supervisor import CONTROL, STATE, Release, Supervisor, read_release
 
 FOLDER = Path("upgrade")
+DRAIN_S = "1"
+"""Seconds in which the old process ends each kept connection with an answer. Without them, a client
+may send a request in the very moment at which its idle connection is closed. In them a probe may
+hear "not ready" from the old process, so they are few."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,6 +45,10 @@ def _serve(options: argparse.Namespace, others: list[str]) -> int:
     if options.artifact_digest is not None:
         named += ["--artifact-digest", options.artifact_digest]
     settings = settings_from([*others, *named])
+    if "drain_seconds" not in settings.model_fields_set:
+        others = [*others, "--drain-seconds", DRAIN_S]
+    if not settings.reuse_port:
+        others = [*others, "--reuse-port"]  # for any port that a process takes by itself
     if settings.front_ends > 1:
         raise OperatorError(
             f"--front-ends {settings.front_ends} binds sockets of its own, which cannot be handed "
@@ -80,6 +88,11 @@ def _command(options: argparse.Namespace) -> int:
     for name in ("artifact", "photos"):
         if name in wish:
             wish[name] = str(wish[name].resolve())
+    if key_file := wish.pop("api_key_file", None):
+        try:
+            wish["api_key"] = key_file.read_text().strip()
+        except OSError as reason:
+            raise OperatorError(f"--api-key-file {key_file}: {reason.strerror}") from None
     path = options.folder / CONTROL
     error: str | None = "the supervisor ended before it answered; its log says why"
     with socket.socket(socket.AF_UNIX) as connection:
@@ -122,6 +135,10 @@ def _make_parser() -> argparse.ArgumentParser:
     to.add_argument("artifact", type=Path, metavar="BUNDLE", help="folder of the new bundle")
     to.add_argument("--digest", help="the SHA-256 that its manifest.json must have")
     to.add_argument("--photos", type=Path, help="photos to compare answers with, and golden ones")
+    to.add_argument(
+        "--api-key-file", type=Path, help="file with a key for these photos, if the service asks "
+        "for one"
+    )  # fmt: skip
     to.add_argument(
         "--min-agreement", type=_parse_share, default=0.0, metavar="SHARE",
         help="least share of photos with the same first class, such as 0.98",

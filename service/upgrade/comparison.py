@@ -14,7 +14,7 @@ Address = tuple[str, int]
 Photos = Mapping[str, bytes]
 """Image files by a name for the operator."""
 _TIMEOUT_S = 60.0
-_PATIENT = {"X-Deadline-Ms": "60000"}
+_DEADLINE = {"X-Deadline-Ms": "60000"}
 _MOST_NAMED = 5
 
 
@@ -69,16 +69,17 @@ def collect_photos(artifact: Path, digest: str, folder: str | None) -> dict[str,
     return photos | own
 
 
-def compare(old: Address, new: Address, photos: Photos) -> Comparison:
-    """Send each photo to both services.
+def compare(old: Address, new: Address, photos: Photos, api_key: str | None = None) -> Comparison:
+    """Send each photo to both services, with the key, if there is one, in `X-Api-Key`.
 
     Raises:
         OperatorError: one of them does not answer at all.
     """
+    headers = _DEADLINE if api_key is None else {**_DEADLINE, "X-Api-Key": api_key}
     count, agreed, difference = 0, 0, 0.0
     differing = []
     for name, data in photos.items():
-        before, after = _ask(old, data), _ask(new, data)
+        before, after = _ask(old, data, headers), _ask(new, data, headers)
         if before is None and after is None:
             continue  # it is no photo
         count += 1
@@ -91,11 +92,11 @@ def compare(old: Address, new: Address, photos: Photos) -> Comparison:
     return Comparison(count, agreed, difference, differing)
 
 
-def _ask(address: Address, photo: bytes) -> dict[str, float] | None:
+def _ask(address: Address, photo: bytes, headers: Mapping[str, str]) -> dict[str, float] | None:
     """Return the probability by label, the largest first; None if the photo is refused."""
     connection = http.client.HTTPConnection(*address, timeout=_TIMEOUT_S)
     try:
-        connection.request("POST", "/predict", photo, _PATIENT)
+        connection.request("POST", "/predict", photo, headers)
         answer = connection.getresponse()
         body = answer.read()
     except (OSError, http.client.HTTPException) as error:
@@ -105,7 +106,8 @@ def _ask(address: Address, photo: bytes) -> dict[str, float] | None:
     if answer.status in (413, 415, 422):
         return None
     if answer.status != 200:
-        raise OperatorError(f"port {address[1]} answered {answer.status}: {body[:200]!r}")
+        advice = ". Name a file with a key (--api-key-file)" if answer.status == 401 else ""
+        raise OperatorError(f"port {address[1]} answered {answer.status}: {body[:200]!r}{advice}")
     answers: dict[str, float] = {}
     for one in json.loads(body)["predictions"]:
         answers.setdefault(one["label"], one["probability"])

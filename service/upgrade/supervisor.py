@@ -81,6 +81,8 @@ class Upgrade:
     """Digest that the bundle must have."""
     photos: str | None = None
     """Folder of photos to compare answers with, besides the golden ones."""
+    api_key: str | None = None
+    """Key for these photos, if the service asks for one."""
     min_agreement: float = 0.0
     """Smallest share of the photos to which both must give the same first class, 0–1."""
     overlap_s: float = 0.0
@@ -196,7 +198,7 @@ class Supervisor:
         host, own_port = self._listener.getsockname()[:2]
         reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         old_address, new_address = (reachable, own_port), ("127.0.0.1", port)
-        found = await asyncio.to_thread(compare, old_address, new_address, photos)
+        found = await asyncio.to_thread(compare, old_address, new_address, photos, wish.api_key)
         say(str(found))
         if found.agreement < wish.min_agreement:
             raise OperatorError(

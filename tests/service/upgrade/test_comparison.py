@@ -25,6 +25,8 @@ def serve() -> Iterator[Callable[[Answers], Address]]:
             def do_POST(self) -> None:
                 photo = self.rfile.read(int(self.headers["Content-Length"]))
                 status, predictions = answers[photo]
+                if photo == b"locked" and self.headers["X-Api-Key"] != "key":
+                    status = 401
                 self.send_response(status)
                 self.end_headers()
                 named = [{"label": label, "probability": p} for label, p in predictions]
@@ -79,10 +81,17 @@ def test_no_photo_is_no_agreement() -> None:
 
 def test_service_that_does_not_answer(serve: Callable[[Answers], Address]) -> None:
     right, wrong = serve({b"x": (200, [("cat", 1)])}), serve({b"x": (401, [])})
-    with pytest.raises(OperatorError, match=f"port {wrong[1]} answered 401"):
+    with pytest.raises(OperatorError, match=f"port {wrong[1]} answered 401: .*--api-key-file"):
         compare(right, wrong, {"x": b"x"})
     with pytest.raises(OperatorError, match="no answer from port 1 to compare"):
         compare(right, ("127.0.0.1", 1), {"x": b"x"})
+
+
+def test_key_for_a_service_that_asks_for_one(serve: Callable[[Answers], Address]) -> None:
+    locked = serve({b"locked": (200, [("cat", 1)])})
+    assert compare(locked, locked, {"x": b"locked"}, "key").agreement == 1
+    with pytest.raises(OperatorError, match="answered 401"):
+        compare(locked, locked, {"x": b"locked"}, "another")
 
 
 def test_photos_of_the_bundle_and_of_a_folder(bundle: Bundle, tmp_path: Path) -> None:

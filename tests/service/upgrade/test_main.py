@@ -32,6 +32,12 @@ def test_settings_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFi
     assert "state.json is damaged" in refuse(capsys, "serve", *folder)
 
 
+def test_key_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = str(tmp_path / "key")
+    line = refuse(capsys, "to", "bundle", "--api-key-file", missing, "--folder", str(tmp_path))
+    assert line == f"--api-key-file {missing}: No such file or directory\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
