@@ -2,8 +2,9 @@
 
 import os
 import re
+import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
@@ -19,8 +20,8 @@ DEFAULT_ARTIFACT = ROOT / "artifacts" / "default"
 class Settings(BaseSettings):
     """Serve one model artifact over HTTP.
 
-    Each option can also be set in the environment: --max-body-bytes as SERVICE_MAX_BODY_BYTES.
-    The command line wins.
+    Each option can also be set in the environment, --max-body-bytes as SERVICE_MAX_BODY_BYTES, or
+    in a TOML file (--config). The command line wins over the environment, and both over the file.
     """
 
     model_config = SettingsConfigDict(
@@ -32,17 +33,12 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
+    config: Path | None = Field(None, description="TOML file of settings")
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
-    admin_port: int | None = Field(
-        None, ge=0, le=65535, description="port for metrics, /artifact, /docs and the console"
-    )
-    api_keys: Path | None = Field(
-        None, description="file of hashed keys, one of which each request must carry"
-    )
-    reuse_port: bool = Field(
-        False, description="share the port with the process that this one replaces"
-    )
+    admin_port: int | None = Field(None, ge=0, le=65535, description="port for operators' pages")
+    api_keys: Path | None = Field(None, description="file of hashed keys: who may call")
+    reuse_port: bool = Field(False, description="share the port with the process replaced")
     root_path: str = Field(
         "", pattern=r"^(/[\w.~-]+)*$", description="path prefix that a proxy puts before all routes"
     )
@@ -92,9 +88,7 @@ class Settings(BaseSettings):
         description="nothing else computes on this machine or in this container: whoever wakes up "
         "need not wait for a computing thread",
     )
-    target_ms: float = Field(
-        50, gt=0, le=600_000, description="latency that 99 of 100 answers should keep"
-    )
+    target_ms: float = Field(50, gt=0, le=600_000, description="latency of 99 in 100 answers")
     max_requests: int = Field(
         256, ge=1, description="most requests at once; each holds its image in memory"
     )
@@ -106,9 +100,7 @@ class Settings(BaseSettings):
         75, ge=0, le=3600, description="time that a connection is kept for its next request"
     )
     max_header_bytes: int = Field(32 * 2**10, ge=1024, description="largest head of a request")
-    header_seconds: float = Field(
-        20, gt=0, le=3600, description="time for a request's head to arrive"
-    )
+    header_seconds: float = Field(20, gt=0, le=3600, description="time for a head to arrive")
     environment: Literal["strict", "warn"] = Field(
         "strict",
         description="when package versions differ from those validated: refuse to start, or warn",
@@ -118,15 +110,8 @@ class Settings(BaseSettings):
         30, gt=0, le=3600, description="time for a request's body to arrive"
     )
     max_pixels: int = Field(MAX_PIXELS, ge=1, description="largest image, width × height")
-    drain_seconds: float = Field(
-        5,
-        ge=0,
-        le=3600,
-        description="after SIGTERM: time of serving on while not ready",
-    )
-    shutdown_seconds: int = Field(
-        30, ge=0, le=3600, description="after that: time for requests in flight to finish"
-    )
+    drain_seconds: float = Field(5, ge=0, le=3600, description="after SIGTERM: serve on, not ready")
+    shutdown_seconds: int = Field(30, ge=0, le=3600, description="after that: finish requests")
     access_log: bool = Field(True, description="one log line a request")
     log_format: Literal["text", "json"] = Field("text", description="for people, or for programs")
     trace_endpoint: str = Field(
@@ -151,9 +136,26 @@ def settings_from(arguments: list[str] | None = None) -> Settings:
         if name.startswith("SERVICE_") and _SERVICE_LINK.match(value):
             del os.environ[name]
     try:
-        return CliApp.run(Settings, cli_args=arguments)
+        settings = CliApp.run(Settings, cli_args=arguments)
+        if settings.config is None:
+            return settings
+        named = _read(settings.config)
+        rest = {name: named[name] for name in named.keys() - settings.model_fields_set}
+        return CliApp.run(Settings, cli_args=arguments, **rest)
     except ValidationError as error:
         raise OperatorError("; ".join(_fault(dict(fault)) for fault in error.errors())) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        pairs = tomllib.loads(path.read_text(encoding="utf-8")).items()
+        named = {name.replace("-", "_"): value for name, value in pairs}
+        for name in named.keys() - Settings.model_fields.keys():
+            raise ValueError(f"{name} is no setting, --help lists them")
+        return named
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OperatorError(f"--config {path}: {reason}. Name a TOML file of settings") from None
 
 
 def _fault(fault: dict[str, object]) -> str:

@@ -21,6 +21,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from service.loaded_model import LoadedModel
 from service.runner.jobs import Job, RequestRecord
 
+log = logging.getLogger("service")
+
 _NAMES = {b"traceparent": "traceparent", b"tracestate": "tracestate"}
 _CLOSE_MS = 3000
 _EPOCH_NS = time.time_ns() - time.perf_counter_ns()
@@ -80,7 +82,16 @@ class Tracer:
         span.end(_to_epoch_ns(ended))
 
     def observe_batch(self, jobs: Sequence[Job], started: float, ended: float) -> None:
-        """Make the span of a forward pass, linked to the spans of its requests. From any thread."""
+        """Make the span of a forward pass, linked to the spans of its requests. From any thread.
+
+        Never raises: an error would end the worker that computes.
+        """
+        try:
+            self._observe_batch(jobs, started, ended)
+        except Exception:
+            log.exception("trace    a batch has no span")
+
+    def _observe_batch(self, jobs: Sequence[Job], started: float, ended: float) -> None:
         records = [job.record for job in jobs if job.record is not None]
         spans: list[Span] = [
             record.span

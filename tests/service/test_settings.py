@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from service.errors import OperatorError
 from service.settings import ROOT, Settings, settings_from
 from tests.conftest import refuse_start
 
@@ -35,6 +37,41 @@ def test_wrong_settings(arguments: list[str], words: str) -> None:
 def test_settings_from_the_environment() -> None:
     line = refuse_start(environment={"SERVICE_THREADS": "0"})
     assert "setting --threads (SERVICE_THREADS) is '0'" in line
+
+
+def test_file_gives_way_to_environment_and_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "service.toml"
+    file.write_text(
+        'port = 1\nmax-requests = 2\ntarget_ms = 3.5\nconsole = true\nengine = "auto"\n'
+    )
+    monkeypatch.setenv("SERVICE_MAX_REQUESTS", "20")
+    settings = settings_from(["--config", str(file), "--port", "10"])
+    assert (settings.port, settings.max_requests, settings.target_ms) == (10, 20, 3.5)
+    assert settings.console
+    monkeypatch.setenv("SERVICE_CONFIG", str(file))
+    assert settings_from([]).port == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "No such file or directory. Name a TOML file"),
+        ("port 8000", "Expected '=' after a key"),
+        ("port = 99999", "setting --port (SERVICE_PORT) is 99999: Input should be less"),
+        ("prot = 8000", "prot is no setting, --help lists them"),
+        ("cli_args = 1", "cli_args is no setting, --help lists them"),
+    ],
+)
+def test_wrong_file_of_settings(text: str | None, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "service.toml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(OperatorError) as refused:
+        settings_from(["--config", str(file)])
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 def test_links_of_kubernetes_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import httpx2 as httpx
 import pytest
@@ -16,13 +17,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import INVALID_SPAN
 
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.runner.jobs import RECORD, RequestRecord
 from service.settings import ROOT
 from service.telemetry.tracing import Tracer
 from tests.conftest import ServiceProcess, refuse_start, wait_until
-from tests.service.engines_for_tests import GatedEngine
+from tests.service.engines_for_tests import CountingEngine, GatedEngine
 from tests.service.test_inference_runner import running, until
 
 PHOTO = SAMPLE_PHOTOS[0].read()
@@ -107,6 +109,26 @@ def test_batch_is_linked_to_its_requests(tracer: Tracer, spans: InMemorySpanExpo
         assert members(span) <= {alone.context.span_id, batch.context.span_id}
         assert len(members(span)) == 1
         assert {"inference.queue_ms", "inference.forward_ms"} <= set(span.attributes or ())
+
+
+def test_error_in_a_trace_costs_no_answer(
+    tracer: Tracer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(tracer, "_tracer", SimpleNamespace(start_span=fail))
+    record = RequestRecord("id", began=1.0, span=INVALID_SPAN)
+    monkeypatch.setattr(INVALID_SPAN, "is_recording", lambda: True, raising=False)
+    with running(CountingEngine()) as runner:
+        runner.observe_batch = tracer.observe_batch
+
+        async def ask() -> float:
+            RECORD.set(record)
+            return float((await runner.classify(b"x")).probabilities[0])
+
+        assert asyncio.run(ask()) == ord("x")
+    assert "a batch has no span" in caplog.text
 
 
 def size_of(span: ReadableSpan) -> object:

@@ -141,7 +141,7 @@ def test_command_prints_the_key_once(file: Path, capsys: pytest.CaptureFixture[s
 
 def test_requests_need_a_key_and_probes_none(start_service: Start, file: Path) -> None:
     key = add_key("mobile", file)
-    service = start_service("--api-keys", str(file))
+    service = start_service("--api-keys", str(file), "--cors-origins", "https://example.org")
     url = service.url
     for path in ("/livez", "/readyz"):
         assert httpx.get(f"{url}{path}").status_code == 200
@@ -157,8 +157,13 @@ def test_requests_need_a_key_and_probes_none(start_service: Start, file: Path) -
     assert "send one in the header Authorization" in answer.text  # type: ignore[attr-defined]
     allowed = {"Authorization": f"Bearer {key}"}
     assert httpx.post(f"{url}/predict", content=PHOTO, headers=allowed).status_code == 200
+    page = {"Origin": "https://example.org"}
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
+    assert httpx.options(f"{url}/predict", headers=page | asks).status_code == 200
+    refused = httpx.post(f"{url}/predict", content=PHOTO, headers=page)  # which its page can read
+    assert refused.headers["access-control-allow-origin"] == "https://example.org"
     metrics = httpx.get(f"{url}/metrics", headers=allowed).text
-    assert 'inference_refusals_total{matter_of="client",reason="no_key"} 5.0' in metrics
+    assert 'inference_refusals_total{matter_of="client",reason="no_key"} 6.0' in metrics
 
     second = add_key("second", file)
     wait_until(lambda: httpx.get(f"{url}/artifact", headers={"X-Api-Key": second}).is_success)
