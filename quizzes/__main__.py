@@ -19,6 +19,7 @@ from quizzes import answer_file, experiments, lint, progress, terminal
 from quizzes.questions import Entry, all_questions, find, translate
 from quizzes.questions.models import write_schema
 from quizzes.schedule import select_due, summarise_lessons
+from service.errors import write_command
 
 RIGHT, NOT_YET, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
@@ -64,7 +65,7 @@ def _error() -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m quizzes",
+        prog=write_command("quizzes"),
         description=_("The quiz. Without a command: it asks, missed questions first."),
         epilog=_(
             "Points of a question, 0 to 1. One answer: 1 for the right one. Several: (right ones "

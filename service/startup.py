@@ -17,7 +17,7 @@ from service.artifact.replay import replay
 from service.artifact.verify import check_code, environment_differences, verify
 from service.engines import BF16, FORMS, load_engine
 from service.engines.base import Engine, Form
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.inference_runner import InferenceRunner
 from service.loaded_model import LoadedModel, Step
 from service.machine import gpu_count
@@ -109,7 +109,8 @@ def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
     if name not in manifest.forms:
         raise OperatorError(
             f"engine {name}: the artifact holds no such form, only {', '.join(manifest.forms)}. "
-            f"Choose one of them, or build it: python -m service.artifact build --forms {name}"
+            "Choose one of them, or build it: "
+            + write_command(f"service.artifact build --forms {name}")
         )
     form = FORMS[name]
     if settings.device == "cuda" and not form.needs_torch:
@@ -147,7 +148,7 @@ def _judge(differences: list[str], settings: Settings) -> None:
         raise OperatorError(
             f"this is not the environment that the artifact was validated in: {found}. "
             "Install the locked one (make setup), validate in this one "
-            "(python -m service.artifact build), or accept it (--environment warn)"
+            f"({write_command('service.artifact build')}), or accept it (--environment warn)"
         )
     log.warning("match    environment differs: %s", found)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from service.artifact.verify import check_code, environment_differences, verify
 from service.engines import BF16, FORMS, SPARSE, STANDARD_FORMS
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.runner.tuning import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
 
@@ -104,7 +104,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m service.artifact", description=__doc__)
+    parser = argparse.ArgumentParser(prog=write_command("service.artifact"), description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="build | compile | verify | inspect")
 
     build = commands.add_parser("build", help="export, measure and record a model")

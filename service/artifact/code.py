@@ -5,7 +5,7 @@ from itertools import takewhile, zip_longest
 from pathlib import Path
 
 from service.artifact.verify import running_python
-from service.errors import OperatorError, shorten
+from service.errors import OperatorError, shorten, write_command
 
 
 def find_difference(expected: Path, found: Path) -> tuple[str, str] | None:
@@ -28,7 +28,7 @@ def _read_statements(path: Path) -> list[str]:
     except (SyntaxError, ValueError) as error:
         raise OperatorError(
             f"{path} is no code for Python {running_python()}: {error}. "
-            "Build the artifact again: python -m service.artifact build"
+            f"Build the artifact again: {write_command('service.artifact build')}"
         ) from None
     return ast.unparse(tree).splitlines()
 

@@ -2,7 +2,7 @@
 
 from service.artifact.verify import Bundle
 from service.engines.base import Engine, Form
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.preprocessing import preprocess
 
 
@@ -26,7 +26,7 @@ def replay(bundle: Bundle, form: Form, engine: Engine) -> float:
                     f"({bundle.manifest.labels[class_id]}) expected {probability:.6f}, found "
                     f"{probabilities[class_id]:.6f}, tolerance {record.golden_tolerance}. This "
                     "machine does not compute the validated model with this form; choose another "
-                    "(--engine) or validate here: python -m service.artifact build"
+                    f"(--engine) or validate here: {write_command('service.artifact build')}"
                 )
             largest = max(largest, difference)
     return largest

@@ -26,9 +26,10 @@ from service.artifact.manifest import (
 )
 from service.engines import FORMS
 from service.engines.base import Form
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 
-_RESTORE = "Restore it from its source, or build it again: python -m service.artifact build"
+_BUILD = write_command("service.artifact build")
+_RESTORE = f"Restore it from its source, or build it again: {_BUILD}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def _read_manifest(path: Path, expected_digest: str | None) -> tuple[bytes, str]
     if not path.is_dir():
         raise OperatorError(
             f"no artifact at {path}: there is no such folder. "
-            "Build one (python -m service.artifact build) or name another (--artifact)"
+            f"Build one ({_BUILD}) or name another (--artifact)"
         )
     for name in (MANIFEST, MANIFEST_DIGEST):
         if not (path / name).is_file() or (path / name).is_symlink():
@@ -122,7 +123,7 @@ def _parse_manifest(path: Path, data: bytes) -> Manifest:
         where = ".".join(str(part) for part in fault["loc"])
         raise OperatorError(
             f"{path / MANIFEST} does not fit this version of the service: {where}: {fault['msg']}. "
-            "Build the artifact again: python -m service.artifact build"
+            f"Build the artifact again: {_BUILD}"
         ) from None
 
 
@@ -196,7 +197,7 @@ def check_code(bundle: Bundle, form: Form | None = None) -> None:
             raise OperatorError(
                 f"{running} is not the code that the artifact was validated with: expected "
                 f"{expected} ({shipped}), found {found}. "
-                "Check out that version, or validate the new one: python -m service.artifact build"
+                f"Check out that version, or validate the new one: {_BUILD}"
             )
 
 

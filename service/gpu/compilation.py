@@ -19,6 +19,7 @@ import torch
 import torch._inductor
 
 from service.engines.exported_program import load_program
+from service.errors import write_command
 from service.gpu.staging import Program
 from service.gpu.streams import CudaDevice, Device
 
@@ -75,7 +76,8 @@ def read_choice(program: Path, device: Device) -> Choice:
     return Choice(
         "torch.compile",
         "torch.compile; nothing was compiled for such a device "
-        "(python -m service.artifact compile makes a start quicker, and may make it faster)",
+        f"({write_command('service.artifact compile')} makes a start quicker, and may make it "
+        "faster)",
     )
 
 

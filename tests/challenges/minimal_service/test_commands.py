@@ -38,7 +38,7 @@ def test_start_copies_the_starter_and_names_the_next_commands(
     assert (own / "service.toml").is_file()
     assert not list(own.rglob("__pycache__"))
     assert said.index(" brief ") < said.index(" plan step-1 ") < said.index(" grade ")
-    assert said.count("python -m challenges") == 3
+    assert said.count(".venv/bin/python -m challenges") == 3
     assert str(model) in said
 
 

@@ -137,7 +137,7 @@ def test_incomplete_bundle(bundle_copy: Path, name: str) -> None:
 
 
 def test_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"no such folder.*python -m service\.artifact build"):
+    with pytest.raises(OperatorError, match=r"no such folder.*/python -m service\.artifact build"):
         verify(tmp_path / "nothing")
 
 
@@ -219,7 +219,7 @@ def test_code_that_does_something_else_is_refused(
     words = (
         rf"{running} is not the code that the artifact was validated with: expected "
         rf"`.*{re.escape(expected)}.*` \({shipped}\), found `.*{re.escape(found)}.*`\. "
-        r"Check out that version, or validate the new one: python -m service\.artifact build"
+        r"Check out that version, or validate the new one: \S*python -m service\.artifact build"
     )
     with pytest.raises(OperatorError, match=words):
         check_code(bundle, EAGER)
