@@ -16,6 +16,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from learner.processes import bypass_proxy
+
 ROOT = Path(__file__).resolve().parent.parent
 LESSONS = ROOT / "notebooks" / "en"
 CELL_SECONDS = 120
@@ -23,6 +25,7 @@ CELL_SECONDS = 120
 
 def main() -> None:
     """Run all lessons, or those whose names contain one of the arguments."""
+    bypass_proxy()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lesson", nargs="*", help="part of a lesson's name; all if none is given")
     parser.add_argument("--folder", type=Path, default=LESSONS)

@@ -5,11 +5,13 @@ import sys
 
 from learner.errors import LearnerError
 from learner.language import _
+from learner.processes import bypass_proxy
 from service.errors import write_command
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status."""
+    bypass_proxy()
     try:
         parser = _parser()
         options = parser.parse_args(arguments)

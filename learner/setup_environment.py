@@ -36,7 +36,7 @@ LOG = os.path.join(ENVIRONMENT, "setup.log")
 DOORS = ("service", "workshop", "development")
 OLDEST, NEWEST = (3, 11), (3, 14)
 VERSIONS = "Python 3.11, 3.12, 3.13 or 3.14"
-UNPACKED = 2.6  # bytes on the disk for a byte of download; measured: 7.9 GB for 3.2 GB
+UNPACKED = 2.6  # bytes of disk for a byte of download; measured: 2.0, and pip keeps its downloads
 HEARTBEAT_S = 8.0  # most seconds between two signs of life
 
 # Run by the environment's Python: where packages lie, and the values for an entry's marker.

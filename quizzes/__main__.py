@@ -15,6 +15,7 @@ from challenges.tasks.commands import show_work
 from learner.errors import LearnerError
 from learner.folder import folder
 from learner.language import _
+from learner.processes import bypass_proxy
 from quizzes import answer_file, experiments, lint, progress, terminal
 from quizzes.questions import Entry, all_questions, find, translate
 from quizzes.questions.models import write_schema
@@ -26,6 +27,7 @@ RIGHT, NOT_YET, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 def main() -> int:
     """Run the command; return its exit status."""
+    bypass_proxy()
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # no traceback in any locale
