@@ -17,7 +17,10 @@ INK, BAR, TRUE = "#1f2430", "#b8c4d9", "#2f6fdb"
 
 def main() -> None:
     """Start the service, send it the photos, draw its answers."""
-    with Service(REFERENCE) as service, httpx.Client(base_url=service.url) as client:
+    with (
+        Service(REFERENCE) as service,
+        httpx.Client(base_url=service.url, trust_env=False) as client,
+    ):
         answers = [
             client.post("/predict", params={"k": 3}, content=photo.read()).json()
             for photo in SAMPLE_PHOTOS

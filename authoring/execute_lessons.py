@@ -19,6 +19,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
+from learner.processes import bypass_proxy
+
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = ROOT / "notebooks"
 LANGUAGES = ("en", "ja", "id")
@@ -27,6 +29,7 @@ CELL_SECONDS = 120
 
 def main() -> None:
     """Run all lessons, or those whose names contain one of the arguments."""
+    bypass_proxy()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("lesson", nargs="*", help="part of a lesson's name; all if none is given")
     parser.add_argument("--lang", choices=LANGUAGES, help="one language; all if none is given")

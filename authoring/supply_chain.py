@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from service.errors import write_command
+
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = (ROOT / "requirements.lock", ROOT / "service/deploy/requirements.txt")
 SBOM = ROOT / "reports" / "sbom.cdx.json"
@@ -87,7 +89,7 @@ def write_sbom(output: Path, requirements: Path = LOCKS[1]) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one of the two commands; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m authoring.supply_chain")
+    parser = argparse.ArgumentParser(prog=write_command("authoring.supply_chain"))
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     ask = commands.add_parser("audit", help="look for known vulnerabilities")
     ask.add_argument("locks", nargs="*", type=Path, default=LOCKS, help="files to check")

@@ -5,10 +5,13 @@ import sys
 
 from learner.errors import LearnerError
 from learner.language import _
+from learner.processes import bypass_proxy
+from service.errors import write_command
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; return its exit status."""
+    bypass_proxy()
     try:
         parser = _parser()
         options = parser.parse_args(arguments)
@@ -27,7 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     from challenges.tasks.commands import add_commands as add_tasks
 
     parser = argparse.ArgumentParser(
-        prog="python -m challenges",
+        prog=write_command("challenges"),
         description=_("A model of 1 GB, 50 requests a second, p99 under 50 ms: build the service."),
     )
     commands = parser.add_subparsers(required=True, metavar=_("COMMAND"))

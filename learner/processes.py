@@ -23,6 +23,14 @@ MOST_LINES = 10_000
 """Lines of a program's output that are kept; the oldest are dropped."""
 
 
+def bypass_proxy() -> None:
+    """Send no request for this machine to a proxy, from this process and those that it starts."""
+    for name in ("no_proxy", "NO_PROXY"):
+        hosts = [host for host in os.environ.get(name, "").split(",") if host]
+        own = [host for host in ("127.0.0.1", "localhost") if host not in hosts]
+        os.environ[name] = ",".join(hosts + own)
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of a program's output."""

@@ -36,7 +36,7 @@ LOG = os.path.join(ENVIRONMENT, "setup.log")
 DOORS = ("service", "workshop", "development")
 OLDEST, NEWEST = (3, 11), (3, 14)
 VERSIONS = "Python 3.11, 3.12, 3.13 or 3.14"
-UNPACKED = 2.6  # bytes on the disk for a byte of download; measured: 7.9 GB for 3.2 GB
+UNPACKED = 2.6  # bytes of disk for a byte of download; measured: 2.0, and pip keeps its downloads
 HEARTBEAT_S = 8.0  # most seconds between two signs of life
 
 # Run by the environment's Python: where packages lie, and the values for an entry's marker.
@@ -160,13 +160,13 @@ def install(door: str) -> None:
         ),
         flush=True,
     )
-    install_packages(entries, missing, facts["packages"])
-    install_project()
-    if "workshop" in doors:
-        run(
-            [ENVIRONMENT_PYTHON, "-m", "service.engines.torch_versions"],
-            "torch and torchvision do not fit together",
-        )
+    chosen = {name: entries[name] for name in missing}
+    with open(LOG, "w") as log, Progress(chosen, facts["packages"]) as progress:
+        install_packages(chosen, log, progress)
+        install_project(log, progress)
+        if "workshop" in doors:
+            pair = [ENVIRONMENT_PYTHON, "-m", "service.engines.torch_versions"]
+            demand(follow(pair, os.environ, log, progress) == 0)
     for one in doors:
         with open(stamp(one), "w") as file:
             file.write(digest_of_inputs(one))
@@ -279,7 +279,7 @@ def output(command: "list[str]") -> "bytes | None":
 
 
 def install_packages(
-    entries: "dict[str, tuple[int, str]]", missing: "dict[str, int]", packages: str
+    missing: "dict[str, tuple[int, str]]", log: "typing.IO[str]", progress: "Progress"
 ) -> None:
     """Install what is missing: by uv if it is there or can be had, else by pip."""
     if not missing:
@@ -289,27 +289,27 @@ def install_packages(
 
     def write(names: "list[str]") -> None:
         with open(wanted, "w") as file:
-            file.writelines(entries[name][1] for name in names)
+            file.writelines(missing[name][1] for name in names)
 
     pip = [ENVIRONMENT_PYTHON, "-m", "pip", "install", "--disable-pip-version-check"]
     pip += ["--retries", "1", "--no-compile"] + only_wheels
-    chosen = {name: entries[name] for name in missing}
-    with open(LOG, "w") as log, Progress(chosen, packages) as progress:
+    uv = find_uv()
+    if uv is None and "uv" in missing:
+        write(["uv"])
+        follow(pip, os.environ, log, None)  # where it fails, pip goes on below
         uv = find_uv()
-        if uv is None and "uv" in missing:
-            write(["uv"])
-            follow(pip, os.environ, log, None)  # where it fails, pip goes on below
-            uv = find_uv()
-        write(list(missing))
-        if uv is not None:
-            environment = dict(os.environ, **configure_uv())
-            command = [uv, "pip", "install", "--python", ENVIRONMENT_PYTHON] + only_wheels
-            if follow(command, environment, log, progress) == 0:
-                return
-            log.write("\nuv failed; pip tries\n")
-        if follow(pip, os.environ, log, progress) == 0:
+    write(list(missing))
+    if uv is not None:
+        command = [uv, "pip", "install", "--python", ENVIRONMENT_PYTHON] + only_wheels
+        if follow(command, dict(os.environ, **configure_uv()), log, progress) == 0:
             return
-    raise SetupError(explain(read(LOG) or ""))
+        log.write("\nuv failed; pip tries\n")
+    demand(follow(pip, os.environ, log, progress) == 0)
+
+
+def demand(done: bool) -> None:
+    if not done:
+        raise SetupError(explain(read(LOG) or ""))
 
 
 def find_uv() -> "str | None":
@@ -448,20 +448,13 @@ def explain(text: str) -> str:
     )
 
 
-def install_project() -> None:
+def install_project(log: "typing.IO[str]", progress: "Progress") -> None:
     """Install this project so that its files are imported from here, and add its commands."""
     uv = find_uv()
-    pip = [uv, "pip"] if uv else [ENVIRONMENT_PYTHON, "-m", "pip"]
-    target = ["--python", ENVIRONMENT_PYTHON] if uv else []
-    options = ["--no-deps", "--no-build-isolation", "--quiet", "--editable", ROOT]
-    run(pip + ["install"] + target + options, "this project could not be installed")
-
-
-def run(command: "list[str]", failure: str) -> None:
-    """Run a command in silence; if it fails, show what it said, and raise."""
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode != 0:
-        raise SetupError(failure + ":\n" + done.stdout.decode("utf-8", "replace").strip())
+    pip = [uv, "pip", "install", "--python", ENVIRONMENT_PYTHON] if uv else []
+    pip = pip or [ENVIRONMENT_PYTHON, "-m", "pip", "install"]
+    command = pip + ["--no-deps", "--no-build-isolation", "--editable", ROOT]
+    demand(follow(command, os.environ, log, progress) == 0)
 
 
 if __name__ == "__main__":

@@ -15,16 +15,19 @@ from challenges.tasks.commands import show_work
 from learner.errors import LearnerError
 from learner.folder import folder
 from learner.language import _
+from learner.processes import bypass_proxy
 from quizzes import answer_file, experiments, lint, progress, terminal
 from quizzes.questions import Entry, all_questions, find, translate
 from quizzes.questions.models import write_schema
 from quizzes.schedule import select_due, summarise_lessons
+from service.errors import write_command
 
 RIGHT, NOT_YET, UNUSABLE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main() -> int:
     """Run the command; return its exit status."""
+    bypass_proxy()
     for stream in (sys.stdout, sys.stderr, sys.stdin):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # no traceback in any locale
@@ -64,7 +67,7 @@ def _error() -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m quizzes",
+        prog=write_command("quizzes"),
         description=_("The quiz. Without a command: it asks, missed questions first."),
         epilog=_(
             "Points of a question, 0 to 1. One answer: 1 for the right one. Several: (right ones "

@@ -16,6 +16,7 @@ from learner.language import _
 from quizzes import words
 from quizzes.engine import AnswerError, Verdict, grade, score
 from quizzes.questions import Answer, Entry, Number, all_questions, find, option_order, translate
+from service.errors import write_command
 
 VERSION = 1
 
@@ -54,7 +55,9 @@ def read_answers(text: str) -> dict[str, Answer]:
         raise LearnerError(_('expected the key "answers" with an object: question id → answer'))
     if not answers:
         raise LearnerError(
-            _('"answers" is empty; the questions are listed by: python -m quizzes export')
+            _('"answers" is empty; the questions are listed by: {command}').format(
+                command=write_command("quizzes export")
+            )
         )
     return {name: _parse_answer(name, value) for name, value in answers.items()}
 

@@ -25,6 +25,7 @@ from quizzes.questions import (
     option_order,
     read_file,
 )
+from service.errors import write_command
 
 LESSONS = FOLDER.parent.parent / "notebooks" / "en"
 ASKED = re.compile(r"""\bask\(\s*["']([^"']*)["']""")
@@ -106,7 +107,7 @@ def _check_files() -> Iterator[str]:
 def _check_schema() -> Iterator[str]:
     path = models.PUBLISHED
     if not path.exists() or path.read_text(encoding="utf-8") != models.schema():
-        yield f"{path.name} is not current: python -m quizzes schema"
+        yield f"{path.name} is not current: {write_command('quizzes schema')}"
 
 
 def _check_link(entry: Entry) -> Iterator[str]:

@@ -1,5 +1,14 @@
 """The errors of the service. Each message says what was wrong, what was expected, what to do."""
 
+import sys
+from pathlib import Path
+
+
+def write_command(words: str) -> str:
+    """Return a command line that runs a module with this Python, from the repository's folder."""
+    python, root = Path(sys.executable), Path(__file__).parent.parent
+    return f"{python.relative_to(root) if python.is_relative_to(root) else python} -m {words}"
+
 
 def shorten(text: str) -> str:
     """Return at most 100 characters of what a client sent, to repeat it in an error."""

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from service.engines import FORMS
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.preprocessing import MAX_PIXELS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,7 +27,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="SERVICE_",
         cli_kebab_case=True,
-        cli_prog_name="python -m service.inference_service",
+        cli_prog_name=write_command("service.inference_service"),
         cli_hide_none_type=True,
         cli_implicit_flags=True,
         frozen=True,

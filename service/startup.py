@@ -15,7 +15,7 @@ from service.artifact.manifest import Manifest
 from service.artifact.verify import environment_differences, replay, verify
 from service.engines import BF16, FORMS, load_engine
 from service.engines.base import Form
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.inference_runner import InferenceRunner
 from service.loaded_model import LoadedModel, Step
 from service.runner.admission import Admission
@@ -114,7 +114,8 @@ def _choose(settings: Settings, manifest: Manifest) -> tuple[Form, str]:
     if name not in manifest.forms:
         raise OperatorError(
             f"engine {name}: the artifact holds no such form, only {', '.join(manifest.forms)}. "
-            f"Choose one of them, or build it: python -m service.artifact build --forms {name}"
+            "Choose one of them, or build it: "
+            + write_command(f"service.artifact build --forms {name}")
         )
     form = FORMS[name]
     if settings.device == "cuda" and not form.needs_torch:
@@ -133,7 +134,7 @@ def _judge(differences: list[str], settings: Settings) -> None:
         raise OperatorError(
             f"this is not the environment that the artifact was validated in: {found}. "
             "Install the locked one (make setup), validate in this one "
-            "(python -m service.artifact validate), or accept it (--environment warn)"
+            f"({write_command('service.artifact validate')}), or accept it (--environment warn)"
         )
     log.warning("match    environment differs: %s", found)
 

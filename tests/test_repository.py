@@ -186,6 +186,58 @@ def test_commands_in_documents_exist(document: Path) -> None:
         assert {module, f"{module}.__main__"} & set(MODULES), module
 
 
+TEXTS = [*DOCUMENTS, *sorted((ROOT / "notebooks/en").glob("*.*")), ROOT / "Makefile"]
+LEARNERS_CODE = ("challenges/tasks/", STARTER)
+"""What learners write there runs in its own folder."""
+
+
+def list_printed_strings() -> Iterator[tuple[str, str]]:
+    """Return each string of the code that is no docstring, and its place."""
+    for path in MODULES.values():
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith(("tests/", *LEARNERS_CODE)):
+            continue
+        tree = ast.parse(path.read_text())
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Constant) or id(node) in docstrings:
+                continue
+            if isinstance(node.value, str):
+                yield f"{name}:{node.lineno}", node.value
+
+
+def test_printed_commands_name_their_python() -> None:
+    """`python` may be another one in the reader's shell: service.errors.write_command names it."""
+    bare = [
+        place
+        for place, text in list_printed_strings()
+        if re.search(r"(?<![/\w])python3? -m (?!venv|pip)", text)
+    ]
+    assert bare == []
+
+
+def test_commands_in_messages_and_texts_run() -> None:
+    texts = [path.read_text() for path in TEXTS if path.suffix in ("", ".md", ".ipynb")]
+    texts += [text for _, text in list_printed_strings()]
+    code = [path.read_text() for path in MODULES.values()]
+    modules = set(re.findall(r"\.venv/bin/python -m ([\w.]+)", "\n".join(texts)))
+    modules |= set(re.findall(r"write_command\(f?[\"']([\w.]+)", "\n".join(code)))
+    assert len(modules) > 8
+    running = {
+        module: subprocess.Popen(
+            [sys.executable, "-m", module, "--help"], cwd=ROOT,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for module in sorted(modules)
+    }  # fmt: skip
+    failed = {module: process.communicate()[1] for module, process in running.items()}
+    assert {name: failed[name] for name, process in running.items() if process.returncode} == {}
+    named = set(re.findall(r"(?:^|`|: |\()make ([a-z-]+)(?=[`\s).,]|$)", "\n".join(texts), re.M))
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"serve", "lab"} <= named
+    assert named - set(targets) <= {"it", "the"}  # prose: "make it", "make the"
+
+
 def test_settings_in_documents_exist() -> None:
     text = (ROOT / "docs/service.md").read_text()
     rows = re.findall(r"^\| (`--.*?) \|", text, re.MULTILINE)

@@ -16,6 +16,7 @@ from authoring.translations.catalogue import TRANSLATED
 from authoring.translations.messages import SourceError
 from authoring.translations.sources import Workshop, collect
 from learner.errors import LearnerError
+from service.errors import write_command
 
 MOST_NAMED = 20
 """Problems listed per language when writing; --check lists all."""
@@ -80,7 +81,7 @@ def _fill(workshop: Workshop, options: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m authoring.translations",
+        prog=write_command("authoring.translations"),
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -11,6 +11,7 @@ from authoring.translations.glossary import find_terms
 from authoring.translations.merge import Merged, merge
 from authoring.translations.messages import Entry, Message, SourceError, first_words
 from authoring.translations.sources import Workshop, collect
+from service.errors import write_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +188,4 @@ def summarise(code: str, problems: Iterable[Problem], most: int) -> Iterator[str
     yield f"{code}: " + (", ".join(f"{n} {kind}" for kind, n in counts.items() if n) or "complete")
     yield from (f"  {problem}" for problem in left[:most])
     if len(left) > most:
-        yield f"  … and {len(left) - most} more: python -m authoring.translations --check"
+        yield f"  … and {len(left) - most} more: {write_command('authoring.translations --check')}"

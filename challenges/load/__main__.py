@@ -13,6 +13,7 @@ from challenges.load.arrivals import due_times
 from challenges.load.generator import Target, generate
 from challenges.load.images import distinct_images
 from challenges.load.observations import LOST, UNSENT, Observations
+from service.errors import write_command
 
 PERCENTILES = (50, 90, 99, 99.9)
 IMAGES = 128
@@ -26,7 +27,7 @@ def main() -> None:
     Exit status 0: all were answered with 200; 1: some were not; 3: the figures say nothing of the
     service, because the generator was at its limits.
     """
-    parser = argparse.ArgumentParser(prog="python -m challenges.load", description=__doc__)
+    parser = argparse.ArgumentParser(prog=write_command("challenges.load"), description=__doc__)
     parser.add_argument("--port", type=_positive(int), default=8000)
     parser.add_argument("--path", default="/predict", help="where photos are posted to")
     parser.add_argument("--rate", type=_positive(float), default=50.0, help="requests a second")

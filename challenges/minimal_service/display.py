@@ -12,8 +12,9 @@ from challenges.minimal_service.report.words import mark
 from learner.language import _
 from learner.paths import ROOT
 from learner.terminal import wrapped
+from service.errors import write_command
 
-PROGRAM = ".venv/bin/python -m challenges"
+PROGRAM = write_command("challenges")
 SHOWN_ATTEMPTS = 10
 """Attempts on the leaderboard."""
 MOST_COLUMNS = 100

@@ -12,8 +12,9 @@ from learner.errors import LearnerError
 from learner.language import _
 from learner.paths import ROOT
 from learner.terminal import GREEN, ORANGE, can_print, coloured, padded, printable, width, wrapped
+from service.errors import write_command
 
-PROGRAM = ".venv/bin/python -m challenges"
+PROGRAM = write_command("challenges")
 MOST_COLUMNS = 100
 _MARKS = {"passed": "✓", "tried": "✗", "open": "–"}
 _ASCII_MARKS = {"passed": "+", "tried": "x", "open": "-"}

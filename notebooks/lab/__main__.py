@@ -12,6 +12,7 @@ from learner.errors import LearnerError
 from learner.folder import folder, read_json, write_json
 from learner.language import CHOICE, LANGUAGES, _, language, speaking
 from learner.paths import ROOT
+from learner.processes import bypass_proxy
 from notebooks.lab.arguments import known_language, run
 from notebooks.lab.copies import lay_out
 from notebooks.lab.lessons import lessons_or_error
@@ -33,6 +34,7 @@ ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 
 def main() -> int:
     """Copy the lessons to the learner's folder, then replace this process by JupyterLab."""
+    bypass_proxy()  # for the lessons and terminals, too
     parser = argparse.ArgumentParser(prog="make lab", description=__doc__)
     parser.add_argument("--lang", help=f"one of {', '.join(LANGUAGES)}; the last one if not given")
     parser.add_argument("--port", type=int, default=PORT)

@@ -24,6 +24,7 @@ from quizzes.questions.models import (
     Several,
     Step,
 )
+from service.errors import write_command
 
 __all__ = [
     "Answer",
@@ -125,7 +126,7 @@ def find(name: str) -> Entry:
     raise LearnerError(
         _(
             'There is no question "{name}". The nearest is "{near}"; all are listed by: {how}'
-        ).format(name=name, near=near[0] if near else "", how="python -m quizzes export")
+        ).format(name=name, near=near[0] if near else "", how=write_command("quizzes export"))
     )
 
 

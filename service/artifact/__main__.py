@@ -14,7 +14,7 @@ from service.artifact.verify import (
     verify,
 )
 from service.engines import BF16, FORMS, SPARSE, STANDARD_FORMS
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.runner.tuning import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
 
@@ -103,7 +103,7 @@ def _verify(options: argparse.Namespace) -> None:
             raise OperatorError(
                 f"{name}: not the environment that it was validated in: {'; '.join(differences)}. "
                 "Install the locked one (make setup), or validate the artifact in this one: "
-                f"python -m service.artifact validate {options.path} --output NEW"
+                f"{write_command('service.artifact validate')} {options.path} --output NEW"
             )
     print(
         f"{options.path}: {bundle.manifest.name} {bundle.manifest.version}, "
@@ -131,7 +131,7 @@ def _inspect(options: argparse.Namespace) -> None:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m service.artifact", description=__doc__)
+    parser = argparse.ArgumentParser(prog=write_command("service.artifact"), description=__doc__)
     commands = parser.add_subparsers(
         required=True, metavar="build | compile | validate | sign | verify | inspect"
     )

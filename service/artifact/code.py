@@ -7,7 +7,7 @@ from service.artifact.manifest import MODEL_DEFINITION, code_files
 from service.artifact.verify import Bundle, running_python, sha256
 from service.engines import FORMS
 from service.engines.base import File, Form
-from service.errors import OperatorError, shorten
+from service.errors import OperatorError, shorten, write_command
 
 
 def check_code(bundle: Bundle, form: Form | None = None) -> None:
@@ -36,7 +36,8 @@ def check_code(bundle: Bundle, form: Form | None = None) -> None:
             raise OperatorError(
                 f"{running} is not the code that the artifact was validated with: expected "
                 f"{expected} ({bundle.path / name}), found {found}. "
-                "Check out that version, or validate the new one: python -m service.artifact build"
+                "Check out that version, or validate the new one: "
+                f"{write_command('service.artifact build')}"
             )
 
 
@@ -60,7 +61,7 @@ def _read_statements(file: File) -> list[str]:
     except (SyntaxError, ValueError) as error:
         raise OperatorError(
             f"{file.name} is no code for Python {running_python()}: {error}. "
-            "Build the artifact again: python -m service.artifact build"
+            f"Build the artifact again: {write_command('service.artifact build')}"
         ) from None
     return ast.unparse(tree).splitlines()
 

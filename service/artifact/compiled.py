@@ -23,7 +23,7 @@ from service.artifact.verify import sha256, verify
 from service.engines import BF16
 from service.engines.base import PixelBatch, Probabilities
 from service.engines.exported_program import load_program
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.gpu.compilation import COMPILED_FOLDER, METHODS, Choice, Method, device_key
 from service.gpu.engine import DeviceEngine, make_engine
 from service.gpu.streams import Device, open_devices
@@ -48,7 +48,7 @@ def compile_bundle(path: Path, device: str, say: Callable[[str], None] = print) 
     if BF16 not in bundle.manifest.forms:
         raise OperatorError(
             f"{path} holds no form {BF16}, which is what is compiled for a device. Build it: "
-            f"python -m service.artifact build --forms eager,{BF16}"
+            + write_command(f"service.artifact build --forms eager,{BF16}")
         )
     target = open_devices(device)[0]
     key = device_key(target)

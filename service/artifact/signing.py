@@ -14,7 +14,7 @@ from typing import Any
 
 from service.artifact.manifest import MANIFEST, SIGNATURE
 from service.artifact.verify import Bundle, read_bundle, read_manifest
-from service.errors import OperatorError, shorten
+from service.errors import OperatorError, shorten, write_command
 
 
 def sign(path: Path, key: Path) -> Bundle:
@@ -60,7 +60,7 @@ def check_signature(bundle: Bundle, key: Path) -> None:
     if not signature.is_file() or signature.is_symlink():
         raise OperatorError(
             f"{bundle.path} is not signed: expected a file {SIGNATURE}. Sign it "
-            "(python -m service.artifact sign), or start without --verify-key"
+            f"({write_command('service.artifact sign')}), or start without --verify-key"
         )
     data = read_manifest(bundle.path, bundle.digest)
     try:

@@ -33,7 +33,7 @@ from service.artifact.verify import (
 )
 from service.engines import BF16, FORMS, load_engine
 from service.engines.base import Engine, Form, PixelBatch, Probabilities
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.machine import available_cores
 
 CROPS = 200
@@ -95,7 +95,7 @@ def _load_forms(bundle: Bundle, say: Say) -> dict[str, Engine]:
     if not engines:
         raise OperatorError(
             f"{bundle.path}: no form could be validated here; the lines above say why. Build the "
-            "artifact in this environment: python -m service.artifact build"
+            f"artifact in this environment: {write_command('service.artifact build')}"
         )
     return engines
 

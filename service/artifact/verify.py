@@ -29,12 +29,13 @@ from service.artifact.manifest import (
     digest_line,
 )
 from service.engines.base import Engine, Form
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.preprocessing import preprocess
 
 MOST_MANIFEST_BYTES = 64 * 2**20
 """Largest manifest that is read. One with 200,000 labels has 5.6 MB."""
-_RESTORE = "Restore it from its source, or build it again: python -m service.artifact build"
+_BUILD = write_command("service.artifact build")
+_RESTORE = f"Restore it from its source, or build it again: {_BUILD}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def read_bundle(path: Path, expected_digest: str | None) -> Bundle:
         where = ".".join(str(part) for part in fault["loc"])
         raise OperatorError(
             f"{path / MANIFEST} does not fit this version of the service: {where}: {fault['msg']}. "
-            "Build the artifact again: python -m service.artifact build"
+            f"Build the artifact again: {write_command('service.artifact build')}"
         ) from None
     return Bundle(path, manifest, hashlib.sha256(data).hexdigest())
 
@@ -181,7 +182,7 @@ def read_manifest(path: Path, expected_digest: str | None = None) -> bytes:
     if not path.is_dir():
         raise OperatorError(
             f"no artifact at {path}: there is no such folder. "
-            "Build one (python -m service.artifact build) or name another (--artifact)"
+            f"Build one ({_BUILD}) or name another (--artifact)"
         )
     for name in (MANIFEST, MANIFEST_DIGEST):
         if not (path / name).is_file() or (path / name).is_symlink():
@@ -258,7 +259,7 @@ def replay(bundle: Bundle, form: Form, engine: Engine) -> float:
                     f"({bundle.manifest.labels[class_id]}) expected {probability:.6f}, found "
                     f"{probabilities[class_id]:.6f}, tolerance {record.golden_tolerance}. This "
                     "machine does not compute the validated model with this form; choose another "
-                    "(--engine) or validate here: python -m service.artifact build"
+                    f"(--engine) or validate here: {_BUILD}"
                 )
             largest = max(largest, difference)
     return largest

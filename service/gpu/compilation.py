@@ -20,6 +20,7 @@ import torch._inductor
 
 from service.engines.base import File
 from service.engines.exported_program import load_program
+from service.errors import write_command
 from service.gpu.staging import Program
 from service.gpu.streams import CudaDevice, Device
 
@@ -76,7 +77,8 @@ def read_choice(program: File, device: Device) -> Choice:
     return Choice(
         "torch.compile",
         "torch.compile; nothing was compiled for such a device "
-        "(python -m service.artifact compile makes a start quicker, and may make it faster)",
+        f"({write_command('service.artifact compile')} makes a start quicker, and may make it "
+        "faster)",
     )
 
 

@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 from service.settings import settings_from
 from service.upgrade.supervisor import CONTROL, STATE, Release, Supervisor, read_release
 
@@ -101,7 +101,7 @@ def _command(options: argparse.Namespace) -> int:
         except OSError as reason:
             raise OperatorError(
                 f"no supervisor takes commands at {path}: {reason.strerror}. Start one "
-                "(python -m service.upgrade serve), or name its --folder"
+                f"({write_command('service.upgrade serve')}), or name its --folder"
             ) from None
         connection.sendall(json.dumps(wish).encode() + b"\n")
         for line in connection.makefile():
@@ -119,7 +119,7 @@ def _command(options: argparse.Namespace) -> int:
 
 def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m service.upgrade", description=__doc__, allow_abbrev=False
+        prog=write_command("service.upgrade"), description=__doc__, allow_abbrev=False
     )
     commands = parser.add_subparsers(
         required=True, dest="command", metavar="serve | to | back | status"

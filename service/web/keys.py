@@ -23,7 +23,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from service.errors import OperatorError
+from service.errors import OperatorError, write_command
 
 log = logging.getLogger("service")
 
@@ -162,7 +162,7 @@ def _read_authorization(value: bytes) -> bytes | None:
 
 
 def _make_one(path: Path) -> str:
-    return f"Make a key: python -m service.web.keys new NAME {path}"
+    return f"Make a key: {write_command('service.web.keys new')} NAME {path}"
 
 
 def add_key(name: str, path: Path) -> str:
@@ -199,7 +199,9 @@ def add_key(name: str, path: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Make a key. Prints it to standard output; nothing else knows it afterwards."""
-    parser = argparse.ArgumentParser(prog="python -m service.web.keys", description=main.__doc__)
+    parser = argparse.ArgumentParser(
+        prog=write_command("service.web.keys"), description=main.__doc__
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     new = commands.add_parser("new", help="make a key, and add its name and hash to a file")
     new.add_argument("name", help="who or what will use it; the access log shows this name")

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from learner.errors import LearnerError
 from learner.language import speaking
-from learner.processes import MOST_LINES, Line, Program, TemporaryFolder
+from learner.processes import MOST_LINES, Line, Program, TemporaryFolder, bypass_proxy
 from service.settings import ROOT
 from tests.conftest import wait_until
 
@@ -191,3 +192,15 @@ def test_ten_starts_leave_nothing() -> None:
             groups.append(program.group)
     wait_until(lambda: not any(alive(group) for group in groups))
     assert psutil.Process().num_fds() <= files
+
+
+def test_requests_to_this_machine_go_to_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "example.org,localhost")
+    monkeypatch.setenv("NO_PROXY", "example.org,localhost")
+    assert not urllib.request.proxy_bypass("127.0.0.1")
+    bypass_proxy()
+    bypass_proxy()
+    assert os.environ["no_proxy"] == "example.org,localhost,127.0.0.1"
+    assert urllib.request.proxy_bypass("127.0.0.1")

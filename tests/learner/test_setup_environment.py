@@ -166,7 +166,8 @@ def test_interrupted_set_up_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     runs: list[str] = []
     monkeypatch.setattr(setup_environment, "ENVIRONMENT", str(tmp_path))
     monkeypatch.setattr(setup_environment, "create_virtual_environment", lambda: None)
-    monkeypatch.setattr(setup_environment, "run", lambda *_: None)
+    monkeypatch.setattr(setup_environment, "LOG", str(tmp_path / "setup.log"))
+    monkeypatch.setattr(setup_environment, "follow", lambda *_: 0)
     monkeypatch.setattr("sys.argv", ["setup_environment.py", "workshop"])
 
     def interrupt(*_: object) -> None:
@@ -177,11 +178,11 @@ def test_interrupted_set_up_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(setup_environment, "install_packages", interrupt)
     with pytest.raises(SystemExit, match="run the same command again"):
         setup_environment.main()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["setup.log"]
     setup_environment.main()
     setup_environment.main()  # does nothing
     assert len(runs) == 2
-    stamps = sorted(path.name for path in tmp_path.iterdir())
+    stamps = sorted(path.name for path in tmp_path.glob("setup-complete*"))
     assert stamps == ["setup-complete-service", "setup-complete-workshop"]
     monkeypatch.setattr("sys.argv", ["setup_environment.py"])
     setup_environment.main()  # the largest door that is there

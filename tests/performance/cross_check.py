@@ -5,6 +5,7 @@ Both send the same photo to the same service, at a constant rate and on one conn
 service answers within the interval; at 20 ms (50/s) it does.
 """
 
+import argparse
 import re
 import shutil
 import statistics
@@ -29,6 +30,7 @@ ANSWER = re.compile(r"(\d+)%+ in ([\d.]+) secs")
 
 def main() -> None:
     """Measure and print the table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     tool = shutil.which("hey")
     if tool is None:
         sys.exit("error: hey is not installed; on Debian and Ubuntu: apt-get install hey")

@@ -6,6 +6,7 @@ they do.
 `make grade path=reference` once, for the artifacts, then some minutes and 4 GB of memory.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -65,7 +66,9 @@ PREPROCESSINGS: dict[str, Callable[[bytes], Pixels]] = {
 
 def main() -> None:
     """Measure and print the table."""
-    photos = distinct_images(int(sys.argv[1]) if len(sys.argv) > 1 else PHOTOS)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("photos", type=int, nargs="?", default=PHOTOS, metavar="PHOTOS")
+    photos = distinct_images(parser.parse_args().photos)
     truth = Truth(CATALOGUE_MODEL)
     found: dict[str, Comparison] = {}
     for start in range(0, len(photos), TOGETHER):

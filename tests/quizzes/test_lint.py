@@ -69,7 +69,9 @@ def test_an_id_in_two_files_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_stale_schema_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models, "PUBLISHED", tmp_path / "questions.schema.json")
-    assert "questions.schema.json is not current: python -m quizzes schema" in list(lint.lint())
+    assert "questions.schema.json is not current: .venv/bin/python -m quizzes schema" in list(
+        lint.lint()
+    )
 
 
 def test_right_options_in_one_place_are_found() -> None:

@@ -40,7 +40,7 @@ def test_start_lays_the_tasks_out_and_names_what_comes_next(
     assert not list(own.rglob("__pycache__"))
     assert (own / "server.py").read_bytes() == (STUBS / "server.py").read_bytes()
     assert said.index(" brief ") < said.index(" plan step-1 ") < said.index(" grade ")
-    assert said.count("python -m challenges") == 4
+    assert said.count(".venv/bin/python -m challenges") == 4
     assert str(model) in said
 
 

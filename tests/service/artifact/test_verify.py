@@ -140,7 +140,7 @@ def test_incomplete_bundle(bundle_copy: Path, name: str) -> None:
 
 
 def test_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"no such folder.*python -m service\.artifact build"):
+    with pytest.raises(OperatorError, match=r"no such folder.*/python -m service\.artifact build"):
         verify(tmp_path / "nothing")
 
 
