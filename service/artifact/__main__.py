@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from service.artifact.verify import check_code, environment_differences, verify
-from service.engines import BF16, FORMS, SPARSE, STANDARD_FORMS
+from service.engines import BF16, FORMS, SCREENED, STANDARD_FORMS
 from service.errors import OperatorError
 from service.runner.tuning import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
@@ -108,7 +108,7 @@ def _make_parser() -> argparse.ArgumentParser:
         "--forms",
         type=_parse_forms,
         default=STANDARD_FORMS,
-        help=f"some of {','.join(FORMS)} (default: all but {SPARSE}, which pays for very many "
+        help=f"some of {','.join(FORMS)} (default: all but {SCREENED}, which pays for very many "
         f"classes, and {BF16}, which is for a GPU)",
     )
     own = build.add_argument_group("a model of your own (else EfficientNet-Lite0 is built)")
