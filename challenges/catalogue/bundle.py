@@ -1,4 +1,4 @@
-"""Builds the reference's artifact of the 1 GB model, in the sparse int8 form."""
+"""Builds the reference's artifact of the 1 GB model, in the screened int8 form."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def build_bundle(
 
     from service.artifact.build import build
     from service.artifact.recipe import own_recipe
-    from service.engines import SPARSE
+    from service.engines import SCREENED
     from service.model_definition import LITE0
 
     folder = make_model(model, say=say)
@@ -33,7 +33,7 @@ def build_bundle(
         architecture=LITE0,
         weights=folder.weights,
         labels=folder.labels,
-        forms=(SPARSE,),
+        forms=(SCREENED,),
     )
     digest = (model / DIGESTS).read_text().split()[0]
     about = recipe.architecture.model_copy(

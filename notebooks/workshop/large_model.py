@@ -16,8 +16,10 @@ from safetensors.numpy import load_file
 
 from challenges.catalogue.rows import catalogue_rows
 from service.artifact.sample_photos import SAMPLE_PHOTOS
+from service.artifact.screened import build_classifier
 from service.artifact.verify import Bundle
 from service.engines import FORMS
+from service.engines.base import top_k
 from service.engines.onnx_runtime import adds_int8_products_exactly
 from service.machine import available_cores
 from service.preprocessing import Pixels
@@ -53,10 +55,6 @@ class Features:
         """Return the features of N images."""
         (features,) = self._session.run(None, {self._input: pixels})
         return features  # type: ignore[no-any-return]
-
-
-DIRECTIONS, AGAIN, BLOCK = 256, 1536, 32
-"""Sizes of the rough search: directions, classes ranked again, weights that share a scale."""
 
 
 class Classifier:
@@ -125,10 +123,9 @@ class Classifier:
 
 
 class ScreenedClassifier:
-    """Search roughly, rank again: the same five classes from a tenth of the bytes.
+    """Search roughly, rank again: the same five classes from a few per cent of the bytes.
 
-    All classes are scored along `DIRECTIONS` directions with 4-bit weights. The best `AGAIN` are
-    computed again from all 1280 features, with the int8 rows of `Classifier(bits=8)`.
+    The graph is that of the reference service (service/artifact/screened.py).
     """
 
     def __init__(self, bundle: Bundle, threads: int | None = None) -> None:
@@ -140,42 +137,20 @@ class ScreenedClassifier:
         """
         head = load_file(bundle.path / FORMS["eager"].file)
         weights, bias = head["classifier.weight"], head["classifier.bias"]
-        directions = _find_directions(weights, bias)
-        rows = np.empty((CLASSES, FEATURES), np.int8)
-        steps, offsets = np.empty(CLASSES, np.float32), np.empty(CLASSES, np.float32)
-        rough = np.empty((CLASSES, DIRECTIONS // BLOCK, BLOCK // 2), np.uint8)
-        scales = np.empty((CLASSES, DIRECTIONS // BLOCK), np.float32)
-        known = len(bias)
-        for edition, (whole, offset) in enumerate(catalogue_rows(weights, bias)):
-            part = slice(edition * known, (edition + 1) * known)
-            offsets[part], steps[part] = offset, _compute_steps(whole)
-            rows[part] = _round(whole, steps[part])
-            rough[part], scales[part] = _pack_4_bits(whole @ directions)
-        self.bytes = rough.nbytes + scales.nbytes
-        """Bytes that are read for every image; of `rows` only those of `AGAIN` classes."""
-        values = {"d": directions, "s": scales.ravel(), "b": offsets, "t": steps}
-        made = [numpy_helper.from_array(value, name) for name, value in values.items()]
-        for name, numbers in {"m": [AGAIN], "k": [TOP], "last": [2], "all": [1]}.items():
-            made.append(numpy_helper.from_array(np.array(numbers), name))
-        large: dict[str, npt.NDArray[np.generic]] = {"q": rough, "r": rows}
-        graph = helper.make_graph(
-            _screening_nodes(),
-            "screened classifier",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", FEATURES])],
-            [
-                helper.make_tensor_value_info("classes", TensorProto.INT64, ["n", TOP]),
-                helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", TOP]),
-            ],
-            initializer=[*made, *(_outside(name, part) for name, part in large.items())],
-        )
-        versions = [helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)]
-        model = helper.make_model(graph, opset_imports=versions, ir_version=10)
-        self._session = _open_session(model, large, threads)
+        model = build_classifier(lambda: catalogue_rows(weights, bias))
+        searched = ("rough_rows", "rough_scales")
+        parts = [part for part in model.graph.initializer if part.name in searched]
+        self.bytes = sum(len(part.raw_data) for part in parts)
+        """Bytes that are read for every image; of the exact rows only those of the best classes."""
+        self._session = _open_session(model, threads=threads)
 
     def __call__(self, features: Floats) -> Classes:
         """Return the five most probable classes of N images, best first: int64, N × 5."""
-        classes, _probabilities = self._session.run(None, {"x": features})
-        return classes  # type: ignore[no-any-return]
+        (probabilities,) = self._session.run(None, {"features": features})
+        best = [top_k(row, TOP) for row in probabilities]
+        return np.stack(
+            [some[np.argsort(-row[some])] for some, row in zip(best, probabilities, strict=True)]
+        )
 
 
 def agreement(one: Classes, other: Classes) -> float:
@@ -214,66 +189,6 @@ def _compute_steps(rows: Floats) -> Floats:
 def _round(rows: Floats, steps: Floats) -> npt.NDArray[np.int8]:
     rounded: npt.NDArray[np.int8] = np.rint(rows / steps[:, np.newaxis]).astype(np.int8)
     return rounded
-
-
-def _find_directions(weights: Floats, bias: Floats, editions: int = 20) -> Floats:
-    """Return the orthonormal directions along which rows are longest: 1280 × `DIRECTIONS`.
-
-    A tenth of the rows says it as well as all of them.
-    """
-    products = np.zeros((FEATURES, FEATURES), np.float32)
-    for rows, _offsets in catalogue_rows(weights, bias, editions):
-        products += rows.T @ rows
-    _lengths, vectors = np.linalg.eigh(products)  # the longest come last
-    return np.ascontiguousarray(vectors[:, -DIRECTIONS:].astype(np.float32))
-
-
-def _pack_4_bits(rows: Floats) -> tuple[npt.NDArray[np.uint8], Floats]:
-    """Return weights as MatMulNBits reads them: two to a byte, 8 is zero; and a scale per block."""
-    blocks = rows.reshape(len(rows), -1, BLOCK)
-    scales: Floats = np.maximum(np.abs(blocks).max(axis=2) / np.float32(7), np.float32(1e-12))
-    whole = (np.rint(blocks / scales[:, :, np.newaxis]) + 8).clip(0, 15).astype(np.uint8)
-    return whole[:, :, 0::2] | (whole[:, :, 1::2] << 4), scales
-
-
-def _screening_nodes() -> list[onnx.NodeProto]:
-    node = helper.make_node
-    return [
-        node("MatMul", ["x", "d"], ["p"]),
-        node(
-            "MatMulNBits", ["p", "q", "s"], ["rough"], domain="com.microsoft",
-            K=DIRECTIONS, N=CLASSES, bits=4, block_size=BLOCK, accuracy_level=4,
-        ),
-        node("Add", ["rough", "b"], ["scored"]),
-        node("TopK", ["scored", "m"], ["best_scores", "best"]),
-        node("Gather", ["r", "best"], ["best_rows"]),
-        node("Cast", ["best_rows"], ["best_weights"], to=TensorProto.FLOAT),
-        node("Unsqueeze", ["x", "last"], ["column"]),
-        node("MatMul", ["best_weights", "column"], ["products"]),
-        node("Squeeze", ["products", "last"], ["exact"]),
-        node("Gather", ["t", "best"], ["best_steps"]),
-        node("Mul", ["exact", "best_steps"], ["scaled"]),
-        node("Gather", ["b", "best"], ["best_offsets"]),
-        node("Add", ["scaled", "best_offsets"], ["ranked"]),
-        node("TopK", ["ranked", "k"], ["values", "places"]),
-        node("GatherElements", ["best", "places"], ["classes"], axis=1),
-        # The probabilities are shares of all classes, each scored as well as it is known.
-        node("ReduceMax", ["best_scores", "all"], ["highest"]),
-        *(
-            one
-            for name in ("scored", "best_scores", "ranked")
-            for one in (
-                node("Sub", [name, "highest"], [f"{name}_below"]),
-                node("Exp", [f"{name}_below"], [f"{name}_exp"]),
-                node("ReduceSum", [f"{name}_exp", "all"], [f"{name}_sum"]),
-            )
-        ),
-        node("Sub", ["scored_sum", "best_scores_sum"], ["others"]),
-        node("Add", ["others", "ranked_sum"], ["total"]),
-        node("Sub", ["values", "highest"], ["values_below"]),
-        node("Exp", ["values_below"], ["values_exp"]),
-        node("Div", ["values_exp", "total"], ["probabilities"]),
-    ]  # fmt: skip
 
 
 def _outside(name: str, part: npt.NDArray[np.generic]) -> onnx.TensorProto:

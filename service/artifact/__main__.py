@@ -13,7 +13,7 @@ from service.artifact.verify import (
     installed_version,
     verify,
 )
-from service.engines import BF16, FORMS, SPARSE, STANDARD_FORMS
+from service.engines import BF16, FORMS, SCREENED, STANDARD_FORMS
 from service.errors import OperatorError, write_command
 from service.runner.tuning import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
@@ -143,7 +143,7 @@ def _make_parser() -> argparse.ArgumentParser:
         "--forms",
         type=_parse_forms,
         default=STANDARD_FORMS,
-        help=f"some of {','.join(FORMS)} (default: all but {SPARSE}, which pays for very many "
+        help=f"some of {','.join(FORMS)} (default: all but {SCREENED}, which pays for very many "
         f"classes, and {BF16}, which is for a GPU)",
     )
     own = build.add_argument_group("a model of your own (else EfficientNet-Lite0 is built)")

@@ -14,7 +14,7 @@ from service.artifact.bfloat16 import export_bfloat16
 from service.artifact.manifest import Architecture
 from service.artifact.parity import BF16, FP32, INT8, Bound
 from service.artifact.quantisation import quantise
-from service.artifact.sparse import write_sparse
+from service.artifact.screened import write_screened
 from service.engines import FORMS
 from service.engines.base import PixelBatch
 from service.model_definition import ServingModel
@@ -64,8 +64,8 @@ def _write_int8(source: Source, path: Path) -> None:
         path.write_bytes(int8.read_bytes())
 
 
-def _write_sparse(source: Source, path: Path) -> None:
-    write_sparse(source.model, path, source.cut_calibration_crops())
+def _write_screened(source: Source, path: Path) -> None:
+    write_screened(source.model, path, source.cut_calibration_crops())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ EXPORTERS = {
     "exported-program": Exporter(_write_program, FP32),
     "onnx-fp32": Exporter(_write_onnx, FP32),
     "onnx-int8": Exporter(_write_int8, INT8),
-    "onnx-int8-sparse": Exporter(_write_sparse, INT8),
+    "onnx-int8-screened": Exporter(_write_screened, INT8),
     "bf16": Exporter(_write_bfloat16, BF16, for_gpu=True),
 }
 """The exporter of each of `service.engines.FORMS`."""

@@ -11,7 +11,7 @@ from service.engines.base import Engine, File, Form
 
 _ONNX_RUNTIME = "service.engines.onnx_runtime"
 _SHARED = ("numpy", "pillow")
-SPARSE = "onnx-int8-sparse"
+SCREENED = "onnx-int8-screened"
 BF16 = "bf16"
 
 FORMS = {
@@ -25,15 +25,14 @@ FORMS = {
              (*_SHARED, "torch")),
         Form("onnx-fp32", "model.onnx", "fp32", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
         Form("onnx-int8", "model.int8.onnx", "int8", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
-        Form(SPARSE, "sparse/features.onnx", "int8", "service.engines.sparse_onnx",
-             (*_SHARED, "onnxruntime")),
+        Form(SCREENED, "screened/model.onnx", "int8", _ONNX_RUNTIME, (*_SHARED, "onnxruntime")),
         Form(BF16, "model.bf16.pt2", "bf16", "service.gpu.engine",
              (*_SHARED, "torch"), planner="service.gpu.plan"),
     )
 }  # fmt: skip
 """Every form by its name, the reference (eager fp32) first."""
-STANDARD_FORMS = tuple(name for name in FORMS if name not in (SPARSE, BF16))
-"""The default forms of a bundle. A sparse classifier pays where there are so many classes that
+STANDARD_FORMS = tuple(name for name in FORMS if name not in (SCREENED, BF16))
+"""The default forms of a bundle. A screened classifier pays where there are so many classes that
 reading its weights is most of the work; bf16 pays on a GPU."""
 
 

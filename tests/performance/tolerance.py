@@ -26,7 +26,7 @@ from challenges.minimal_service.grading.measuring.oracle import (
     Truth,
     compare,
 )
-from service.engines import FORMS, SPARSE, load_engine
+from service.engines import FORMS, SCREENED, load_engine
 from service.engines.base import Engine, Probabilities
 from service.preprocessing import Pixels, PreprocessingSettings, preprocess
 from service.settings import ROOT
@@ -87,7 +87,7 @@ def compared(photos: list[bytes], truth: Truth) -> Iterator[tuple[str, Compariso
     right = truth.probabilities(pixels)
     default = form("default", "eager")(pixels)
     yield "the default bundle's int8 form", beside(default, form("default", "onnx-int8")(pixels))
-    yield "the reference's sparse int8 form", beside(right, form("catalogue", SPARSE)(pixels))
+    yield "the reference's screened int8 form", beside(right, form("catalogue", SCREENED)(pixels))
     for name, other in PREPROCESSINGS.items():
         others: npt.NDArray[Any] = np.stack([other(photo) for photo in photos])
         yield name, beside(right, truth.probabilities(others))

@@ -12,7 +12,7 @@ def _form(name: str) -> Edit:
         "service.toml",
         'build = ["{python}", "-m", "challenges.catalogue"]\n'
         'artifact = "{root}/artifacts/catalogue"\n'
-        'weights = ["sparse/*.npy", "sparse/features.onnx"]\n',
+        'weights = ["screened/*"]\n',
         f'build = ["{{python}}", "-m", "service.artifact", "build", "--forms", "{name}",\n'
         '    "--architecture", "efficientnet_lite0", "--name", "catalogue",\n'
         '    "--weights", "{model}/weights.safetensors",\n'

@@ -188,7 +188,7 @@ def test_the_solution_opens_after_three_honest_attempts(run: Run) -> None:
         assert solutions()[name].text in said
         assert f"({name})" in said
     only = run("solution", "memory")
-    assert "service/engines/sparse_onnx.py:" in only
+    assert "service/engines/onnx_runtime.py:" in only
     assert solutions()["load"].text not in only
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from service.artifact.__main__ import main
 from service.artifact.verify import Bundle
-from service.engines import BF16, SPARSE, STANDARD_FORMS
+from service.engines import BF16, SCREENED, STANDARD_FORMS
 
 
 def test_verify_and_inspect(
@@ -46,5 +46,5 @@ def test_help_names_the_commands_and_the_default_forms(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit):
         main(["build", "--help"])
     words = " ".join(capsys.readouterr().out.split())
-    assert f"all but {SPARSE}, which pays for very many classes, and {BF16}," in words
-    assert not {SPARSE, BF16} & set(STANDARD_FORMS)
+    assert f"all but {SCREENED}, which pays for very many classes, and {BF16}," in words
+    assert not {SCREENED, BF16} & set(STANDARD_FORMS)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.engines import FORMS, SPARSE
+from service.engines import FORMS, SCREENED
 from service.engines.base import stack, top_k
 
 
@@ -25,8 +25,8 @@ def test_top_k_finds_the_largest(count: int) -> None:
 
 
 def test_a_form_owns_its_file_or_its_folder(tmp_path: Path) -> None:
-    (tmp_path / "sparse").mkdir()
-    for name in ("model.onnx", "sparse/features.onnx", "sparse/low.npy"):
+    (tmp_path / "screened").mkdir()
+    for name in ("model.onnx", "screened/model.onnx", "screened/weights.bin"):
         (tmp_path / name).touch()
     assert FORMS["onnx-fp32"].files(tmp_path) == [tmp_path / "model.onnx"]
-    assert FORMS[SPARSE].files(tmp_path) == sorted((tmp_path / "sparse").iterdir())
+    assert FORMS[SCREENED].files(tmp_path) == sorted((tmp_path / "screened").iterdir())
