@@ -16,7 +16,7 @@ from quizzes.evidence import Evidence
 from quizzes.evidence.preprocessing_skew import engine, with_normalisation
 from service.artifact.parity import probabilities_of
 from service.engines.base import Engine
-from service.preprocessing import PreprocessingSettings, preprocess
+from service.preprocessing import Pixels, PreprocessingSettings, preprocess
 
 Confidences = npt.NDArray[np.float64]
 """Probability of the first class, one a photo, 0–1."""
@@ -56,6 +56,12 @@ def confidences() -> dict[str, Confidences]:
     found = {name: _answers(engine(), shift) for name, shift in SHIFTS.items()}
     found[SKEW] = _answers(with_normalisation(IMAGENET_MEAN, IMAGENET_STD), _keep)
     return found
+
+
+def pictures(number: int) -> list[Pixels]:
+    """Return one of the photos under each shift: uint8, height × width × 3 (RGB)."""
+    photo = Image.open(BytesIO(distinct_images(number + 1, seed=SEED)[number])).convert("RGB")
+    return [np.asarray(shift(photo)) for shift in SHIFTS.values()]
 
 
 def _answers(model: Engine, shift: Callable[[Image.Image], Image.Image]) -> Confidences:

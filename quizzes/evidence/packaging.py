@@ -66,10 +66,10 @@ def publish(shop: Path, version: str, resampling: str) -> Path:
     return path
 
 
-def install(shop: Path, requirements: str, target: Path) -> subprocess.CompletedProcess[str]:
+def install(shop: Path, lines: str, target: Path) -> subprocess.CompletedProcess[str]:
     """Run `pip install --requirement` on these lines, with the wheels of a folder only."""
     file = target.with_suffix(".txt")
-    file.write_text(requirements)
+    file.write_text(lines)
     options = ["--no-index", "--find-links", str(shop), "--target", str(target), "--quiet"]
     options += ["--disable-pip-version-check", "--no-compile", "--no-deps"]
     return subprocess.run(
@@ -166,10 +166,15 @@ def closure(names: Iterable[str]) -> set[str]:
     return found
 
 
-def service_packages() -> set[str]:
-    """Return the packages that the service needs: those of pyproject.toml, and what they need."""
+def requirements() -> list[str]:
+    """Return what the service asks for: the lines of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    return closure(project["dependencies"])
+    return list(project["dependencies"])
+
+
+def service_packages() -> set[str]:
+    """Return the packages that the service gets: those it asks for, and what they need."""
+    return closure(requirements())
 
 
 @cache
@@ -194,27 +199,6 @@ def layer_sizes() -> dict[str, int]:
         "artifact": bundle().size,
         "code": folder_bytes(ROOT / "service"),
     }
-
-
-def image_size() -> Evidence:
-    """Add up the installed files of the service's packages, with torch and without."""
-    sizes = layer_sizes()
-    without, torch = sizes["packages"] / MB, sizes["torch"] / MB
-    assert torch > without, "torch is larger than everything else"
-    return Evidence(
-        shows=_(
-            "The packages of the service have {without:,.0f} MB. torch, and what it brings, would "
-            "add {torch:,.0f} MB. The artifact has {artifact:,.0f} MB, the code {code:.1f} MB."
-        ).format(
-            without=without,
-            torch=torch,
-            artifact=sizes["artifact"] / MB,
-            code=sizes["code"] / MB,
-        ),
-        values={_("without torch"): without, _("with torch"): without + torch},
-        unit="MB",
-        varies=_("whether torch is installed; the service's other packages are the same."),
-    )
 
 
 def bytes_to_send(sizes: Mapping[str, int]) -> dict[str, int]:

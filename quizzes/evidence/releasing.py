@@ -1,5 +1,6 @@
 """Release a bundle: past a gate, then to a part of the traffic, to all of it, and back."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,13 @@ def ask_gate(candidate: Path) -> subprocess.CompletedProcess[str]:
     """Run the gate as a CI does: its exit status says whether the bundle may be released."""
     command = [sys.executable, "-m", GATE, str(DEFAULT_ARTIFACT), str(candidate)]
     return subprocess.run(command, capture_output=True, text=True)
+
+
+def shared_percent(done: subprocess.CompletedProcess[str]) -> float:
+    """Return the percentage of photos with the same first class, as the gate has said it."""
+    match = re.search(r"(\d+)% of", done.stdout + done.stderr)
+    assert match is not None, done.stderr
+    return float(match[1])
 
 
 def refused_bundle() -> Evidence:

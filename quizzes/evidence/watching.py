@@ -5,6 +5,7 @@ import json
 import os
 import statistics
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ from quizzes.evidence.releasing import PATIENT
 from quizzes.evidence.running import REFERENCE, Service
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 
+METRIC = "inference_requests_total"
 GOOD_PHOTOS, NO_PHOTOS = 50, 5
 OBJECTIVE = 0.99
 """Share of the requests, 0–1, that must be answered in time."""
@@ -33,15 +35,14 @@ STALL_AFTER_S, STALL_S = 2.0, 0.5
 MONTH_DAYS = 30
 
 
-def counters(url: str) -> dict[str, float]:
+def counters(url: str) -> Counter[str]:
     """Read `/metrics`: the requests for predictions since the start, by what became of them."""
-    text = httpx.get(f"{url}/metrics").text
-    return {
-        sample.labels["outcome"]: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if sample.name == "inference_requests_total"
-    }
+    counts: Counter[str] = Counter()
+    for family in text_string_to_metric_families(httpx.get(f"{url}/metrics").text):
+        for sample in family.samples:
+            if sample.name == METRIC:
+                counts[sample.labels["outcome"]] += int(sample.value)
+    return counts
 
 
 def send_good_and_bad(url: str, good: int = GOOD_PHOTOS, bad: int = NO_PHOTOS) -> list[int]:
@@ -57,7 +58,7 @@ def counted_requests() -> Evidence:
         before = counters(service.url)
         statuses = send_good_and_bad(service.url)
         after = counters(service.url)
-    grown = {name: after[name] - before.get(name, 0) for name in after}
+    grown = after - before
     assert grown["answered"] == statuses.count(200) == GOOD_PHOTOS, "photos are answered"
     assert sum(grown.values()) == len(statuses), "each request is counted once"
     return Evidence(
@@ -70,7 +71,7 @@ def counted_requests() -> Evidence:
             answered=grown["answered"],
             others=sum(grown.values()) - grown["answered"],
         ),
-        values={name: value for name, value in grown.items() if value},
+        values=dict(grown),
         unit=_("requests"),
         varies=_("what is sent, photos or files that are none; service and route are the same."),
     )

@@ -16,9 +16,9 @@ ENGLISH = lessons("en")
 SERVICE = originals.read_folder(ROOT / "service")
 
 
-def test_there_are_six_lessons_in_each_language() -> None:
+def test_there_are_eight_lessons_in_each_language() -> None:
     names = [lesson.name for lesson in ENGLISH]
-    assert [name[:2] for name in names] == ["01", "02", "03", "04", "05", "06"]
+    assert [name[:2] for name in names] == [f"{number:02}" for number in range(1, 9)]
     for code in ("ja", "id"):
         assert [lesson.name for lesson in lessons(code)] == names
 

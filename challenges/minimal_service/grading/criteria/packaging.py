@@ -25,7 +25,7 @@ from challenges.minimal_service.grading.verdict import CriterionResult
 from learner.language import _
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 
-LESSON = "06_challenge.ipynb#cell-id=explain-first-change"
+LESSON = "07_package_and_release.ipynb#cell-id=image"
 BASE_IMAGE = "WORKSHOP_BASE_IMAGE"
 MOST_BYTES = 100_000
 """Largest container file."""
