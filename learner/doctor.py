@@ -65,7 +65,7 @@ def examine() -> "list[tuple[bool, str]]":
     return [
         examine_system(), *examine_doors(), examine_memory(), examine_cores(),
         *(examine_port(port, user) for port, user in PORTS.items()),
-        examine_proxy(), examine_compiler(), examine_gpu(),
+        examine_proxy(), examine_gpu(),
     ]  # fmt: skip
 
 
@@ -141,14 +141,6 @@ def examine_proxy() -> "tuple[bool, str]":
     return False, _(
         "proxy: {proxy} would take requests to 127.0.0.1; set NO_PROXY=127.0.0.1,localhost"
     ).format(proxy=proxies["http"])
-
-
-def examine_compiler() -> "tuple[bool, str]":
-    """Say whether the challenge's reference service can be built."""
-    found = shutil.which("cc")
-    return found is not None, _(
-        "C compiler: {found}; only the challenge's reference and the tests need it"
-    ).format(found=found or _("none"))
 
 
 def examine_gpu() -> "tuple[bool, str]":

@@ -12,14 +12,26 @@ from quizzes.questions import Entry
 
 SHARED = {
     "busy_tail": "waiting",
+    "counted_requests": "watching",
+    "exchanged_volume": "packaging",
     "growing_line": "waiting",
+    "layer_order": "packaging",
     "memory_bound": "reading_weights",
     "modules_alone": "module_imports",
+    "moved_traffic": "releasing",
+    "moving_version": "packaging",
     "order_of_cells": "exhibit",
+    "refused_bundle": "releasing",
     "resize_filter": "exhibit",
     "restart": "exhibit",
+    "scaling_signals": "watching",
+    "settings_outside": "packaging",
     "shared_reading": "reading_weights",
+    "shifted_confidence": "drift",
+    "slowest_request": "watching",
+    "spent_budget": "watching",
     "why_convert": "five_forms",
+    "windows_of_an_alert": "drift",
 }
 """Experiments that share a module of quizzes/evidence: name of the function → module."""
 

@@ -9,7 +9,7 @@ from learner.language import _
 
 HERE = Path(__file__).resolve().parent
 STUBS, SOLUTIONS = HERE / "stubs", HERE / "solutions"
-LESSONS = (1, 2, 3, 4, 6, 7)
+LESSONS = (1, 2, 3, 4, 6, 7, 8)
 """Those with tasks; `lessons/lesson_N.py` has them."""
 
 

@@ -4,13 +4,14 @@ import html
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from IPython.display import display
 from pygments import highlight  # type: ignore[import-untyped]
 from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
-from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
+from pygments.lexers import DockerLexer, PythonLexer  # type: ignore[import-untyped]
 
 STYLE = "xcode"
 _PAGE = (
@@ -23,9 +24,9 @@ _NOTE = "font-family: system-ui, sans-serif; font-weight: 600; color: #9a3f12;"
 
 
 def show_source(
-    thing: ModuleType | Callable[..., Any], marks: Mapping[str, str] | None = None
+    thing: ModuleType | Callable[..., Any] | Path, marks: Mapping[str, str] | None = None
 ) -> None:
-    """Display the source of a module, class or function, with notes above some lines.
+    """Display the source of a module, class, function or container file, with notes above lines.
 
     Args:
         thing: what to show.
@@ -37,8 +38,9 @@ def show_source(
     source, begin = _source(thing)
     lines = source.splitlines()
     notes = {_find(part, lines): note for part, note in (marks or {}).items()}
+    lexer = (DockerLexer if isinstance(thing, Path) else PythonLexer)(stripnl=False)
     coloured = highlight(
-        source, PythonLexer(stripnl=False), HtmlFormatter(style=STYLE, noclasses=True, nowrap=True)
+        source, lexer, HtmlFormatter(style=STYLE, noclasses=True, nowrap=True)
     ).splitlines()
     width = len(str(begin + len(lines)))
     rows, plain = [], []
@@ -57,8 +59,10 @@ def show_source(
     display({"text/html": page, "text/plain": "\n".join(plain)}, raw=True)  # type: ignore[no-untyped-call]
 
 
-def _source(thing: ModuleType | Callable[..., Any]) -> tuple[str, int]:
+def _source(thing: ModuleType | Callable[..., Any] | Path) -> tuple[str, int]:
     """Return the text, and the number of its first line in the file."""
+    if isinstance(thing, Path):
+        return thing.read_text("utf-8"), 1
     if isinstance(thing, ModuleType):
         return inspect.getsource(thing).rstrip("\n") + "\n", 1
     lines, begin = inspect.getsourcelines(thing)

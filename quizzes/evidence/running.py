@@ -4,6 +4,7 @@ import contextlib
 import functools
 import re
 import sys
+from collections.abc import Mapping
 
 import psutil
 
@@ -21,10 +22,18 @@ class Service(Program):
         module: `REFERENCE` or `NAIVE`.
         arguments: its command line.
         port: 0 picks a free one.
+        environment: variables in addition to those of this process.
     """
 
-    def __init__(self, module: str, *arguments: str, port: int = 0) -> None:
-        super().__init__([sys.executable, "-m", module, "--port", str(port), *arguments])
+    def __init__(
+        self,
+        module: str,
+        *arguments: str,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        command = [sys.executable, "-m", module, "--port", str(port), *arguments]
+        super().__init__(command, environment)
         self._ready = READY[module]
 
     @functools.cached_property  # cached, because `Program` drops old lines

@@ -201,4 +201,54 @@ WRONG: dict[str, dict[str, Edit]] = {
         ),
         "no health check": Edit("HEALTHCHECK CMD", "LABEL check=", "HEALTHCHECK"),
     },
+    "ci-gate": {
+        "NaN passes": Edit("if any(math.isnan", "if None and any(math.isnan", "NaN"),
+        "unsure ones count": Edit('best[0]["probability"] >= SURE]', "best]", "not sure of"),
+        "nothing is enough": Edit("    if not sure:", "    if False:", "nothing was compared"),
+        "one is too many": Edit("if share < LEAST_SAME", "if share < 1", "95 %"),
+        "any order": Edit(
+            'candidate[photo][0]["class_id"] == released[photo][0]["class_id"]',
+            'released[photo][0]["class_id"] in [one["class_id"] for one in candidate[photo]]',
+            "5 other first classes",
+        ),
+        "no status": Edit("sys.exit(f", "print(f", "status 0"),
+    },
+    "release": {
+        "by chance": Edit(
+            "    digest = hashlib.sha256(name.encode()).digest()\n",
+            "    digest = __import__('os').urandom(8)\n",
+            "went back",
+        ),
+        "hash of Python": Edit(
+            "int.from_bytes(digest[:8]) / 2**64", "hash(name) % 10**6 / 10**6", "another process"
+        ),
+        "others with each share": Edit(
+            "sha256(name.encode())", "sha256(f'{name}{share}'.encode())", "stays moved"
+        ),
+        "failures wait": Edit(
+            "    if failed > MOST_FAILED:\n        return \"back\"\n", "", "failed=2"
+        ),
+        "too early": Edit("compared < FEWEST_COMPARED", "compared < 1", "wait"),
+        "never back": Edit("return \"back\" if different", "return \"on\" if different", "back"),
+    },
+    "counter": {
+        "failures unseen": Edit("status = 500  #", "status = 200  #", "status 500"),
+        "itself": Edit('if request.url.path != "/metrics"', "if True", "status 200"),
+        "a gauge": Edit("service_requests_total counter", "service_requests_total gauge", "TYPE"),
+        "all as one": Edit("counts[status] += 1", "counts[200] += 1", "status 200"),
+        "no format": Edit('{{status="{status}"}} {number}', " {status}: {number}", "Prometheus"),
+    },
+    "error-budget": {
+        "failures left out": Edit("one is None or", "one and", "None"),
+        "a share only": Edit(" / (1 - objective)", "", "rate of 1"),
+        "exactly is late": Edit("one > in_time_ms", "one >= in_time_ms", "exactly 50 ms"),
+        "no requests": Edit("    if not latencies_ms:\n", "    if False:\n", "No requests"),
+        "never empty": Edit(' if rate else float("inf")', "", "days_left"),
+    },
+    "skew-alert": {
+        "a fixed distance": Edit("LIMIT * error", "0.1", "normalised otherwise"),
+        "any move": Edit("> LIMIT * error", "> 0.3 * error", "clean"),
+        "few are enough": Edit("len(recent) < LEAST_ANSWERS", "not recent", "too few"),
+        "down only": Edit("abs(fmean(recent)", "-(fmean(recent)", "surer"),
+    },
 }  # fmt: skip

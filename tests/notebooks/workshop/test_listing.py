@@ -37,6 +37,13 @@ def test_a_note_stands_above_its_line(shown: Shown) -> None:
     assert "return x" in plain
 
 
+def test_a_container_file_is_shown_whole(shown: Shown, tmp_path: Path) -> None:
+    file = tmp_path / "Containerfile"
+    file.write_text('FROM base\n\nCMD ["python"]\n')
+    show_source(file, {"CMD": "no shell"})
+    assert shown.text.splitlines() == ["1  FROM base", "2  ", "   ▾ no shell", '3  CMD ["python"]']
+
+
 def test_line_numbers_are_those_of_the_file(shown: Shown) -> None:
     show_source(clip)
     assert shown.text.startswith(f"{clip.__code__.co_firstlineno}  def clip")
