@@ -9,7 +9,7 @@ artifact := artifacts/default/manifest.json
 catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab serve quiz task progress challenge grade grade-selftest check test bench bench-gpu load site slides timetable lessons translations \
+.PHONY: help setup lab serve quiz task progress challenge grade grade-selftest check test test-faults bench bench-gpu load site slides timetable lessons translations \
 	recording format lock picture clean
 
 help: ## list the targets
@@ -53,6 +53,9 @@ check: $(artifact) ## check format, lint, types and the fast tests of what chang
 
 test: $(artifact) ## check format, lint and types, and run all tests
 	@$(python) authoring/run_checks.py
+
+test-faults: $(artifact) ## hours: inject faults under load, into reports/faults/ (quick=1: minutes; only=soak)
+	@$(python) -m tests.faults $(if $(quick),--quick) $(if $(only),--only $(only))
 
 bench: $(artifact) ## measure the service beside its peers, into reports/ (quick=1: roughly; peers="mosec litserve")
 	@$(python) -m tests.performance.startup
