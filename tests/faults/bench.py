@@ -52,7 +52,7 @@ class Row:
     wrong: int = 0
     """200 with another answer than the recorded one."""
     p99_ms: float = float("nan")
-    """Of the right answers."""
+    """99th percentile of the right answers."""
     peak_mib: float = 0.0
     """Largest resident memory of a process."""
     broken: list[str] = field(default_factory=list)
