@@ -50,7 +50,7 @@ class _RequestCollector(Collector):
         yield latency
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """Counters, latency histogram, memory and CPU time, in Prometheus' text format."""
     registry = CollectorRegistry()
