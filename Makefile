@@ -11,7 +11,7 @@ all_forms := artifacts/default/weights.safetensors
 catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor lab serve quiz task progress challenge grade grade-selftest check test bench bench-gpu load site slides timetable lessons translations \
+.PHONY: help setup doctor lab serve quiz task progress challenge grade grade-selftest check test test-faults bench bench-gpu load site slides timetable lessons translations \
 	recording format lock audit sbom picture clean
 
 help: ## list the targets
@@ -58,6 +58,9 @@ check: .development $(all_forms) ## check format, lint, types and the fast tests
 
 test: .development $(all_forms) ## check format, lint and types, and run all tests
 	@$(python) authoring/run_checks.py
+
+test-faults: .development $(all_forms) ## hours: inject faults under load, into reports/faults/ (quick=1: minutes; only=soak)
+	@$(python) -m tests.faults $(if $(quick),--quick) $(if $(only),--only $(only))
 
 bench: .development $(all_forms) ## measure the service beside its peers, into reports/ (quick=1: roughly; peers="mosec litserve")
 	@$(python) -m tests.performance.startup

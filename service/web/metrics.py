@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 router = APIRouter(tags=["service"])
 
 
-@router.get("/metrics")
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
 async def metrics(request: Request) -> Response:
     """Counters and histograms, memory and CPU time, in Prometheus' text format."""
     from service.telemetry.exposition import CONTENT_TYPE, expose

@@ -1,5 +1,6 @@
 """Preprocessing, held against torchvision, against TensorFlow's recipe, and against bad input."""
 
+import base64
 import io
 import struct
 import subprocess
@@ -17,6 +18,7 @@ import torch
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import ExifTags, Image
+from playwright.sync_api import Browser
 from torchvision.transforms import v2
 
 from service import preprocessing
@@ -503,3 +505,103 @@ def test_memory_stays_bounded_on_many_threads(tmp_path: Path) -> None:
     peak_kib, stays_kib = map(int, done.stdout.split())
     assert peak_kib < 700_000
     assert stays_kib < 150_000
+
+
+CANVAS = """
+async ([url]) => {
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = image.naturalWidth;
+  canvas.height = image.naturalHeight;
+  const context = canvas.getContext("2d", {colorSpace: "srgb", willReadFrequently: true});
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0);
+  const {data} = context.getImageData(0, 0, canvas.width, canvas.height);
+  let text = "";
+  for (let at = 0; at < data.length; at += 32768)
+    text += String.fromCharCode(...data.subarray(at, at + 32768));
+  return [canvas.width, canvas.height, btoa(text)];
+}
+"""
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    return encoded(coffee((260, 300)), "JPEG", exif=exif, quality=95, subsampling=0)
+
+
+def wide_grey() -> bytes:
+    """16 bits a sample, of which one value in the middle of the photo is transparent."""
+    samples = np.asarray(coffee((300, 280)).convert("L")).astype(np.uint16) * 257
+    samples[100:180, 100:200] = 0x1234
+    return encoded(Image.fromarray(samples), "PNG", transparency=0x1234)
+
+
+def animation(kind: str, **options: Any) -> bytes:
+    frames = [coffee((300, 280)), Image.new("RGB", (300, 280), "blue")]
+    if options.get("default_image"):
+        frames.insert(0, Image.new("RGB", (300, 280), "green"))
+    return encoded(
+        frames[0], kind, save_all=True, append_images=frames[1:], duration=60_000, **options
+    )
+
+
+def xmp_only() -> bytes:
+    xmp = (
+        b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        b'xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+        b'<?xpacket end="w"?>'
+    )
+    return encoded(coffee((260, 300)), "JPEG", xmp=xmp, quality=95, subsampling=0)
+
+
+def with_alpha(kind: str, **options: Any) -> bytes:
+    image = coffee((300, 280))
+    image.putalpha(image.convert("L"))
+    return encoded(image, kind, **options)
+
+
+def palette_with_alpha() -> bytes:
+    image = coffee((300, 280)).quantize(64)
+    return encoded(image, "PNG", transparency=bytes(range(0, 256, 4)))
+
+
+EDGES = 20
+"""At the edges of what is transparent: the service shrinks first, and then lays it over white."""
+BROWSER_FILES: dict[str, tuple[Callable[[], bytes], int]] = {
+    "16-bit grey with tRNS": (wide_grey, EDGES),
+    "APNG": (lambda: animation("PNG"), 1),
+    "APNG with a picture of its own": (lambda: animation("PNG", default_image=True), 1),
+    "animated WebP": (lambda: animation("WEBP", lossless=True), 1),
+    **{f"orientation {n}": (lambda n=n: turned(n), 2) for n in range(1, 9)},  # type: ignore[misc]
+    "orientation by XMP only": (xmp_only, 2),
+    "palette with alpha": (palette_with_alpha, EDGES),
+    "alpha PNG": (lambda: with_alpha("PNG"), EDGES),
+    "alpha WebP": (lambda: with_alpha("WEBP", lossless=True), EDGES),
+    "greyscale JPEG": (lambda: encoded(coffee((300, 280)).convert("L"), "JPEG"), 2),
+    "CMYK JPEG": (lambda: encoded(coffee((300, 280)).convert("CMYK"), "JPEG", quality=95), 3),
+    "RGB PNG": (lambda: encoded(coffee((300, 280))), 0),
+}
+"""Files, and how far a pixel may be from the browser's, of 255: decoders round differently."""
+
+
+@pytest.mark.parametrize("name", BROWSER_FILES)
+def test_pixels_are_those_of_a_browser(name: str, browser: Browser) -> None:
+    """The same picture, the same way up, over white. Both are brought to the crop alike."""
+    make, tolerance = BROWSER_FILES[name]
+    data = make()
+    page = browser.new_page()
+    kind = {b"\x89P": "png", b"RI": "webp"}.get(data[:2], "jpeg")
+    url = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    width, height, drawn = page.evaluate(CANVAS, [url])
+    page.close()
+    rgba = np.frombuffer(base64.b64decode(drawn), np.uint8).reshape(height, width, 4)
+    seen = preprocess(encoded(Image.fromarray(rgba[..., :3].copy())))
+    apart = difference(preprocess(data), seen)
+    assert apart.max() <= tolerance
+    assert apart.mean() < 1

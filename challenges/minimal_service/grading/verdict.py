@@ -29,7 +29,7 @@ LESSONS: dict[CriterionId, str] = {
     "load": "06_challenge.ipynb#cell-id=plan-text",
     "availability": "04_model_service.ipynb#cell-id=explain-drain",
     "memory": "06_challenge.ipynb#cell-id=copies",
-    "packaging": "06_challenge.ipynb#cell-id=task-container-file",
+    "packaging": "07_package_and_release.ipynb#cell-id=image",
 }
 """The cell of a lesson that teaches what a criterion asks for."""
 
