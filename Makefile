@@ -33,8 +33,8 @@ task: setup ## check what you wrote in my_work/service, or list the tasks (name=
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges $(if $(name),task $(name) \
 		$(if $(hint),--hint) $(if $(solution),--solution),tasks) || true
 
-progress: setup ## what you have reached: quiz, tasks and challenge (lang=ja)
-	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes progress --all
+progress: setup ## what you have reached: quiz, tasks and challenge (lang=ja; class=FOLDER: a class)
+	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes progress $(if $(class),--class $(class),--all)
 
 challenge: $(artifact) ## the challenge: a service of your own for 1 GB at 50 requests a second (lang=ja)
 	@$(python) -m challenges start $(if $(lang),--lang $(lang))
