@@ -38,8 +38,8 @@ task: .workshop ## check what you wrote in my_work/service, or list the tasks (n
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m challenges $(if $(name),task $(name) \
 		$(if $(hint),--hint) $(if $(solution),--solution),tasks) || true
 
-progress: .workshop ## what you have reached: quiz, tasks and challenge (lang=ja)
-	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes progress --all
+progress: .workshop ## what you have reached: quiz, tasks and challenge (lang=ja; class=FOLDER: a class)
+	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes progress $(if $(class),--class $(class),--all)
 
 challenge: $(all_forms) ## the challenge: a service of your own for 1 GB at 50 requests a second (lang=ja)
 	@$(python) -m challenges start $(if $(lang),--lang $(lang))

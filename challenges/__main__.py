@@ -1,6 +1,7 @@
 """Tasks and challenge from the command line: `python -m challenges task`, `grade` and others."""
 
 import argparse
+import os
 import sys
 
 from learner.errors import LearnerError
@@ -16,6 +17,10 @@ def main(arguments: list[str] | None = None) -> int:
         parser = _parser()
         options = parser.parse_args(arguments)
         status: int = options.do(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader of the output has closed it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except LearnerError as error:
         print(_("error: {reason}").format(reason=error), file=sys.stderr)
         return 1

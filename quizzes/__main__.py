@@ -8,15 +8,18 @@ import os
 import signal
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from challenges.minimal_service import progress as challenge
+from challenges.tasks import progress as tasks
 from challenges.tasks.commands import show_work
 from learner.errors import LearnerError
 from learner.folder import folder
 from learner.language import _
 from learner.processes import bypass_proxy
-from quizzes import answer_file, experiments, lint, progress, terminal
+from quizzes import answer_file, classroom, experiments, lint, progress, terminal
 from quizzes.questions import Entry, all_questions, find, translate
 from quizzes.questions.models import write_schema
 from quizzes.schedule import select_due, summarise_lessons
@@ -106,6 +109,16 @@ def _options() -> argparse.Namespace:
     shown = command("progress", _progress, _("how much was answered and learned"))
     shown.add_argument("--json", action="store_true", help=_("all of it, to keep or to hand in"))
     shown.add_argument(
+        "--class",
+        dest="folder",
+        metavar="FOLDER",
+        type=Path,
+        help=_("who of a class is where: a folder with the --json of each learner"),
+    )
+    shown.add_argument(
+        "--html", metavar="FILE", type=Path, help=_("with --class: write it as a page to FILE")
+    )
+    shown.add_argument(
         "--all", action="store_true", help=_("and what was written for the tasks and the challenge")
     )
     command("reset", _reset, _("begin anew (the old progress is kept beside it)"))
@@ -175,9 +188,11 @@ def _evidence(options: argparse.Namespace) -> int:
 
 
 def _progress(options: argparse.Namespace) -> int:
+    if options.folder is not None:
+        return _show_class(options.folder, options.html)
     said = io.StringIO()
     with contextlib.redirect_stdout(said):  # a warning about a damaged file is not JSON
-        loaded = progress.load()
+        loaded, written, graded = progress.load(), tasks.load(), challenge.load()
     print(said.getvalue(), end="", file=sys.stderr)
     lessons = summarise_lessons(all_questions().values(), loaded.attempts)
     if not options.json:
@@ -191,6 +206,8 @@ def _progress(options: argparse.Namespace) -> int:
     _print_json(
         {
             **loaded.model_dump(mode="json"),
+            "tasks": written.model_dump(mode="json"),
+            "challenge": graded.model_dump(mode="json"),
             "lessons": [
                 {
                     "lesson": lesson.lesson,
@@ -204,6 +221,21 @@ def _progress(options: argparse.Namespace) -> int:
             ],
         }
     )
+    return RIGHT
+
+
+def _show_class(folder: Path, page: Path | None) -> int:
+    learners, others = classroom.read_class(folder)
+    classroom.show_class(learners, others)
+    if page is not None:
+        try:
+            page.write_text(classroom.class_page(learners, others), encoding="utf-8")
+        except OSError as error:
+            raise LearnerError(
+                _("Cannot write to {path}: {reason}. Name a file in a folder of yours.").format(
+                    path=page, reason=error.strerror
+                )
+            ) from None
     return RIGHT
 
 

@@ -2,7 +2,7 @@
 
 Sections are taken in turns: the first section of every lesson, then the second of every lesson, and
 so on. A short workshop still covers every idea and leaves out the ends of lessons, which no earlier
-section needs.
+section needs. Writing tasks follow in their order while they fit, each after its lesson.
 """
 
 import argparse
@@ -33,21 +33,21 @@ class Slot:
     """Minutes since the beginning."""
     minutes: int
     kind: str
-    """`welcome`, `lesson`, `practice`, `break`, `lunch` or `close`."""
+    """`welcome`, `lesson`, `tasks`, `practice`, `break`, `lunch` or `close`."""
     lesson: Lesson | None = None
     first: int = 0
     last: int = 0
-    """The first and the last of its sections in this slot, counted from 1."""
+    """The first and the last of its sections, or tasks, in this slot, counted from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """A section or a pause: never interrupted."""
+    """A section, a task or a pause: never interrupted."""
 
     kind: str
     minutes: int
     lesson: Lesson | None = None
-    section: int = 0
+    number: int = 0
 
 
 def timetable(lessons: Sequence[Lesson], total: int) -> list[Slot]:
@@ -58,7 +58,7 @@ def timetable(lessons: Sequence[Lesson], total: int) -> list[Slot]:
     """
     pauses = _pauses(total)
     work = total - WELCOME - CLOSE - sum(minutes for _kind, minutes in pauses)
-    units = _choose_sections(lessons, work)
+    units = _choose_units(lessons, work)
     left = work - sum(unit.minutes for unit in units)
     practice, questions = (left // PRACTICE, left % PRACTICE)
     units += [_Unit("practice", PRACTICE)] * practice
@@ -69,13 +69,18 @@ def timetable(lessons: Sequence[Lesson], total: int) -> list[Slot]:
     for (kind, lesson), group in groupby(ordered, key=lambda unit: (unit.kind, unit.lesson)):
         together = list(group)
         minutes = sum(unit.minutes for unit in together)
-        slots.append(Slot(start, minutes, kind, lesson, together[0].section, together[-1].section))
+        slots.append(Slot(start, minutes, kind, lesson, together[0].number, together[-1].number))
         start += minutes
     return slots
 
 
 def describe(slot: Slot) -> str:
     """Say what happens in a slot, in the current language."""
+    if slot.lesson is not None and slot.kind == "tasks":
+        titles = [task.title for task in slot.lesson.tasks[slot.first - 1 : slot.last]]
+        return _("{lesson} – writing tasks: {titles}").format(
+            lesson=slot.lesson.title, titles="; ".join(titles)
+        )
     if slot.lesson is not None:
         count = len(slot.lesson.sections)
         if (slot.first, slot.last) == (1, count):
@@ -97,12 +102,21 @@ def describe(slot: Slot) -> str:
 
 
 def list_left_out(lessons: Sequence[Lesson], slots: Sequence[Slot]) -> list[str]:
-    """Return the titles of the sections that do not fit: reading for afterwards."""
-    last = {slot.lesson.name: slot.last for slot in slots if slot.lesson is not None}
+    """Return the titles of sections, then of tasks, that do not fit: for afterwards."""
+    last = {(slot.kind, slot.lesson.name): slot.last for slot in slots if slot.lesson is not None}
     return [
-        f"{lesson.title}: {section.title}"
-        for lesson in lessons
-        for section in lesson.sections[last.get(lesson.name, 0) :]
+        *(
+            f"{lesson.title}: {section.title}"
+            for lesson in lessons
+            for section in lesson.sections[last.get(("lesson", lesson.name), 0) :]
+        ),
+        *(
+            _("{lesson}: {title} (writing, {minutes} minutes)").format(
+                lesson=lesson.title, title=task.title, minutes=task.minutes
+            )
+            for lesson in lessons
+            for task in lesson.tasks[last.get(("tasks", lesson.name), 0) :]
+        ),
     ]
 
 
@@ -124,8 +138,11 @@ def _pauses(total: int) -> list[tuple[str, int]]:
     return breaks[:middle] + lunch + breaks[middle:]
 
 
-def _choose_sections(lessons: Sequence[Lesson], work: int) -> list[_Unit]:
-    """Take sections in turns while they fit; of each lesson its first ones."""
+def _choose_units(lessons: Sequence[Lesson], work: int) -> list[_Unit]:
+    """Take sections in turns while they fit, of each lesson its first ones; then tasks in order.
+
+    Tasks build on each other, so after the first one that does not fit there are no more.
+    """
     taken: dict[str, int] = {lesson.name: 0 for lesson in lessons}
     growing = list(lessons)
     used = 0
@@ -145,11 +162,18 @@ def _choose_sections(lessons: Sequence[Lesson], work: int) -> list[_Unit]:
                 continue
             taken[lesson.name] = number + 1
             used += minutes
-    return [
-        _Unit("lesson", math.ceil(section.minutes), lesson, number)
-        for lesson in lessons
-        for number, section in enumerate(lesson.sections[: taken[lesson.name]], 1)
-    ]
+    units, room = [], work - used
+    for lesson in lessons:
+        chosen = lesson.sections[: taken[lesson.name]]
+        units += [
+            _Unit("lesson", math.ceil(section.minutes), lesson, number)
+            for number, section in enumerate(chosen, 1)
+        ]
+        for number, task in enumerate(lesson.tasks, 1):
+            room -= task.minutes
+            if room >= 0:
+                units.append(_Unit("tasks", task.minutes, lesson, number))
+    return units
 
 
 def _insert_pauses(units: list[_Unit], pauses: list[tuple[str, int]]) -> list[_Unit]:
@@ -186,7 +210,7 @@ def main() -> int:
                 print(f"{format_clock(begin + slot.start):>6}  {slot.minutes:>3}  {describe(slot)}")
             print(f"{format_clock(begin + total):>6}")
             if rest := list_left_out(lessons, slots):
-                print(_("To read afterwards:"), *rest, sep="\n  ")
+                print(_("For afterwards:"), *rest, sep="\n  ")
     return 0
 
 

@@ -33,7 +33,7 @@ def own_module(folder: Path, name: str) -> ModuleType:
         sys.path.insert(0, str(folder))
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # SystemExit, KeyboardInterrupt and errors of the learner's own
         raise Wrong(
             expected=_("{file} can be imported.").format(file=f"{name}.py"),
             found=said(error),
@@ -43,7 +43,12 @@ def own_module(folder: Path, name: str) -> ModuleType:
 
 def said(error: BaseException) -> str:
     """An error as Python's last line of a traceback says it."""
-    return f"{type(error).__name__}: {error}".strip().removesuffix(":")[:300]
+    try:
+        text = str(error)
+    except Exception:  # an error of the learner's own, which cannot be printed
+        text = ""
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return f"{type(error).__name__}: {text}".strip().removesuffix(":")[:300]
 
 
 def place_of(error: BaseException, folder: Path) -> str:

@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from challenges.tasks.checking import Wrong, place_of, said
 from learner.language import _
@@ -29,17 +30,35 @@ def main() -> None:
                 look=place_of(error, folder),
             )
         )
-    except (Exception, SystemExit) as error:  # of the learner's code, or of an answer it gave
-        found = _as_content(
-            Wrong(
-                expected=_("The code runs, and answers as its docstring says."),
-                found=said(error),
-                look=place_of(error, folder),
-            )
-        )
+    except AttributeError as error:
+        found = _as_content(_find_missing(error) or _find_fault(error, folder))
+    except BaseException as error:  # of the learner's code, or of an answer it gave
+        found = _as_content(_find_fault(error, folder))
     part = result.with_suffix(".part")
     part.write_text(json.dumps(found), encoding="utf-8")
     part.replace(result)
+
+
+def _find_missing(error: AttributeError) -> Wrong | None:
+    """Return a verdict if the check asked a module of the learner for a name that is not there."""
+    if not isinstance(error.obj, ModuleType):
+        return None
+    file = f"{error.obj.__name__}.py"
+    return Wrong(
+        expected=_("{file} has the name {name}, as the stub had it.").format(
+            file=file, name=error.name
+        ),
+        found=_("There is no {name} in it.").format(name=error.name),
+        look=file,
+    )
+
+
+def _find_fault(error: BaseException, folder: Path) -> Wrong:
+    return Wrong(
+        expected=_("The code runs, and answers as its docstring says."),
+        found=said(error),
+        look=place_of(error, folder),
+    )
 
 
 def _as_content(wrong: Wrong) -> dict[str, object]:

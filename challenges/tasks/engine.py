@@ -141,10 +141,13 @@ def run(task: Task, path: Path) -> Outcome:
 def _unreadable(task: Task, file: Path) -> Verdict | None:
     """Why the file cannot even be tried, or None."""
     if not file.is_file():
+        found = _("There is no such file in {folder}.").format(folder=file.parent)
+        if os.path.lexists(file):
+            found = _("{path} is there, but it is no file. Move it away: a new one is laid there.")
         return _wrong(
             task,
             _("Your folder has the file {file}.").format(file=task.file),
-            _("There is no such file in {folder}.").format(folder=file.parent),
+            found.format(path=file),
         )
     if file.suffix != ".py":
         return None

@@ -6,6 +6,7 @@ mark (`# end` is one, too), or to the end of the file.
 
 import ast
 import hashlib
+import os
 import re
 import textwrap
 import warnings
@@ -18,7 +19,8 @@ from challenges.tasks.catalogue import SOLUTIONS, STUBS, Task
 def text_of(file: Path) -> str:
     """A file's text; empty where there is none, or none that can be read."""
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        # A pipe of that name would be read for ever.
+        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     except OSError:
         return ""
 
@@ -32,6 +34,9 @@ def place(text: str, name: str) -> str | None:
 
 def is_written(task: Task, folder: Path) -> bool:
     """Whether the learner has changed anything of what the stub had there."""
+    file = folder / task.file
+    if os.path.lexists(file) and not file.is_file():
+        return True  # a folder of that name, for example: the check says so
     own, stub = (text_of(path / task.file) for path in (folder, STUBS))
     if not own:
         return False

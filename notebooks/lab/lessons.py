@@ -9,7 +9,7 @@ from typing import Any
 
 import nbformat
 
-from challenges.tasks.catalogue import tasks
+from challenges.tasks.catalogue import Task, tasks
 from learner.errors import LearnerError
 from learner.language import _, language
 from learner.terminal import padded, width
@@ -61,10 +61,15 @@ class Lesson:
         return sum(section.minutes for section in self.sections)
 
     @property
-    def task_minutes(self) -> int:
-        """The minutes of the lesson's writing tasks, which `minutes` does not hold."""
+    def tasks(self) -> tuple[Task, ...]:
+        """The lesson's writing tasks, in order."""
         number = int(self.name[:2]) if self.name[:2].isdecimal() else None
-        return sum(task.minutes for task in tasks() if task.lesson == number)
+        return tuple(task for task in tasks() if task.lesson == number)
+
+    @property
+    def task_minutes(self) -> int:
+        """The minutes of the writing tasks, which `minutes` does not hold."""
+        return sum(task.minutes for task in self.tasks)
 
     @cached_property
     def objectives(self) -> tuple[str, ...]:

@@ -41,20 +41,36 @@ def test_timetable_fills_its_time_and_gives_rest(total: int) -> None:
     for slot in slots:
         at_work = 0 if slot.kind in ("break", "lunch") else at_work + slot.minutes
         assert at_work <= 120
-    taught = [slot for slot in slots if slot.lesson is not None]
+    taught = [slot for slot in slots if slot.kind == "lesson"]
     for lesson in LESSONS:
         parts = [(slot.first, slot.last) for slot in taught if slot.lesson is lesson]
         assert parts[0][0] == 1
         assert all(before[1] + 1 == after[0] for before, after in itertools.pairwise(parts))
-    known = sum(slot.last - slot.first + 1 for slot in taught)
-    assert known + len(timetable.list_left_out(LESSONS, slots)) == 30
+    written = [slot for slot in slots if slot.kind == "tasks"]
+    known = sum(slot.last - slot.first + 1 for slot in (*taught, *written))
+    tasks = sum(len(lesson.tasks) for lesson in LESSONS)
+    assert known + len(timetable.list_left_out(LESSONS, slots)) == 30 + tasks
+    for slot in written:
+        assert slot.lesson is not None
+        part = slot.lesson.tasks[slot.first - 1 : slot.last]
+        assert slot.minutes == sum(task.minutes for task in part)
+        assert all(task.title in timetable.describe(slot) for task in part)
 
 
-def test_a_day_has_room_for_everything_and_the_challenge() -> None:
+def test_a_day_has_room_for_all_sections_and_first_tasks() -> None:
     slots = timetable.timetable(LESSONS, 390)
+    left = timetable.list_left_out(LESSONS, slots)
+    assert left
+    assert all("(writing," in one for one in left)
+    written = [slot.lesson for slot in slots if slot.kind == "tasks"]
+    assert written[0] is LESSONS[0]
+
+
+def test_enough_time_has_room_for_the_challenge_too() -> None:
+    slots = timetable.timetable(LESSONS, 720)
     assert timetable.list_left_out(LESSONS, slots) == []
     assert {slot.kind for slot in slots} == {
-        *("welcome", "lesson", "break", "lunch", "practice", "close")
+        *("welcome", "lesson", "tasks", "break", "lunch", "practice", "close")
     }
 
 

@@ -1,5 +1,7 @@
 """The commands of the tasks, as they are typed, and tasks in a notebook."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from challenges.tasks import display, engine, notebook, progress
 from challenges.tasks.catalogue import SOLUTIONS, find, tasks
 from challenges.tasks.engine import Outcome
 from learner.errors import LearnerError
+from learner.paths import ROOT
 from tests.challenges.tasks.folders import solved
 
 Run = Callable[..., str]
@@ -169,3 +172,10 @@ def test_the_commands_stand_in_the_help(capsys: pytest.CaptureFixture[str]) -> N
         main(["--help"])
     said = capsys.readouterr().out
     assert "tasks" in said
+
+
+def test_a_reader_that_leaves_early_costs_no_traceback(own: Path) -> None:
+    """`… | head -1`: the pipe is closed before all is printed."""
+    command = f"{sys.executable} -m challenges tasks | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr == ""

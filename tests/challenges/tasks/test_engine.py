@@ -1,6 +1,7 @@
 """Stubs are laid out and never overwritten; whatever code does, the check ends with a sentence."""
 
 import dataclasses
+import os
 import time
 from pathlib import Path
 
@@ -90,7 +91,19 @@ CODE: dict[str, tuple[str | bytes, str]] = {
     "ends the process": ("import os\nos._exit(0)\n", "ended the whole process"),
     "exits": ("import sys\nsys.exit('bye')\n", "SystemExit: bye"),
     "raises": ("raise KeyError('x')\n", "KeyError: 'x'"),
-    "no such function": ("x = 1\n", "percentile"),
+    "no such function": ("x = 1\n", "latency.py has the name percentile"),
+    "an error that cannot be printed": (
+        "class Odd(BaseException):\n    def __str__(self):\n        raise ValueError\n"
+        "def percentile(a, share=99):\n    raise Odd\n",
+        "Odd",
+    ),
+    "interrupts": ("raise KeyboardInterrupt\n", "KeyboardInterrupt"),
+    "asks for input": ("input('name? ')\n", "EOFError"),
+    "an error of many lines": ("raise ValueError('a\\n' * 1000 + '\\x1b[2J')\n", "ValueError: a"),
+    "closes its output": (
+        "import os\nos.closerange(0, 256)\ndef percentile(a, share=99):\n    return 1\n",
+        "`percentile` returned 1.",
+    ),
     "another type": (
         "def percentile(a, share=99):\n    return 'a' * 10_000\n",
         "`percentile` returned 'aaa",
@@ -178,6 +191,22 @@ def test_what_the_code_prints_is_shown(own: Path) -> None:
 def test_no_file_is_said(own: Path) -> None:
     own.mkdir(parents=True)
     wrong(run(find(TASK), own), "no such file")
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to nothing"])
+def test_what_is_no_file_is_said_and_stays(kind: str, own: Path) -> None:
+    solved(own)
+    file = own / FILE
+    file.unlink()
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to("nothing")
+    assert is_written(find(TASK), own)
+    wrong(run(find(TASK), own), "it is no file")
+    assert os.path.lexists(file)
 
 
 def test_a_link_that_leads_out_is_named(own: Path, tmp_path: Path) -> None:
