@@ -17,6 +17,9 @@ def load(path: Path, device: str, threads: int) -> TorchEngine:
         header = json.loads(file.metadata()["serving_model"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     with torch.device("meta"):  # the weights below replace all parameters
-        model = create_model(header["architecture"], header["num_classes"])
+        model = create_model(header["architecture"], header["num_classes"], header["arguments"])
     load_weights(model, weights)
-    return TorchEngine(ServingModel(model, header["mean"], header["std"]).to(device), device)
+    serving = ServingModel(
+        model, header["mean"], header["std"], header["activation"], header["colour_order"]
+    )
+    return TorchEngine(serving.to(device), device)
