@@ -195,7 +195,7 @@ class OwnModel:
     answers: str | None = None
     """JSON or CSV file of the answers to the photos, or "module:function"."""
     arguments: Mapping[str, Any] | None = None
-    """Of torchvision's builder."""
+    """Further arguments of torchvision's builder."""
     changes: Mapping[str, Any] | None = None
     """Values of `Preprocessing` that differ from the published or the file's ones."""
     ships_photos: bool = True
@@ -233,6 +233,8 @@ def own_recipe(
         photos = replace(photos, golden=default_photos().golden)
 
     arguments = dict(own.arguments or {})
+    if "num_classes" in arguments:
+        raise OperatorError("--arguments: num_classes is the number of labels; leave it out")
     if own.architecture is not None:
         architecture = own.architecture
         published, origin = published_preprocessing(architecture), "torchvision's newest weights"

@@ -96,7 +96,7 @@ def test_own_model_in_one_command(
         ("--photos", "service", "folders, which are not searched"),
         ("--crop", "300", "crop: expected 16 to the length of resize (256), found 300"),
         ("--std", "0,1,1", "std: expected values above 0"),
-        ("--arguments", "num_classes=4", "cannot be built with {'num_classes': 4}"),
+        ("--arguments", "num_classes=4", "--arguments: num_classes is the number of labels"),
         ("--answers", "answers.csv", "--answers needs --photos"),
         ("--activation", "none", "--activation none: expected outputs that are probabilities"),
     ],
