@@ -6,15 +6,12 @@ time from the forward passes under full load. Nothing of an image is decoded her
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, NoReturn, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import Field, TypeAdapter, ValidationError
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
@@ -102,7 +99,9 @@ class PredictRequest:
             )
         media_type = headers.get("content-type", "").split(";")[0].strip().lower()
         if media_type == _FORM:
-            data = await self._read_form()
+            from service.web.forms import read_file
+
+            data = await read_file(headers, await self._read_body())
         elif media_type in _UNSPECIFIC or media_type.startswith("image/"):
             data = await self._read_body()
         else:
@@ -152,29 +151,6 @@ class PredictRequest:
     def release(self) -> None:
         """Give back the memory of the body."""
         self._memory.left += self._held
-
-    async def _read_form(self) -> bytes:
-        headers, limit = self._request.headers, self._settings.max_body_bytes
-        if b"boundary" not in parse_options_header(headers["content-type"])[1]:
-            raise RequestError(
-                422,
-                f"the form cannot be read: its content type names no boundary; see RFC 7578. "
-                f"Send one image in the field {FIELD!r}",
-            )
-        body = _yield_once(await self._read_body())
-        parser = MultiPartParser(headers, body, max_files=1, max_fields=8, max_part_size=limit)
-        # Below the limit the file stays in memory; otherwise a request would touch the disk.
-        parser.spool_max_size = limit
-        try:
-            form = await parser.parse()
-        except (MultiPartException, UnicodeError) as error:
-            raise RequestError(
-                422, f"the form cannot be read: {error}; send one image in the field {FIELD!r}"
-            ) from None
-        try:
-            return await _read_file(form)
-        finally:
-            await form.close()
 
 
 Endpoint = Callable[[PredictRequest], Awaitable[Response]]
@@ -281,23 +257,3 @@ def _parse(adapter: TypeAdapter[_Number], name: str, text: str) -> _Number:
 
 def _explain_too_large(limit: int) -> RequestError:
     return RequestError(413, f"the body is larger than {limit:,} bytes; send a smaller image")
-
-
-async def _yield_once(body: bytes) -> AsyncGenerator[bytes, None]:
-    yield body
-
-
-async def _read_file(form: FormData) -> bytes:
-    part = form.get(FIELD)
-    if part is None:
-        fields = ", ".join(repr(name) for name in form) or "none"
-        raise RequestError(
-            422,
-            f"the form has no field {FIELD!r} (found: {fields}); send the image in it, "
-            "and the form to its end",
-        )
-    if isinstance(part, str):
-        raise RequestError(
-            422, f"the field {FIELD!r} holds text; send it as a file, with a file name"
-        )
-    return await part.read()
