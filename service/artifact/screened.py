@@ -25,6 +25,7 @@ from torch import nn
 from service.artifact import export
 from service.artifact.quantisation import Images, quantise
 from service.engines import SCREENED
+from service.engines.onnx_runtime import WEIGHTS
 from service.errors import OperatorError
 from service.model_definition import ServingModel
 
@@ -34,7 +35,6 @@ AGAIN, PARTS = 512, 8
 """Classes that are computed again: the best of each part of all classes, so that frequent classes,
 which have a high bias, do not take all places."""
 OPSET = 20
-WEIGHTS = "weights.bin"
 
 Floats = npt.NDArray[np.float32]
 Rows = Callable[[], Iterable[tuple[Floats, Floats]]]
