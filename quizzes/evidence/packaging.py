@@ -135,7 +135,7 @@ def moving_version() -> Evidence:
         },
         unit=_("photos"),
         varies=_(
-            "the line that names the package: a range, or a version with its hash; the shop, the "
+            "the line that names the package: a range, or a version with its hash; the package index, the "
             "weights and the photos are the same."
         ),
     )

@@ -25,7 +25,7 @@ def check(folder: Path) -> None:
         (fast + slow, 0.999, 10.0, _("10 late of 1,000, where 1 may be late, is a rate of 10.")),
         (fast + [None] * 10, 0.99, 1.0, _("10 requests that failed (None) are late, too.")),
         (fast + [50.0] * 10, 0.99, 0.0, _("A request that took exactly 50 ms is in time.")),
-        ([80.0] * 5, 0.9, 10.0, _("Late requests only, where 10 % may be late, is a rate of 10.")),
+        ([80.0] * 5, 0.9, 10.0, _("If every request is late, and 10 % may be, the rate is 10.")),
     ):
         found = run_own(folder, "burn_rate", module.burn_rate, requests, 50, objective)
         _demand_number(found, right, words, BURN)
