@@ -68,7 +68,7 @@ class PredictRequest:
             RequestError: 422, one of them is not valid.
         """
         arrived = time.perf_counter()
-        self._request = request
+        self.http = request
         self._settings = settings
         self._memory = memory
         self._held = 0
@@ -92,7 +92,7 @@ class PredictRequest:
             RequestError: 400 for an empty body, 408 for one that does not come, 413 over the limit,
                 415 for no image, 422 for a form without the one file, 503 without memory for it.
         """
-        headers = self._request.headers
+        headers = self.http.headers
         coding = headers.get("content-encoding", "identity")
         if coding.strip().lower() not in ("identity", ""):
             raise RequestError(
@@ -104,7 +104,7 @@ class PredictRequest:
         if media_type == _FORM:
             data = await self._read_form()
         elif media_type in _UNSPECIFIC or media_type.startswith("image/"):
-            data = await self._read_body()
+            data = await self.read_body()
         else:
             raise RequestError(
                 415,
@@ -116,25 +116,25 @@ class PredictRequest:
             raise RequestError(400, f"the image is empty; send a {ACCEPTED} file")
         return data
 
-    async def _read_body(self) -> bytes:
+    async def read_body(self) -> bytes:
         """Read the whole body, in one coroutine (it is the hot path), at most up to the limit."""
         limit, seconds = self._settings.max_body_bytes, self._settings.body_seconds
-        declared = self._request.headers.get("content-length", "")
+        declared = self.http.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             raise _explain_too_large(limit)
-        self._hold(int(declared) if declared.isdecimal() else 0)
+        self.hold(int(declared) if declared.isdecimal() else 0)
         body = bytearray()  # not a list of chunks, which may be as small as a byte
         try:
             async with asyncio.timeout(seconds):
                 more = True
                 while more:
-                    message = await self._request.receive()
+                    message = await self.http.receive()
                     if message["type"] == "http.disconnect":
                         raise ClientDisconnect
                     body += message.get("body", b"")
                     if len(body) > limit:
                         raise _explain_too_large(limit)
-                    self._hold(len(body))
+                    self.hold(len(body))
                     more = message.get("more_body", False)
         except TimeoutError:
             raise RequestError(
@@ -144,7 +144,8 @@ class PredictRequest:
             ) from None
         return bytes(body)
 
-    def _hold(self, size: int) -> None:
+    def hold(self, size: int) -> None:
+        """Take memory until the request holds `size` bytes, or raise OverloadedError."""
         if size > self._held:
             self._memory.take(size - self._held, size)
             self._held = size
@@ -154,14 +155,14 @@ class PredictRequest:
         self._memory.left += self._held
 
     async def _read_form(self) -> bytes:
-        headers, limit = self._request.headers, self._settings.max_body_bytes
+        headers, limit = self.http.headers, self._settings.max_body_bytes
         if b"boundary" not in parse_options_header(headers["content-type"])[1]:
             raise RequestError(
                 422,
                 f"the form cannot be read: its content type names no boundary; see RFC 7578. "
                 f"Send one image in the field {FIELD!r}",
             )
-        body = _yield_once(await self._read_body())
+        body = _yield_once(await self.read_body())
         parser = MultiPartParser(headers, body, max_files=1, max_fields=8, max_part_size=limit)
         # Below the limit the file stays in memory; otherwise a request would touch the disk.
         parser.spool_max_size = limit
