@@ -27,6 +27,7 @@ from service.loaded_model import LoadedModel
 from service.preprocessing import ACCEPTED, ImageError
 from service.runner.jobs import Inference
 from service.settings import Settings
+from service.web.edge import HEADER_LENGTH
 from service.web.health import readyz
 from service.web.predict_route import DEFAULT_K, MOST_DEADLINE_MS, PredictRequest, PredictRoute
 from service.web.responses import top_predictions
@@ -35,8 +36,6 @@ PREFIX = "/v2"
 INPUT = "image"
 MOST_IMAGES = 64
 """Largest number of images in one request."""
-HEADER_LENGTH = "Inference-Header-Content-Length"
-"""The header that says how many bytes of the body are JSON; tensors in binary form follow them."""
 _PROBABILITIES, _CLASSES, _LABELS = "probabilities", "classes", "labels"
 _EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration"]
 _ZLIB_OR_GZIP = zlib.MAX_WBITS | 32

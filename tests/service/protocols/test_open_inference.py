@@ -23,8 +23,9 @@ from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.errors import RequestError
 from service.inference_service import create_app
-from service.protocols.open_inference import HEADER_LENGTH, MOST_IMAGES, add_routes, parse_request
+from service.protocols.open_inference import MOST_IMAGES, add_routes, parse_request
 from service.settings import Settings
+from service.web.edge import HEADER_LENGTH
 from service.web.keys import add_key
 from service.web.predict_route import PredictRoute
 from tests.conftest import ServiceProcess, wait_until
