@@ -153,10 +153,9 @@ def install(door: str) -> None:
             "the packages need {:.1f} GB of disk, {} has {:.1f} GB. Make room, then run the same "
             "command again".format(need / 1e9, ROOT, free / 1e9)
         )
-    python = "Python " + facts["python_full_version"]
     print(
-        "[set-up] {} in .venv with {}: {} packages, {:.0f} MB to download".format(
-            door, python, len(missing), sum(missing.values()) / 1e6
+        "[set-up] {}, Python {}: {} packages, {:.0f} MB to download".format(
+            door, facts["python_full_version"], len(missing), sum(missing.values()) / 1e6
         ),
         flush=True,
     )
@@ -260,6 +259,7 @@ def create_virtual_environment() -> None:
     if output([ENVIRONMENT_PYTHON, "-c", version]) is not None:
         return
     python = find_python()
+    print("[set-up] a virtual environment in .venv, by {}".format(python), flush=True)
     command = [python, "-m", "venv", "--clear", ENVIRONMENT]
     if output(command) is None:
         seeded = ["uv", "venv", "--clear", "--seed", "--python", python, ENVIRONMENT]

@@ -1,15 +1,15 @@
 """Model definition: the architectures, and how weights are loaded into them.
 
 There are two kinds: `EfficientNetLite0`, built from torchvision's blocks, and every architecture
-that torchvision knows by name. `ServingModel` wraps either; it is the module that is exported:
-uint8 pixels in, probabilities out, normalisation inside.
+that torchvision knows by name. `ServingModel` wraps these and any other classifier; it is the
+module that is exported: uint8 pixels in, probabilities out, normalisation inside.
 """
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
-from typing import cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,19 @@ from torchvision.models import get_model, list_models
 from torchvision.ops import Conv2dNormActivation
 
 LITE0 = "efficientnet_lite0"
+Activation = Literal["softmax", "sigmoid", "none"]
+"""How outputs become probabilities: classes that exclude each other, classes each by itself, or
+outputs that are probabilities already."""
+ColourOrder = Literal["RGB", "BGR"]
+
+_BUILDER_ARGUMENTS = {
+    # With pretrained weights, torchvision builds them so; it is not in the state_dict. The slow
+    # initialisation would be overwritten, and the auxiliary heads serve training only.
+    name: {"transform_input": True, "init_weights": False, "aux_logits": False}
+    for name in ("inception_v3", "googlenet")
+}
+_COUNTER = ".num_batches_tracked"
+_AUXILIARY_HEADS = ("AuxLogits.", "aux1.", "aux2.")
 
 
 class EfficientNetLite0(nn.Module):
@@ -127,25 +140,38 @@ class ServingModel(nn.Module):
         model: nn.Module,
         mean: tuple[float, float, float],
         std: tuple[float, float, float],
+        activation: Activation = "softmax",
+        colour_order: ColourOrder = "RGB",
     ) -> None:
         """Wrap a model with its normalisation.
 
         Args:
-            model: maps float N × 3 × H × W to logits, float N × classes.
-            mean: per channel, in units of a pixel (0–255), not of the unit interval.
+            model: maps float N × 3 × H × W to logits, float N × classes, or to an object that has
+                them as `logits`.
+            mean: per channel in the model's order, in units of a pixel (0–255), not of the unit
+                interval.
             std: per channel, in the same unit.
+            activation: how the model's outputs become probabilities.
+            colour_order: the order of channels that the model takes.
         """
         super().__init__()
         self.model = model
+        self.activation = activation
+        self.colour_order = colour_order
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
         self.register_buffer("scale", 1 / torch.tensor(std).view(1, 3, 1, 1))
         self.eval()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Map pixels, uint8 N × H × W × 3, to probabilities, float32 N × classes."""
+        """Map RGB pixels, uint8 N × H × W × 3, to probabilities, float32 N × classes."""
         images = pixels.permute(0, 3, 1, 2).to(self.mean.dtype)
-        logits = self.model((images - self.mean) * self.scale)
-        return torch.softmax(logits.float(), dim=1)
+        if self.colour_order == "BGR":
+            images = images.flip(1)
+        outputs = self.model((images - self.mean) * self.scale)
+        logits = (outputs if isinstance(outputs, Tensor) else outputs.logits).float()
+        if self.activation == "softmax":
+            return torch.softmax(logits, dim=1)
+        return torch.sigmoid(logits) if self.activation == "sigmoid" else logits
 
 
 def architectures() -> list[str]:
@@ -155,41 +181,94 @@ def architectures() -> list[str]:
     return [LITE0, *list_models(module=torchvision.models)]
 
 
-def create_model(architecture: str, num_classes: int) -> nn.Module:
+def create_model(
+    architecture: str, num_classes: int, arguments: Mapping[str, Any] | None = None
+) -> nn.Module:
     """Create an architecture by name, with random weights.
 
+    Args:
+        architecture: a name of `architectures()`.
+        num_classes: number of outputs.
+        arguments: further arguments of torchvision's builder, such as `transform_input`.
+
     Raises:
-        ValueError: there is no such architecture.
+        ValueError: there is no such architecture, or its builder does not take the arguments.
     """
-    if architecture == LITE0:
-        return EfficientNetLite0(num_classes)
     if architecture not in architectures():
         raise ValueError(
             f"no architecture named {architecture!r}; there are: {', '.join(architectures())}"
         )
-    # Inception and GoogLeNet would run a slow initialisation that the weights then overwrite.
-    extra = {"init_weights": False} if architecture in ("inception_v3", "googlenet") else {}
-    return cast(nn.Module, get_model(architecture, weights=None, num_classes=num_classes, **extra))
+    try:
+        if architecture == LITE0:
+            return EfficientNetLite0(num_classes, **(arguments or {}))
+        every = builder_arguments(architecture, arguments)
+        return cast(
+            nn.Module, get_model(architecture, weights=None, num_classes=num_classes, **every)
+        )
+    except TypeError as error:
+        raise ValueError(
+            f"{architecture} cannot be built with {dict(arguments or {})}: {error}"
+        ) from (None)
+
+
+def builder_arguments(architecture: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the arguments that torchvision's builder is called with.
+
+    Those not given are as torchvision has them with its published weights, from which most models
+    are fine-tuned. Auxiliary heads are always left out.
+    """
+    own = _BUILDER_ARGUMENTS.get(architecture, {})
+    return {**own, **(given or {}), **({"aux_logits": False} if own else {})}
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Put all weights into a model, by name. The model takes the tensors, not copies.
 
+    A prefix that all names share ("module.", "_orig_mod.") is removed, weights of auxiliary heads
+    are dropped, and BatchNorm's counters may be missing, as in torch.
+
     Raises:
         ValueError: names or shapes are not those of the model; the message says which.
     """
     own = model.state_dict()
-    faults = [f"{name} is missing" for name in own if name not in weights]
-    faults += [f"{name} is not part of the architecture" for name in weights if name not in own]
-    faults += [
-        f"{name} has the shape {tuple(weights[name].shape)}, expected {tuple(tensor.shape)}"
+    counters = {name for name in own if name.endswith(_COUNTER)}
+    fitting = _without_prefix(weights, own.keys() - counters)
+    fitting = {
+        name: tensor
+        for name, tensor in fitting.items()
+        if name in own or not name.startswith(_AUXILIARY_HEADS)
+    }
+    fitting |= {name: torch.tensor(0) for name in counters - fitting.keys()}
+    faults = []
+    if missing := [name for name in own if name not in fitting]:
+        faults.append(f"missing: {_shorten_list(missing)}")
+    strange = [name for name in fitting if name not in own]
+    if strange := [name for name in strange if not name.endswith(_COUNTER)] or strange:
+        faults.append(f"found, but not part of it: {_shorten_list(strange)}")
+    shapes = [
+        f"{name} has the shape {tuple(fitting[name].shape)}, expected {tuple(tensor.shape)}"
         for name, tensor in own.items()
-        if name in weights and weights[name].shape != tensor.shape
+        if name in fitting and fitting[name].shape != tensor.shape
     ]
-    if faults:
-        more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
-        raise ValueError(f"the weights do not fit the architecture: {'; '.join(faults[:3])}{more}")
-    model.load_state_dict(dict(weights), assign=True)
+    if faults or shapes:
+        faults += [_shorten_list(shapes)] if shapes else []
+        raise ValueError(f"the weights do not fit the architecture: {'; '.join(faults)}")
+    model.load_state_dict(fitting, assign=True)
+
+
+def _without_prefix(weights: Mapping[str, Tensor], own: Set[str]) -> dict[str, Tensor]:
+    """Return the weights without the prefix under which all names of the model are found."""
+    first = next(iter(own), "")
+    for name in weights:
+        prefix = name.removesuffix(first)
+        if prefix.endswith(".") and all(prefix + other in weights for other in own):
+            return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
+    return dict(weights)
+
+
+def _shorten_list(names: Sequence[str]) -> str:
+    more = f" (and {len(names) - 3} more)" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def published_lite0_weights() -> dict[str, Tensor]:

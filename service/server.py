@@ -10,7 +10,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from service.errors import OperatorError
-from service.loaded_model import LoadedModel, Step
+from service.loaded_model import Step
 from service.machine import seconds_since_process_start
 from service.settings import Settings, settings_from
 
@@ -24,7 +24,7 @@ def serve(create_app: CreateApp) -> None:
     The port is taken first, so that a port in use is found before a model is loaded, and listened
     on last, so that a connection is refused until the service is ready to answer.
     """
-    _prepare_process()
+    prepare_process()
     try:
         settings = settings_from()
         from service.listener import bind, bind_admin
@@ -32,6 +32,7 @@ def serve(create_app: CreateApp) -> None:
 
         configure_log(settings.log_format)
         if settings.front_ends > 1:
+            from service.front_ends.front_end import serve_front_end
             from service.front_ends.supervisor import supervise
 
             sys.exit(supervise(partial(serve_front_end, create_app), settings))
@@ -51,25 +52,8 @@ def serve(create_app: CreateApp) -> None:
         sys.exit(f"error: {error}")
 
 
-def serve_front_end(
-    create_app: CreateApp,
-    settings: Settings,
-    load: Callable[[Settings], LoadedModel],
-    listener: socket.socket,
-    announce: Callable[[socket.socket], object],
-) -> int:
-    """Serve in the process of a front end, with a model that another process has loaded."""
-    _prepare_process()
-    from service.telemetry.log import configure_log
-
-    configure_log(settings.log_format)
-    try:
-        return run(create_app(settings, load), settings, listener, announce)
-    except OperatorError as error:
-        sys.exit(f"error: {error}")
-
-
-def _prepare_process() -> None:
+def prepare_process() -> None:
+    """Prepare signals, standard files and memory of a process that will serve."""
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, _interrupted_before_ready)
     from service.runner import tuning
@@ -107,9 +91,8 @@ def run(
 
         add_routes(app)
     server = Server(app, settings, listener, announce, admin)
-    for each in (listener, admin):
-        if each is not None:
-            listen(each, settings)
+    for each in filter(None, (listener, admin)):
+        listen(each, settings)
     server.run([listener])
     return server.exit_status
 

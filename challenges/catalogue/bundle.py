@@ -22,7 +22,7 @@ def build_bundle(
     from dataclasses import replace
 
     from service.artifact.build import build
-    from service.artifact.recipe import own_recipe
+    from service.artifact.recipe import OwnModel, own_recipe
     from service.engines import SCREENED
     from service.model_definition import LITE0
 
@@ -30,9 +30,7 @@ def build_bundle(
     recipe = own_recipe(
         name="catalogue",
         version="1.0.0",
-        architecture=LITE0,
-        weights=folder.weights,
-        labels=folder.labels,
+        own=OwnModel(architecture=LITE0, weights=folder.weights, labels=folder.labels),
         forms=(SCREENED,),
     )
     digest = (model / DIGESTS).read_text().split()[0]

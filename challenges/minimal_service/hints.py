@@ -244,8 +244,8 @@ def solutions() -> dict[CriterionId, Solution]:
         "load": Solution(
             _(
                 "Fewer bytes are read. The model is int8. All classes are scored roughly: along a "
-                "tenth of the directions, with 4 bits a weight. The best few are computed again "
-                "from all features. 14 MB are read for an image instead of 1 GB. What that costs "
+                "fifth of the directions, with 4 bits a weight. The best few are computed again "
+                "from all features. 27 MB are read for an image instead of 1 GB. What that costs "
                 "was measured like any rounding. "
                 "So an image needs one core from its bytes to its answer, and waits for no other. "
                 "JPEGs are shrunk while they are decoded. The event loop only waits, and computing "

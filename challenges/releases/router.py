@@ -25,7 +25,7 @@ FEWEST_COMPARED = 30
 """Answers that are compared before a release goes on."""
 MOST_DIFFERENT, MOST_FAILED = 0.1, 1
 """Share of the compared answers that may differ, 0–1, and requests that may fail."""
-DEADLINE_MS = 9_000
+DEADLINE_MS = 60_000
 """Time that an instance may take: a release is judged by answers, not by times."""
 SHARES = (0.2, 0.5, 1.0)
 """Parts of the traffic that a release goes through."""
@@ -62,7 +62,7 @@ class Router:
 
         @asynccontextmanager
         async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-            async with httpx.AsyncClient(timeout=10) as app.state.client:
+            async with httpx.AsyncClient(timeout=DEADLINE_MS / 1000) as app.state.client:
                 yield
 
         app = FastAPI(lifespan=lifespan)
@@ -106,7 +106,7 @@ def first_class(answer: bytes) -> int:
 def goes_to_candidate(name: str, share: float) -> bool:
     """Return whether the request `name` belongs to the candidate's share (0 to 1).
 
-    The same name always gives the same number from 0 to 1. So whoever was moved at 20 % is not
+    The same name always gives the same number from 0 to 1. So a user who was moved at 20 % is not
     moved back at 50 %.
     """
     digest = hashlib.sha256(name.encode()).digest()

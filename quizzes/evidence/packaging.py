@@ -250,8 +250,8 @@ def exchanged_volume() -> Evidence:
         pinned = ("--artifact-digest", bundle().digest)
         seconds = ready_seconds(other)
         with Service(REFERENCE, "--artifact", str(other), *pinned) as service:
+            said = service.wait_for("error: ").text
             status = service.wait(30)
-            said = service.lines[-1].text
     assert status == 1, "the pinned digest is another one"
     return Evidence(
         shows=_(

@@ -15,7 +15,7 @@ from challenges.load.generator import Target, generate
 from challenges.load.images import distinct_images
 from challenges.load.observations import Observations
 from challenges.releases.bundles import Change, make_bundle
-from challenges.releases.router import Router, Verdict, release, running
+from challenges.releases.router import DEADLINE_MS, Router, Verdict, release, running
 from learner.language import _
 from quizzes.evidence import Evidence
 from quizzes.evidence.running import REFERENCE, Service
@@ -23,7 +23,7 @@ from service.settings import DEFAULT_ARTIFACT
 
 GOOD, BAD = Change("1.1.0"), Change("1.1.1", skewed=True)
 """Two candidates: the form onnx-fp32, and the same with ImageNet's normalisation."""
-PATIENT = ("--target-ms", "1000")
+PATIENT = ("--target-ms", "60000", "--max-requests", "2000")
 """Settings of the instances: a release is judged by its answers, so no instance refuses early."""
 RATE, REQUESTS = 40, 500
 GATE = "challenges.releases.gate"
@@ -66,13 +66,17 @@ def refused_bundle() -> Evidence:
     )
 
 
+def start(artifact: Path) -> Service:
+    """Start an instance that serves this bundle. Its `url` waits until it is ready."""
+    return Service(REFERENCE, *PATIENT, "--artifact", str(artifact))
+
+
 @contextmanager
 def instances(*changes: Change) -> Iterator[list[Service]]:
     """Start the released bundle and one instance for each change, each in its own process."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [make_bundle(Path(folder) / one.version, one) for one in changes]
-        artifacts = [DEFAULT_ARTIFACT, *paths]
-        started = [Service(REFERENCE, *PATIENT, "--artifact", str(path)) for path in artifacts]
+        started = [start(path) for path in (DEFAULT_ARTIFACT, *paths)]
         try:
             for service in started:
                 service.wait_for(" ready ")
@@ -122,7 +126,7 @@ def release_under_load(
         back = threading.Timer(due[-1] - back_s, lambda: setattr(router, "share", 0.0))
         for thread in (releasing, back):
             thread.start()
-        seen = generate(Target(port), due, photos)
+        seen = generate(Target(port), due, photos, timeout=DEADLINE_MS / 1000)
         over.set()
         for thread in (releasing, back):
             thread.join()
@@ -133,7 +137,7 @@ def moved_traffic() -> Evidence:
     """Release a good candidate and a bad one, each under load."""
     photos = distinct_images(50)
     with instances(GOOD, BAD) as (released, good, bad):
-        forth = release_under_load(released, good, photos, 300, back_s=2)
+        forth = release_under_load(released, good, photos, 280, back_s=1)
         stopped = release_under_load(released, bad, photos, 150, back_s=0)
     assert forth.lost == stopped.lost == 0, "no request is lost"
     assert [verdict for _share, verdict in forth.tried] == ["on"] * 3, "a good one goes on"

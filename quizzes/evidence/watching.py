@@ -186,7 +186,7 @@ def spent_budget() -> Evidence:
         calm, stalled = (
             budget_of(load_with_stall(service, photos, stall_s)) for stall_s in (0, STALL_S)
         )
-    assert stalled.late >= 0.6 * STALL_S * RATE, "who comes meanwhile is late"
+    assert stalled.late >= 0.6 * STALL_S * RATE, "requests that come meanwhile are late"
     assert stalled.late > calm.late, "without the stall fewer are late"
     return Evidence(
         shows=_(
@@ -267,7 +267,7 @@ def signals_at(service: Service, rate: float, seconds: float, photos: Sequence[b
 SHARES_OF_CAPACITY = (0.4, 0.9, 1.8)
 
 
-def signals_at_loads(photos: Sequence[bytes], seconds: float = 2.0) -> list[Signals]:
+def signals_at_loads(photos: Sequence[bytes], seconds: float = 1.5) -> list[Signals]:
     """Start a service on one core; load it below, near and above what it can compute.
 
     It does not refuse early, so that its queue can be seen.

@@ -6,6 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from service.artifact.code import check_code
 from service.artifact.verify import (
@@ -17,6 +18,11 @@ from service.engines import BF16, FORMS, SCREENED, STANDARD_FORMS
 from service.errors import OperatorError, write_command
 from service.runner.tuning import let_waiting_threads_sleep
 from service.settings import DEFAULT_ARTIFACT
+
+PREPROCESSING_OPTIONS = (
+    "mean", "std", "resize", "crop", "interpolation", "colour_order", "activation",
+)  # fmt: skip
+"""Fields of `recipe.Preprocessing` that the command line can change."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,30 +52,58 @@ def _build(options: argparse.Namespace) -> None:
 
     check_torch_pair()  # before torchvision is imported and breaks on it
     from service.artifact.build import build
-    from service.artifact.recipe import default_recipe, own_recipe
+    from service.artifact.placement import check_destination
+    from service.artifact.recipe import OwnModel, default_recipe, own_recipe
 
-    if options.architecture is None:
-        own = ("weights", "labels", "photos", "name", "version")
-        if given := [f"--{option}" for option in own if getattr(options, option)]:
+    own = OwnModel(
+        architecture=options.architecture,
+        weights=options.weights,
+        model=options.model,
+        labels=options.labels,
+        photos=options.photos,
+        answers=options.answers,
+        arguments=options.arguments,
+        changes={
+            name: getattr(options, name)
+            for name in PREPROCESSING_OPTIONS
+            if getattr(options, name) is not None
+        },
+        ships_photos=not options.no_photos,
+    )
+    is_own = bool(own.architecture or own.model)
+    if own.architecture and own.model:
+        raise OperatorError("--architecture and --model: give one of them")
+    if not is_own:
+        single = ("weights", "labels", "photos", "answers", "arguments", "name", "version")
+        if given := [
+            f"--{option.replace('_', '-')}"
+            for option in (*single, *PREPROCESSING_OPTIONS, "no_photos")
+            if getattr(options, option)
+        ]:
             raise OperatorError(
-                f"{', '.join(given)}: for a model of your own only; add --architecture"
+                f"{', '.join(given)}: for a model of your own only; add --architecture or --model"
             )
-        recipe = default_recipe(options.forms)
-    else:
-        if not options.weights:
-            raise OperatorError(
-                "--architecture needs --weights (safetensors, or seeded:0) and --labels (text)"
-            )
-        recipe = own_recipe(
-            name=options.name or options.architecture.replace("_", "-"),
+    if own.architecture and not own.weights:
+        raise OperatorError(
+            "--architecture needs --weights (safetensors, or seeded:0) and --labels (text)"
+        )
+    replaces = options.replace or not is_own
+    check_destination(options.output, replaces)  # before weights are read
+    recipe = (
+        own_recipe(
+            name=options.name or _make_name(own.architecture or Path(own.model or "").stem),
             version=options.version or "1.0.0",
-            architecture=options.architecture,
-            weights=options.weights,
-            labels=options.labels,
-            photos=options.photos,
+            own=own,
             forms=options.forms,
         )
-    build(recipe, options.output, lambda line: print(line, flush=True))
+        if is_own
+        else default_recipe(options.forms)
+    )
+    build(recipe, options.output, lambda line: print(line, flush=True), replaces)
+
+
+def _make_name(text: str) -> str:
+    return text.replace("_", "-")
 
 
 def _compile(options: argparse.Namespace) -> None:
@@ -146,14 +180,40 @@ def _make_parser() -> argparse.ArgumentParser:
         help=f"some of {','.join(FORMS)} (default: all but {SCREENED}, which pays for very many "
         f"classes, and {BF16}, which is for a GPU)",
     )
+    build.add_argument(
+        "--replace", action="store_true", help="replace an older bundle of one's own"
+    )
     own = build.add_argument_group("a model of your own (else EfficientNet-Lite0 is built)")
     own.add_argument("--architecture", help="its name in torchvision.models: resnet50, vit_b_16 …")
-    own.add_argument("--weights", type=Path, help="safetensors file of its state_dict; "
+    own.add_argument("--weights", type=Path, help="safetensors or checkpoint of its state_dict; "
                      "seeded:0 for random ones (load tests)")  # fmt: skip
+    own.add_argument("--model", metavar="FILE.py", help="or: a file with build_model(), which "
+                     "returns any module and its preprocessing (docs/artifact.md)")  # fmt: skip
     own.add_argument("--labels", type=Path, help="text file with a label a line, by class id")
     own.add_argument("--photos", type=Path, help="folder of photos to calibrate and measure with")
+    own.add_argument("--no-photos", action="store_true", help="ship sample photos, not yours, as "
+                     "golden photos (else the first 8 of yours)")  # fmt: skip
+    own.add_argument("--answers", help="what your own code answers to the photos: a JSON or CSV "
+                     "file, or module:function; every form is held against it")  # fmt: skip
     own.add_argument("--name", help="the model's name in every answer")
     own.add_argument("--version", help="its version (1.0.0)")
+
+    used = build.add_argument_group(
+        "how your own model takes images (else as torchvision's newest weights, or build_model())"
+    )
+    used.add_argument("--arguments", type=_parse_pairs, metavar="KEY=VALUE,… | JSON",
+                      help="of torchvision's builder: transform_input=true")  # fmt: skip
+    for name in ("mean", "std"):
+        used.add_argument(f"--{name}", type=_parse_channels, metavar="R,G,B", help="per channel, "
+                          "for pixels from 0 to 1; above 1: from 0 to 255")  # fmt: skip
+    used.add_argument("--resize", type=int, help="pixels of the shorter side")
+    used.add_argument("--crop", type=int, help="pixels of the square cut from the centre")
+    used.add_argument("--interpolation", choices=("bilinear", "bicubic"), help="filter of resize")
+    used.add_argument("--colour-order", choices=("RGB", "BGR"), help="order of channels; mean and "
+                      "std are in the same order")  # fmt: skip
+    used.add_argument("--activation", choices=("softmax", "sigmoid", "none"),
+                      help="how outputs become probabilities: classes exclude each other, each "
+                      "by itself (several labels an image), or they are that")  # fmt: skip
 
     compiling = commands.add_parser(
         "compile", help="make the bf16 form as fast as it gets on this machine's GPU"
@@ -181,6 +241,38 @@ def _make_parser() -> argparse.ArgumentParser:
             help="the bundle's folder",
         )  # fmt: skip
     return parser
+
+
+def _parse_channels(text: str) -> tuple[float, float, float]:
+    try:
+        red, green, blue = (float(value) for value in text.strip("[]() ").split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected three numbers, such as 0.485,0.456,0.406, found {text!r}"
+        ) from None
+    return red, green, blue
+
+
+def _parse_pairs(text: str) -> dict[str, Any]:
+    try:
+        if text.lstrip().startswith("{"):
+            pairs: dict[str, Any] = json.loads(text)
+            return pairs
+        return {
+            key.strip(): _parse_value(value.strip())
+            for key, value in (pair.split("=") for pair in text.split(","))
+        }
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected key=value,key=value or a JSON object, found {text!r}"
+        ) from None
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return json.loads(text.lower() if text in ("True", "False") else text)
+    except ValueError:
+        return text
 
 
 def _parse_forms(text: str) -> tuple[str, ...]:

@@ -70,6 +70,6 @@ def export_bfloat16(model: ServingModel, example: Pixels) -> bytes:
     mean, scale = model.mean.flatten(), model.scale.flatten()
     inner = _InBfloat16(copy.deepcopy(model.model))
     # `ServingModel` normalises in the type of its buffers, which stay fp32.
-    serving = ServingModel(inner, (0, 0, 0), (1, 1, 1))
+    serving = ServingModel(inner, (0, 0, 0), (1, 1, 1), model.activation, model.colour_order)
     serving.mean, serving.scale = mean.view(1, 3, 1, 1), scale.view(1, 3, 1, 1)
     return export_program(serving, example)

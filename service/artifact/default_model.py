@@ -68,7 +68,7 @@ STAGES = (
 `service.model_definition.EfficientNetLite0`."""
 EPSILON = 1e-3
 """Added to the variance in batch normalisation: TensorFlow's value."""
-PARITY_CROPS, CALIBRATION_CROPS = 700, 110
+PARITY_CROPS, CALIBRATION_CROPS = 400, 110
 
 Say = Callable[[str], None]
 Weights = dict[str, NDArray[Any]]
@@ -304,9 +304,11 @@ def _fill(folder: Path, say: Say) -> Manifest:
         quantise(fp32, Path(scratch) / int8.name, _cut(OTHER_PICTURES, CALIBRATION_CROPS, 1))
         shutil.copyfile(Path(scratch) / int8.name, int8)
     engines[names[1]] = load_engine(FORMS[names[1]], int8, "cpu", available_cores())
-    say(f"[build 2/2] {names[1]}: compare with {names[0]} on {PARITY_CROPS} crops")
+    say(f"[build 2/2] {names[1]}: answer {PARITY_CROPS} crops of the photos with {names[0]}")
     crops = _cut(SAMPLE_PHOTOS, PARITY_CROPS, 0)
-    reference, answers = (parity.probabilities_of(engines[name], crops) for name in names)
+    reference = parity.probabilities_of(engines[names[0]], crops)
+    say(f"[build 2/2] {names[1]}: answer the same crops")
+    answers = parity.probabilities_of(engines[names[1]], crops)
     measured = parity.measure_parity(names[1], parity.INT8, reference, answers)
     found_parity[names[1]] = measured.model_copy(update={"reference": names[0]})
     say(

@@ -24,8 +24,7 @@ def export_weights(model: ServingModel, architecture: Architecture, classes: int
     header = {
         "architecture": architecture.name,
         "num_classes": classes,
-        "mean": architecture.mean,
-        "std": architecture.std,
+        **architecture.model_dump(exclude={"name", "source", "licence"}),
     }
     weights = {name: tensor.contiguous() for name, tensor in model.model.state_dict().items()}
     # One key: safetensors does not keep the order of several keys, and the bytes must not vary.

@@ -13,7 +13,7 @@ from service.artifact import export
 from service.artifact.bfloat16 import export_bfloat16
 from service.artifact.manifest import Architecture
 from service.artifact.parity import BF16, FP32, INT8, Bound
-from service.artifact.quantisation import quantise
+from service.artifact.quantisation import quantise_apart
 from service.artifact.screened import write_screened
 from service.engines import FORMS
 from service.engines.base import PixelBatch
@@ -60,7 +60,7 @@ def _write_int8(source: Source, path: Path) -> None:
             fp32 = Path(scratch) / fp32.name
             _write_onnx(source, fp32)
         int8 = Path(scratch) / "int8.onnx"
-        quantise(fp32, int8, source.cut_calibration_crops())
+        quantise_apart(fp32, int8, source.cut_calibration_crops())
         path.write_bytes(int8.read_bytes())
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -42,6 +42,10 @@ class Architecture(_Part):
     mean: tuple[float, float, float]
     """Normalisation per channel, in units of a pixel (0–255). It is part of the graph."""
     std: tuple[float, float, float]
+    arguments: dict[str, Any] = {}
+    """Those of torchvision's builder, beside the number of classes."""
+    activation: Literal["softmax", "sigmoid", "none"] = "softmax"
+    colour_order: Literal["RGB", "BGR"] = "RGB"
 
 
 class TensorSpecification(_Part):
@@ -127,6 +131,10 @@ class Manifest(_Part):
     default_form: str
     default_form_reason: str
     forms: dict[str, FormRecord]
+    left_out: dict[str, str] = {}
+    """Why a form that was asked for is not there, with its figures."""
+    held_against: str = ""
+    """The engineer's own answers that the model was compared with, or what was assumed instead."""
     files: dict[str, File]
     """Every file except the manifest and its digest, by its path in the bundle."""
 

@@ -23,12 +23,21 @@ DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 """Error numbers that mean that the destination cannot take the bundle."""
 
 
-def check_destination(destination: Path) -> None:
+def check_destination(destination: Path, replaces: bool = True) -> None:
     """Check that the destination is free, an empty folder or an older artifact.
+
+    Args:
+        destination: the bundle's folder.
+        replaces: whether an older artifact may be replaced.
 
     Raises:
         OperatorError: it holds something else.
     """
+    if not replaces and (destination / MANIFEST).exists():
+        raise OperatorError(
+            f"{destination} holds an artifact already: expected a folder to create, so that no "
+            "older version is lost. Choose another --output, or add --replace"
+        )
     if destination.exists() and not (destination / MANIFEST).exists():
         empty = destination.is_dir() and not any(destination.iterdir())
         if not empty:

@@ -25,18 +25,16 @@ from torch import nn
 from service.artifact import export
 from service.artifact.quantisation import Images, quantise
 from service.engines import SCREENED
+from service.engines.onnx_runtime import WEIGHTS
 from service.errors import OperatorError
 from service.model_definition import ServingModel
 
-DIRECTIONS = 128
+DIRECTIONS = 256
 """Directions of the rough scores. The weights of a row share one scale."""
 AGAIN, PARTS = 512, 8
 """Classes that are computed again: the best of each part of all classes, so that frequent classes,
 which have a high bias, do not take all places."""
 OPSET = 20
-WEIGHTS = "weights.bin"
-EVERY = 7
-"""The directions are found from every seventh row, which say the same as all rows."""
 
 Floats = npt.NDArray[np.float32]
 Rows = Callable[[], Iterable[tuple[Floats, Floats]]]
@@ -159,12 +157,10 @@ def _find_directions(rows: Rows) -> tuple[Floats, float]:
         directions that are left out.
     """
     products: Floats | float = 0.0
-    seen = count = 0
+    count = 0
     for weights, _bias in rows():
-        some = weights[-seen % EVERY :: EVERY]
-        products = products + some.T @ some
-        seen += len(weights)
-        count += len(some)
+        products = products + weights.T @ weights
+        count += len(weights)
     squares, vectors = np.linalg.eigh(products)  # the longest come last
     kept = min(DIRECTIONS, len(vectors))
     left_out = squares[:-kept]

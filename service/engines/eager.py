@@ -19,6 +19,9 @@ def load(file: File, device: str, threads: int) -> TorchEngine:
     header = json.loads(json.loads(data[8:end])["__metadata__"]["serving_model"])
     weights = safetensors.torch.load(data)
     with torch.device("meta"):  # the weights below replace all parameters
-        model = create_model(header["architecture"], header["num_classes"])
+        model = create_model(header["architecture"], header["num_classes"], header["arguments"])
     load_weights(model, weights)
-    return TorchEngine(ServingModel(model, header["mean"], header["std"]).to(device), device)
+    serving = ServingModel(
+        model, header["mean"], header["std"], header["activation"], header["colour_order"]
+    )
+    return TorchEngine(serving.to(device), device)

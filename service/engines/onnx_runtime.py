@@ -13,6 +13,8 @@ def runtime() -> str:
     return f"ONNX Runtime {onnxruntime.__version__}"
 
 
+WEIGHTS = "weights.bin"
+"""The file with the large weights of a graph, beside it, where it has one."""
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -43,6 +45,9 @@ def open_session(file: File, threads: int) -> onnxruntime.InferenceSession:
         # Compute exactly; only here, because it is far slower.
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 3  # errors only; its warnings are not actionable
+    if (weights := file.parent / WEIGHTS).is_file():
+        data = weights.read_bytes()
+        options.add_external_initializers_from_files_in_memory([WEIGHTS], [data], [len(data)])
     return onnxruntime.InferenceSession(
         file.read_bytes(), options, providers=["CPUExecutionProvider"]
     )

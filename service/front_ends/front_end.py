@@ -13,6 +13,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 import numpy as np
+from fastapi import FastAPI
 
 from service.artifact.verify import read_bundle, replay
 from service.engines.base import Form, Images, Probabilities
@@ -32,6 +33,25 @@ Announce = Callable[[socket.socket], object]
 Serve = Callable[[Settings, Load, socket.socket, Announce], int]
 """Loads the model, serves it at the socket until stopped, and returns the exit status; announces
 when the first request can be answered."""
+
+
+def serve_front_end(
+    create_app: Callable[[Settings, Load], FastAPI],
+    settings: Settings,
+    load: Load,
+    listener: socket.socket,
+    announce: Announce,
+) -> int:
+    """Serve in the process of a front end, with a model that another process has loaded."""
+    from service.server import prepare_process, run
+    from service.telemetry.log import configure_log
+
+    prepare_process()
+    configure_log(settings.log_format)
+    try:
+        return run(create_app(settings, load), settings, listener, announce)
+    except OperatorError as error:
+        sys.exit(f"error: {error}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ log = logging.getLogger("service.access")
 REQUEST_ID = "X-Request-Id"
 DIGEST = "X-Model-Digest"
 HEADER_LENGTH = "Inference-Header-Content-Length"
-"""Of the Open Inference Protocol: bytes of the body that are JSON; binary tensors follow them."""
+"""Header of the Open Inference Protocol: the size of the JSON, which binary tensors follow."""
 DIGEST_DIGITS = 12
 """Digits of the digest in answers and in the log: enough to tell bundles apart."""
 PROBES = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})

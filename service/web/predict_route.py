@@ -6,15 +6,12 @@ time from the forward passes under full load. Nothing of an image is decoded her
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, NoReturn, TypeVar
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic import Field, TypeAdapter, ValidationError
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import FormData
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
@@ -37,7 +34,6 @@ _UNSPECIFIC = {
     "application/x-www-form-urlencoded",
     "binary/octet-stream",  # Amazon S3's default
 }
-_DEADLINE_NAME = DEADLINE_HEADER.lower().encode()
 _Number = TypeVar("_Number", int, float)
 _DEADLINE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, le=MOST_DEADLINE_MS)])
 _COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1)])
@@ -74,7 +70,7 @@ class PredictRequest:
         self._held = 0
         self.k = _read_k(request.query_params.get("k"), classes)
         """Number of classes in the answer."""
-        deadline_s = _read_deadline(request.scope)
+        deadline_s = _read_deadline(request.headers.get(DEADLINE_HEADER))
         self._deadline = None if deadline_s is None else arrived + deadline_s
 
     @property
@@ -102,7 +98,9 @@ class PredictRequest:
             )
         media_type = headers.get("content-type", "").split(";")[0].strip().lower()
         if media_type == _FORM:
-            data = await self._read_form()
+            from service.web.forms import read_file
+
+            data = await read_file(headers, await self.read_body())
         elif media_type in _UNSPECIFIC or media_type.startswith("image/"):
             data = await self.read_body()
         else:
@@ -119,9 +117,10 @@ class PredictRequest:
     async def read_body(self) -> bytes:
         """Read the whole body, in one coroutine (it is the hot path), at most up to the limit."""
         limit, seconds = self._settings.max_body_bytes, self._settings.body_seconds
+        too_large = f"the body is larger than {limit:,} bytes; send a smaller image"
         declared = self.http.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            raise _explain_too_large(limit)
+            raise RequestError(413, too_large)
         self.hold(int(declared) if declared.isdecimal() else 0)
         body = bytearray()  # not a list of chunks, which may be as small as a byte
         try:
@@ -133,7 +132,7 @@ class PredictRequest:
                         raise ClientDisconnect
                     body += message.get("body", b"")
                     if len(body) > limit:
-                        raise _explain_too_large(limit)
+                        raise RequestError(413, too_large)
                     self.hold(len(body))
                     more = message.get("more_body", False)
         except TimeoutError:
@@ -153,29 +152,6 @@ class PredictRequest:
     def release(self) -> None:
         """Give back the memory of the body."""
         self._memory.left += self._held
-
-    async def _read_form(self) -> bytes:
-        headers, limit = self.http.headers, self._settings.max_body_bytes
-        if b"boundary" not in parse_options_header(headers["content-type"])[1]:
-            raise RequestError(
-                422,
-                f"the form cannot be read: its content type names no boundary; see RFC 7578. "
-                f"Send one image in the field {FIELD!r}",
-            )
-        body = _yield_once(await self.read_body())
-        parser = MultiPartParser(headers, body, max_files=1, max_fields=8, max_part_size=limit)
-        # Below the limit the file stays in memory; otherwise a request would touch the disk.
-        parser.spool_max_size = limit
-        try:
-            form = await parser.parse()
-        except (MultiPartException, UnicodeError) as error:
-            raise RequestError(
-                422, f"the form cannot be read: {error}; send one image in the field {FIELD!r}"
-            ) from None
-        try:
-            return await _read_file(form)
-        finally:
-            await form.close()
 
 
 Endpoint = Callable[[PredictRequest], Awaitable[Response]]
@@ -265,11 +241,8 @@ def _read_k(text: str | None, classes: int) -> int:
     return k
 
 
-def _read_deadline(scope: Scope) -> float | None:
-    for name, value in scope["headers"]:
-        if name == _DEADLINE_NAME:
-            return _parse(_DEADLINE, DEADLINE_HEADER, value.decode("latin-1")) / 1000
-    return None
+def _read_deadline(text: str | None) -> float | None:
+    return None if text is None else _parse(_DEADLINE, DEADLINE_HEADER, text) / 1000
 
 
 def _parse(adapter: TypeAdapter[_Number], name: str, text: str) -> _Number:
@@ -278,27 +251,3 @@ def _parse(adapter: TypeAdapter[_Number], name: str, text: str) -> _Number:
     except ValidationError as error:
         fault = error.errors()[0]["msg"]
         raise RequestError(422, f"{name}={shorten(repr(text))} is not valid: {fault}") from None
-
-
-def _explain_too_large(limit: int) -> RequestError:
-    return RequestError(413, f"the body is larger than {limit:,} bytes; send a smaller image")
-
-
-async def _yield_once(body: bytes) -> AsyncGenerator[bytes, None]:
-    yield body
-
-
-async def _read_file(form: FormData) -> bytes:
-    part = form.get(FIELD)
-    if part is None:
-        fields = ", ".join(repr(name) for name in form) or "none"
-        raise RequestError(
-            422,
-            f"the form has no field {FIELD!r} (found: {fields}); send the image in it, "
-            "and the form to its end",
-        )
-    if isinstance(part, str):
-        raise RequestError(
-            422, f"the field {FIELD!r} holds text; send it as a file, with a file name"
-        )
-    return await part.read()

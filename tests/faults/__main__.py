@@ -5,6 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from service.settings import ROOT
 from tests.faults.bench import Row, describe_machine, open_bench, write_report
 from tests.faults.experiments import FAULTS
@@ -27,7 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     ):
         for number, name in enumerate(options.only or FAULTS, 1):
             print(f"[{number}/{len(options.only or FAULTS)}] {name} …", file=sys.stderr, flush=True)
-            found = FAULTS[name](bench, not options.quick)
+            try:
+                found = FAULTS[name](bench, not options.quick)
+            except pytest.skip.Exception as reason:  # a program is missing
+                found = Row(name, "").expect(False, str(reason))
             for row in [found] if isinstance(found, Row) else found:
                 rows.append(row)
                 print(
@@ -44,4 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

@@ -18,7 +18,6 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.preprocessing import (
     FORMATS,
     ImageError,
@@ -66,6 +65,8 @@ class Result:
 
 def list_seeds() -> list[bytes]:
     """Return small files of every kind that is accepted, to be mutated."""
+    from service.artifact.sample_photos import SAMPLE_PHOTOS  # not where atheris runs
+
     photo = Image.open(io.BytesIO(SAMPLE_PHOTOS[0].read())).convert("RGB").resize((48, 36))
     grey = photo.convert("L")
     exif = Image.Exif()

@@ -1,4 +1,8 @@
-"""How cost grows: with the rate, the image's size, the batch, the number of classes."""
+"""How cost grows: with the rate, the image's size, the batch, the number of classes.
+
+`.venv/bin/python -m tests.performance.growth` measures the last three alone, in a minute or two,
+and writes reports/growth.png.
+"""
 
 import statistics
 import time
@@ -13,12 +17,14 @@ from onnx import TensorProto, helper
 
 from challenges.load.images import distinct_images
 from service.artifact.manifest import Manifest
+from service.artifact.screened import build_classifier
 from service.engines import FORMS, load_engine
 from service.engines.base import Engine
 from service.machine import available_cores
 from service.preprocessing import preprocess
-from service.settings import DEFAULT_ARTIFACT
+from service.settings import DEFAULT_ARTIFACT, ROOT
 from service.web.responses import top_predictions
+from tests.performance import report
 from tests.performance.experiments import NoFigureError, Server
 
 SIZES = ((224, 224), (500, 375), (1280, 720), (1920, 1080), (3840, 2160))
@@ -87,13 +93,14 @@ def _sizes() -> list[dict[str, float]]:
 
 
 def _classes() -> list[dict[str, float]]:
-    """A classifier of so many classes on the features of one image, and finding its top 5."""
+    """A classifier of N classes on the features of one image, in both forms, and its top 5."""
     rows = []
     random = np.random.default_rng(0)
     for classes in CLASSES:
-        session = onnxruntime.InferenceSession(
-            _classifier(random, classes), providers=["CPUExecutionProvider"]
-        )
+        weights = random.standard_normal((classes, _FEATURES), np.float32) / 100
+        chunks = [(weights, np.zeros(classes, np.float32))]
+        session = _open_session(_classifier(weights))
+        screened = _open_session(build_classifier(partial(iter, chunks)))
         features = {"features": random.standard_normal((1, _FEATURES), np.float32)}
         labels = [str(number) for number in range(classes)]
         probabilities = session.run(None, features)[0][0]
@@ -101,6 +108,7 @@ def _classes() -> list[dict[str, float]]:
             {
                 "classes": classes,
                 "forward_ms": _median_ms(lambda _, s=session, f=features: s.run(None, f)),
+                "screened_ms": _median_ms(lambda _, s=screened, f=features: s.run(None, f)),
                 "top_5_ms": _median_ms(
                     lambda _, p=probabilities, names=labels: top_predictions(p, 5, names)
                 ),
@@ -109,8 +117,14 @@ def _classes() -> list[dict[str, float]]:
     return rows
 
 
-def _classifier(random: np.random.Generator, classes: int) -> bytes:
-    weights = random.standard_normal((_FEATURES, classes), np.float32) / 100
+def _open_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+
+
+def _classifier(weights: np.ndarray) -> onnx.ModelProto:
+    classes = len(weights)
     values = [
         helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", _FEATURES]),
         helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["N", classes]),
@@ -119,10 +133,9 @@ def _classifier(random: np.random.Generator, classes: int) -> bytes:
         helper.make_node("MatMul", ["features", "weights"], ["logits"]),
         helper.make_node("Softmax", ["logits"], ["probabilities"]),
     ]
-    initializer = [onnx.numpy_helper.from_array(weights, "weights")]
+    initializer = [onnx.numpy_helper.from_array(weights.T, "weights")]
     graph = helper.make_graph(nodes, "classifier", values[:1], values[1:], initializer)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    return bytes(model.SerializeToString())
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
 
 
 def _median_ms(work: Callable[..., object]) -> float:
@@ -132,3 +145,10 @@ def _median_ms(work: Callable[..., object]) -> float:
         work(number)
         times.append((time.perf_counter() - started) * 1000)
     return statistics.median(times[1:])
+
+
+if __name__ == "__main__":
+    measured = measure()
+    print("\n".join(report.list_growth(measured)))
+    (ROOT / "reports").mkdir(exist_ok=True)
+    report.draw_growth(measured, ROOT / "reports" / "growth.png")

@@ -21,7 +21,7 @@ def write(results: dict[str, Any], folder: Path) -> None:
     """Write report.md, latency.png, rate.png and growth.png into the folder."""
     _draw_latency(results, folder / "latency.png")
     _draw_rate(results, folder / "rate.png")
-    _draw_growth(results, folder / "growth.png")
+    draw_growth(results["growth"], folder / "growth.png")
     (folder / "report.md").write_text("\n".join(_lines(results)) + "\n")
 
 
@@ -63,7 +63,7 @@ def _lines(results: dict[str, Any]) -> list[str]:
         sign = "≤" if verdict.at_most else "≥"
         kept = "yes" if verdict.kept else "**no**"
         lines.append(f"| {verdict.what} {sign} {verdict.bound} | {verdict.measured:.2f} | {kept} |")
-    lines += ["", *_growth(results["growth"])]
+    lines += ["", *list_growth(results["growth"])]
     lines += ["", "Settings of the peers:", ""]
     lines += [
         f"- {name}: {PEERS[name].settings}" for name in results["contestants"] if name in PEERS
@@ -87,7 +87,8 @@ def _row(name: str, one: dict[str, Any], results: dict[str, Any]) -> str:
     )
 
 
-def _growth(growth: dict[str, Any]) -> list[str]:
+def list_growth(growth: dict[str, Any]) -> list[str]:
+    """Return the tables of `growth.measure` in Markdown, a line each."""
     lines = ["| image | kB | preprocessing ms |", "|---|---|---|"]
     for row in growth["image_size"]:
         size = f"{row['width']} × {row['height']}"
@@ -98,9 +99,10 @@ def _growth(growth: dict[str, Any]) -> list[str]:
     lines += ["|---" * (len(sizes) + 1) + "|"]
     for name, costs in batches.items():
         lines.append(f"| {name} | " + " | ".join(f"{cost:.1f}" for cost in costs.values()) + " |")
-    lines += ["", "| classes | classifier ms | top 5 ms |", "|---|---|---|"]
+    lines += ["", "| classes | classifier ms | screened ms | top 5 ms |", "|---|---|---|---|"]
     for row in growth["classes"]:
-        lines.append(f"| {row['classes']:,} | {row['forward_ms']:.2f} | {row['top_5_ms']:.2f} |")
+        costs = (row[f"{kind}_ms"] for kind in ("forward", "screened", "top_5"))
+        lines.append(f"| {row['classes']:,} | " + " | ".join(f"{ms:.2f}" for ms in costs) + " |")
     return lines
 
 
@@ -175,9 +177,8 @@ def _draw_rate(results: dict[str, Any], path: Path) -> None:
     plt.close(figure)
 
 
-def _draw_growth(results: dict[str, Any], path: Path) -> None:
-    """Cost by image size, batch and classes."""
-    growth = results["growth"]
+def draw_growth(growth: dict[str, Any], path: Path) -> None:
+    """Draw the cost by image size, batch and classes."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
     sizes = growth["image_size"]
     pixels = [row["width"] * row["height"] / 1e6 for row in sizes]
@@ -191,7 +192,7 @@ def _draw_growth(results: dict[str, Any], path: Path) -> None:
     axes[1].minorticks_off()
     axes[1].legend(fontsize=8)
     classes = [row["classes"] for row in growth["classes"]]
-    for key in ("forward_ms", "top_5_ms"):
+    for key in ("forward_ms", "screened_ms", "top_5_ms"):
         values = [row[key] for row in growth["classes"]]
         axes[2].plot(classes, values, "o-", label=key.removesuffix("_ms").replace("_", " "))
     axes[2].set(xscale="log", yscale="log", xlabel="classes", title="classifier and top 5, ms")

@@ -98,7 +98,46 @@ def test_weights_that_do_not_fit() -> None:
     weights["extra"] = torch.zeros(1)
     with pytest.raises(ValueError, match="do not fit") as fault:
         load_weights(model, weights)
-    assert "conv1.weight is missing" in str(fault.value)
-    assert "extra is not part of the architecture" in str(fault.value)
+    assert "missing: conv1.weight; found, but not part of it: extra;" in str(fault.value)
     assert "(11, 512), expected (10, 512)" in str(fault.value)
-    assert "(and 1 more)" in str(fault.value)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod."])
+def test_prefixes_of_wrappers_are_removed(prefix: str) -> None:
+    model = create_model("mobilenet_v3_small", 3)
+    weights = model.state_dict()
+    counters = [name for name in weights if name.endswith("num_batches_tracked")]
+    named = {prefix + name: tensor for name, tensor in weights.items() if name not in counters}
+    other = create_model("mobilenet_v3_small", 3)
+    load_weights(other, named)
+    for name, tensor in other.state_dict().items():
+        assert torch.equal(tensor, weights[name]), name
+
+
+def test_auxiliary_heads_are_left_out() -> None:
+    """They serve training; and inception takes its input as its published weights do."""
+    given = create_model("inception_v3", 3)
+    assert given.transform_input
+    weights = {**given.state_dict(), "AuxLogits.fc.bias": torch.zeros(3)}
+    other = create_model("inception_v3", 3, {"transform_input": False, "aux_logits": True})
+    load_weights(other, weights)
+    assert not other.transform_input
+
+
+def test_builder_arguments_that_do_not_exist() -> None:
+    with pytest.raises(ValueError, match=r"resnet18 cannot be built with \{'depth': 3\}"):
+        create_model("resnet18", 3, {"depth": 3})
+
+
+def test_activation_colour_order_and_objects_with_logits() -> None:
+    class Echo(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> object:
+            return type("Output", (), {"logits": images.mean(dim=(2, 3))})
+
+    pixels = torch.zeros(1, 4, 4, 3, dtype=torch.uint8)
+    pixels[..., 0], pixels[..., 1], pixels[..., 2] = 1, 2, 3
+    zero, one = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    assert ServingModel(Echo(), zero, one, "none")(pixels).tolist() == [[1, 2, 3]]
+    assert ServingModel(Echo(), zero, one, "none", "BGR")(pixels).tolist() == [[3, 2, 1]]
+    found = ServingModel(Echo(), zero, one, "sigmoid")(pixels)
+    torch.testing.assert_close(found, torch.tensor([[1.0, 2.0, 3.0]]).sigmoid())

@@ -55,9 +55,9 @@ def _check_shares(module: ModuleType, folder: Path) -> None:
     for before, after in pairwise(SHARES):
         if left := moved[before] - moved[after]:
             raise Wrong(
-                expected=_("Who is moved at {before:.0%} stays moved at {after:.0%}.").format(
-                    before=before, after=after
-                ),
+                expected=_(
+                    "A name that is moved at {before:.0%} stays moved at {after:.0%}."
+                ).format(before=before, after=after),
                 found=_("{n} names went back, for example {name}.").format(
                     n=len(left), name=min(left)
                 ),

@@ -96,7 +96,7 @@ def _release() -> Task:
         hints=(
             _(
                 "A router has no list of who was moved. It computes a number from each name, "
-                "always the same one. Whoever has a small number is moved first, and stays moved."
+                "always the same one. A name with a small number is moved first, and stays moved."
             ),
             _(
                 "A SHA-256 digest looks like chance, and is the same everywhere. Its first 8 bytes "

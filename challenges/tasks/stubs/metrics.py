@@ -1,7 +1,7 @@
 """Lesson 8: a counter that Prometheus can read. One line in your `create_app` adds it later.
 
-An example first, a gauge: a number that goes up and down. A counter only goes up; whoever reads it
-computes the growth. The text format has three kinds of lines:
+An example first, a gauge: a number that goes up and down. A counter only goes up; its
+reader computes the growth. The text format has three kinds of lines:
 
     # HELP service_waiting Requests that wait.
     # TYPE service_waiting gauge

@@ -26,7 +26,7 @@ def goes_to_candidate(name: str, share: float) -> bool:
     - The same name gets the same answer, in each process and on each machine. Python's own `hash`
       of a text differs from process to process; `hashlib.sha256(name.encode()).digest()` does not.
     - Make a number from 0 to 1 of the digest: `int.from_bytes(digest[:8])` is below 2**64.
-    - Who is moved at 20 % stays moved at 50 %: compare that number with the share.
+    - A user who is moved at 20 % stays moved at 50 %: compare that number with the share.
 
     So far everybody stays.
     """

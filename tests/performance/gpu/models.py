@@ -8,6 +8,7 @@ from torchvision.models import VisionTransformer
 from service.artifact import build, compiled
 from service.artifact.manifest import Architecture
 from service.artifact.recipe import (
+    OwnModel,
     Recipe,
     default_photos,
     default_recipe,
@@ -43,9 +44,7 @@ def _recipe(architecture: str, weights: str, labels: Path | None) -> Recipe:
     return own_recipe(
         name=architecture.replace("_", "-"),
         version="1.0.0",
-        architecture=architecture,
-        weights=Path(weights),
-        labels=labels,
+        own=OwnModel(architecture=architecture, weights=Path(weights), labels=labels),
         forms=(FORM,),
     )
 

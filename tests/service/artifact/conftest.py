@@ -1,5 +1,7 @@
 """A network that is small enough to be exported in every form in seconds."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 
 from service.artifact.exporters import Source
 from service.artifact.manifest import Architecture
+from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.engines.base import PixelBatch
 from service.model_definition import ServingModel
 
@@ -15,6 +18,14 @@ SIDE, CLASSES = 16, 8
 
 def random_images(count: int) -> PixelBatch:
     return np.random.default_rng(0).integers(0, 256, (count, SIDE, SIDE, 3), np.uint8)
+
+
+def write_photos(folder: Path) -> Path:
+    """Copy the sample photos into a folder, as an engineer hands them over."""
+    folder.mkdir()
+    for photo in SAMPLE_PHOTOS:
+        (folder / Path(photo.file).name).write_bytes(photo.read())
+    return folder
 
 
 @pytest.fixture(scope="package")

@@ -30,7 +30,21 @@ def test_own_model_needs_all_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["build", "--architecture", "resnet18"]) == 1
     assert "needs --weights (safetensors, or seeded:0) and --labels" in capsys.readouterr().err
     assert main(["build", "--labels", "labels.txt"]) == 1
-    assert "--labels: for a model of your own only; add --architecture" in capsys.readouterr().err
+    assert (
+        "--labels: for a model of your own only; add --architecture or --model"
+        in capsys.readouterr().err
+    )
+    assert main(["build", "--crop", "64", "--no-photos"]) == 1
+    assert "--crop, --no-photos: for a model of your own only" in capsys.readouterr().err
+    assert main(["build", "--architecture", "resnet18", "--model", "mine.py"]) == 1
+    assert "--architecture and --model: give one" in capsys.readouterr().err
+    for option, words in (
+        ("--mean=0.4,0.4", "expected three numbers, such as 0.485,0.456,0.406, found '0.4,0.4'"),
+        ("--arguments=aux", "expected key=value,key=value or a JSON object, found 'aux'"),
+    ):
+        with pytest.raises(SystemExit):
+            main(["build", option])
+        assert words in capsys.readouterr().err
     with pytest.raises(SystemExit) as exit_status:
         main(["build", "--forms", "onnx-fp64"])
     assert exit_status.value.code == 2

@@ -1,17 +1,24 @@
 """Comparing forms with eager fp32: the crops, the bounds, and what a build says of them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from service.artifact.exporters import EXPORTERS
 from service.artifact.manifest import Parity
 from service.artifact.parity import (
     Comparison,
     LogitDifference,
+    find_sure,
+    gives_one_answer,
+    is_decided,
     logit_difference,
     may_be_default,
     measure_parity,
     milliseconds_per_image,
+    needs_more,
     probabilities_of,
     random_crops,
 )
@@ -34,16 +41,88 @@ def test_crops_are_the_same_for_the_same_seed() -> None:
     assert first.shape == (9, 224, 224, 3)
     assert (first == again).all()
     assert (first != other).any()
+    some = random_crops(paths, 3, 3, PreprocessingSettings(), start=5)
+    assert (some == first[5:8]).all()
+
+
+def test_crops_of_transparent_photos_are_those_that_are_served(tmp_path: Path) -> None:
+    """Transparency lies over white, as `preprocess` lays it; not over what is hidden."""
+    Image.new("RGBA", (64, 64), (200, 0, 0, 0)).save(tmp_path / "clear.png")
+    crops = random_crops([tmp_path / "clear.png"], 2, 0, PreprocessingSettings(32, 32))
+    assert (crops == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "seen", "left", "known"),
+    [
+        (0, 50, 650, False),
+        (0, 300, 400, True),  # at most 10 of 700 may be wrong
+        (5, 350, 350, False),  # near the bound: all are needed
+        (30, 64, 636, True),  # it can hardly become right
+        (11, 300, 400, True),
+        (9, 700, 0, True),
+    ],
+)
+def test_more_crops_only_where_the_outcome_is_open(
+    wrong: int, seen: int, left: int, known: bool
+) -> None:
+    assert is_decided(wrong, seen, left, 0.985) is known
+
+
+def test_early_outcomes_are_those_of_all_crops() -> None:
+    """Over many drawn forms, at most 2 % of the early outcomes differ from those over all crops."""
+    random = np.random.default_rng(0)
+    other, stopped = 0, 0
+    for rate in random.uniform(0, 0.03, 400):
+        errors = random.random(700) < rate
+        passes = errors.sum() <= 10
+        for seen in range(50, 700, 50):
+            wrong = int(errors[:seen].sum())
+            if is_decided(wrong, seen, 700 - seen, 0.985):
+                stopped += 1
+                other += (wrong <= 0.015 * seen) != passes
+                break
+    assert stopped > 100
+    assert other <= 0.02 * 400
+
+
+def test_needs_more_looks_at_all_floors() -> None:
+    reference = np.tile(np.array([[0.9, 0.1]], np.float32), (300, 1))
+    wrong = reference.copy()
+    wrong[:120] = wrong[:120, ::-1]
+    assert needs_more(reference[:50], reference[:50], 0.985, True, 700)
+    assert not needs_more(reference, wrong, 0.985, True, 700)
+    assert not needs_more(reference, reference, 0.985, True, 400)
+
+
+def test_one_answer_to_all_says_nothing() -> None:
+    same = np.tile(np.array([[0.9, 0.1]], np.float32), (5, 1))
+    several = np.concatenate([same, same[:1, ::-1]])
+    assert gives_one_answer(same, exclusive=True)
+    assert not gives_one_answer(several, exclusive=True)
+    assert not gives_one_answer(several, exclusive=False)
+
+
+def test_classes_by_themselves_must_all_agree() -> None:
+    reference = np.tile(np.array([[0.9, 0.1], [0.1, 0.95]], np.float32), (100, 1))
+    found = reference.copy()
+    found[0] = (0.9, 0.6)  # the same first class, another decision
+    parity = measure_parity(
+        "onnx-int8", EXPORTERS["onnx-int8"].bound, reference, found, exclusive=False
+    )
+    assert parity.top1_agreement == 0.995
+    unsure = np.full((2, 2), 0.6, np.float32)
+    assert not find_sure(unsure, exclusive=False).any()
 
 
 def test_many_images_are_run_in_batches() -> None:
     engine = CountingEngine(seconds=0)
     pixels = np.stack([one_byte(bytes([number])) for number in range(20)])
     np.testing.assert_array_equal(probabilities_of(engine, pixels)[:, 0], np.arange(20))
-    assert [len(batch) for batch in engine.batches] == [8, 8, 4]
+    assert [len(batch) for batch in engine.batches] == [4, 4, 4, 4, 4]
 
 
-def test_a_form_under_its_bound_fails_the_build() -> None:
+def test_a_form_under_its_bound_is_refused() -> None:
     reference = np.zeros((100, 3), np.float32)
     reference[:, 0] = 0.9
     found = reference.copy()
@@ -102,7 +181,7 @@ def test_bf16_is_held_to_its_bound(
     if holds:
         assert "99%" in judge("bf16", found)
     else:
-        with pytest.raises(OperatorError, match=r"bf16 is not the validated model.*--forms"):
+        with pytest.raises(OperatorError, match=r"bf16 is not the validated model: expected"):
             judge("bf16", found)
 
 

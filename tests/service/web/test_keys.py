@@ -104,7 +104,10 @@ def test_changed_file_is_read_again(file: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "holds no key: expected at least one. Make a key: python -m service.web.keys new"),
+        (
+            "",
+            r"holds no key: expected at least one. Make a key: \S*python -m service\.web\.keys new",
+        ),
         (f"app {'0' * 63}", "line 1 of"),
         (f"# team\n\napp {'0' * 64} # phone\napp {'1' * 64}", "line 4 of"),
         (make_key(), "is no name and SHA-256: expected a name of its own, a space and 64 hex"),

@@ -34,10 +34,13 @@ def test_service_behaves_as_it_is_described(
         'checks.not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", 503]\n'
     )
     service = start_service("--no-access-log")
-    schemathesis = [Path(sys.executable).with_name("schemathesis"), "--config-file", config]
+    program = str(Path(sys.executable).with_name("schemathesis"))
     options = ["--max-examples", "15", "--seed", "1", f"{service.url}/openapi.json"]
     done = subprocess.run(
-        [*schemathesis, "run", *options], capture_output=True, text=True, cwd=tmp_path
+        [program, "--config-file", str(config), "run", *options],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout
     assert "5 passed" in done.stdout

@@ -38,7 +38,7 @@ Measured with 400 photos of a load (`python -m tests.performance.tolerance`):
 | answers of | median | p95 |
 |---|---|---|
 | the default bundle's int8 form | 0.012 | 0.030 |
-| the reference's screened int8 form | 0.013 | 0.035 |
+| the reference's screened int8 form | 0.010 | 0.036 |
 | bilinear instead of bicubic, both antialiased | 0.014 | 0.054 |
 | nearest pixel instead of bicubic | 0.033 | 0.115 |
 | resized to 224 instead of 256, then cropped | 0.047 | 0.151 |
