@@ -274,7 +274,7 @@ def solutions() -> dict[CriterionId, Solution]:
         "memory": Solution(
             _(
                 "There is one process, and its threads share one copy of the weights, which is "
-                "mapped from its file into memory. torch is not even imported, and no "
+                "read straight from its file. torch is not even imported, and no "
                 "other form is loaded."
             ),
             (

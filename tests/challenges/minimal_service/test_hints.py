@@ -40,7 +40,7 @@ TAUGHT: dict[CriterionId, tuple[str, ...]] = {
     "load": ("one lane a core", "p99", "replicas"),
     "availability": ("SIGTERM", "load balancer", "drain"),
     "memory": ("weights", "process", "copies"),
-    "packaging": ("base", "pinned packages", "command"),
+    "packaging": ("container image", "container file", "recipe"),
 }
 """What the cell that helps with a criterion must speak of."""
 

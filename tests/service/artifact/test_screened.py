@@ -14,7 +14,8 @@ from onnx import ModelProto, numpy_helper
 from torch import nn
 
 from service.artifact.exporters import Source
-from service.artifact.screened import WEIGHTS, build_classifier, write_screened
+from service.artifact.screened import build_classifier, write_screened
+from service.engines.onnx_runtime import WEIGHTS
 from service.errors import OperatorError
 from service.model_definition import ServingModel
 
