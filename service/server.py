@@ -86,10 +86,13 @@ def run(
     from service.listener import listen
     from service.web.http_server import Server
 
+    if settings.open_inference:
+        from service.protocols.open_inference import add_routes
+
+        add_routes(app)
     server = Server(app, settings, listener, announce, admin)
-    for each in (listener, admin):
-        if each is not None:
-            listen(each, settings)
+    for each in filter(None, (listener, admin)):
+        listen(each, settings)
     server.run([listener])
     return server.exit_status
 

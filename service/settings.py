@@ -119,6 +119,7 @@ class Settings(BaseSettings):
         pattern=r"^(https?://\S+)?$",
         description="OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318",
     )
+    open_inference: bool = Field(False, description="serve the Open Inference Protocol v2 at /v2")
     console: bool = Field(False, description="serve /console, a page about this very process")
 
 

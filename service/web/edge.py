@@ -24,9 +24,11 @@ log = logging.getLogger("service.access")
 
 REQUEST_ID = "X-Request-Id"
 DIGEST = "X-Model-Digest"
+HEADER_LENGTH = "Inference-Header-Content-Length"
+"""Header of the Open Inference Protocol: the size of the JSON, which binary tensors follow."""
 DIGEST_DIGITS = 12
 """Digits of the digest in answers and in the log: enough to tell bundles apart."""
-PROBES = frozenset({"/livez", "/readyz"})
+PROBES = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 """Asked every few seconds by balancers: they need no key, and are not in the log."""
 _OPERATORS = ("/metrics", "/artifact", "/docs", "/redoc", "/openapi.json", "/console")
 """What is only on the admin port, if there is one. It needs no key there, but for the console."""

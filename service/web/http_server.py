@@ -25,7 +25,7 @@ from service.loaded_model import LoadedModel
 from service.runner.watch import HealthWatch
 from service.settings import Settings
 from service.telemetry import start_tracing
-from service.web.edge import DIGEST, DIGEST_DIGITS, REQUEST_ID, Edge
+from service.web.edge import DIGEST, DIGEST_DIGITS, HEADER_LENGTH, REQUEST_ID, Edge
 from service.web.keys import HEADER, KeyFile
 from service.web.predict_route import DEADLINE_HEADER
 from service.web.protocol import SPARE, Connections, Protocol
@@ -56,8 +56,15 @@ def configure(app: ASGIApp, settings: Settings, digest: str = "") -> uvicorn.Con
             app,
             allow_origins=settings.cors_origins.split(","),
             allow_methods=["GET", "POST"],
-            allow_headers=["Content-Type", "Authorization", HEADER, DEADLINE_HEADER, REQUEST_ID],
-            expose_headers=["Retry-After", REQUEST_ID, DIGEST],
+            allow_headers=[
+                "Content-Type",
+                "Authorization",
+                HEADER,
+                DEADLINE_HEADER,
+                REQUEST_ID,
+                HEADER_LENGTH,
+            ],
+            expose_headers=["Retry-After", REQUEST_ID, DIGEST, HEADER_LENGTH],
         )
     return uvicorn.Config(
         app,

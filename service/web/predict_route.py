@@ -34,7 +34,6 @@ _UNSPECIFIC = {
     "application/x-www-form-urlencoded",
     "binary/octet-stream",  # Amazon S3's default
 }
-_DEADLINE_NAME = DEADLINE_HEADER.lower().encode()
 _Number = TypeVar("_Number", int, float)
 _DEADLINE: TypeAdapter[float] = TypeAdapter(Annotated[float, Field(gt=0, le=MOST_DEADLINE_MS)])
 _COUNT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(ge=1)])
@@ -65,13 +64,13 @@ class PredictRequest:
             RequestError: 422, one of them is not valid.
         """
         arrived = time.perf_counter()
-        self._request = request
+        self.http = request
         self._settings = settings
         self._memory = memory
         self._held = 0
         self.k = _read_k(request.query_params.get("k"), classes)
         """Number of classes in the answer."""
-        deadline_s = _read_deadline(request.scope)
+        deadline_s = _read_deadline(request.headers.get(DEADLINE_HEADER))
         self._deadline = None if deadline_s is None else arrived + deadline_s
 
     @property
@@ -89,7 +88,7 @@ class PredictRequest:
             RequestError: 400 for an empty body, 408 for one that does not come, 413 over the limit,
                 415 for no image, 422 for a form without the one file, 503 without memory for it.
         """
-        headers = self._request.headers
+        headers = self.http.headers
         coding = headers.get("content-encoding", "identity")
         if coding.strip().lower() not in ("identity", ""):
             raise RequestError(
@@ -101,9 +100,9 @@ class PredictRequest:
         if media_type == _FORM:
             from service.web.forms import read_file
 
-            data = await read_file(headers, await self._read_body())
+            data = await read_file(headers, await self.read_body())
         elif media_type in _UNSPECIFIC or media_type.startswith("image/"):
-            data = await self._read_body()
+            data = await self.read_body()
         else:
             raise RequestError(
                 415,
@@ -115,25 +114,26 @@ class PredictRequest:
             raise RequestError(400, f"the image is empty; send a {ACCEPTED} file")
         return data
 
-    async def _read_body(self) -> bytes:
+    async def read_body(self) -> bytes:
         """Read the whole body, in one coroutine (it is the hot path), at most up to the limit."""
         limit, seconds = self._settings.max_body_bytes, self._settings.body_seconds
-        declared = self._request.headers.get("content-length", "")
+        too_large = f"the body is larger than {limit:,} bytes; send a smaller image"
+        declared = self.http.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            raise _explain_too_large(limit)
-        self._hold(int(declared) if declared.isdecimal() else 0)
+            raise RequestError(413, too_large)
+        self.hold(int(declared) if declared.isdecimal() else 0)
         body = bytearray()  # not a list of chunks, which may be as small as a byte
         try:
             async with asyncio.timeout(seconds):
                 more = True
                 while more:
-                    message = await self._request.receive()
+                    message = await self.http.receive()
                     if message["type"] == "http.disconnect":
                         raise ClientDisconnect
                     body += message.get("body", b"")
                     if len(body) > limit:
-                        raise _explain_too_large(limit)
-                    self._hold(len(body))
+                        raise RequestError(413, too_large)
+                    self.hold(len(body))
                     more = message.get("more_body", False)
         except TimeoutError:
             raise RequestError(
@@ -143,7 +143,8 @@ class PredictRequest:
             ) from None
         return bytes(body)
 
-    def _hold(self, size: int) -> None:
+    def hold(self, size: int) -> None:
+        """Take memory until the request holds `size` bytes, or raise OverloadedError."""
         if size > self._held:
             self._memory.take(size - self._held, size)
             self._held = size
@@ -240,11 +241,8 @@ def _read_k(text: str | None, classes: int) -> int:
     return k
 
 
-def _read_deadline(scope: Scope) -> float | None:
-    for name, value in scope["headers"]:
-        if name == _DEADLINE_NAME:
-            return _parse(_DEADLINE, DEADLINE_HEADER, value.decode("latin-1")) / 1000
-    return None
+def _read_deadline(text: str | None) -> float | None:
+    return None if text is None else _parse(_DEADLINE, DEADLINE_HEADER, text) / 1000
 
 
 def _parse(adapter: TypeAdapter[_Number], name: str, text: str) -> _Number:
@@ -253,7 +251,3 @@ def _parse(adapter: TypeAdapter[_Number], name: str, text: str) -> _Number:
     except ValidationError as error:
         fault = error.errors()[0]["msg"]
         raise RequestError(422, f"{name}={shorten(repr(text))} is not valid: {fault}") from None
-
-
-def _explain_too_large(limit: int) -> RequestError:
-    return RequestError(413, f"the body is larger than {limit:,} bytes; send a smaller image")

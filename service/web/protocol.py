@@ -29,7 +29,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from service.settings import Settings
-from service.web.edge import Edge
+from service.web.edge import PROBES, Edge
 
 log = logging.getLogger("service")
 
@@ -39,7 +39,7 @@ REST = 16
 """A client that is refused may send this multiple of the largest body before it is cut off."""
 GRACE_S = 1.0
 """Seconds that a client without a request has left when the service stops."""
-_HEALTH = {"/livez", "/readyz", "/metrics"}
+_HEALTH = PROBES | {"/metrics"}
 _MOST_HELD = 2**20
 _ASK_S = 0.1  # a half-closed connection may be one that its client left: ask after this time
 

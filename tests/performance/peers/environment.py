@@ -49,13 +49,22 @@ class PeerProcess(subprocess.Popen[bytes]):
 
 
 def prepare(peer: Peer) -> Path | str:
-    """Make the peer's environment, unless it is there and as its requirements say.
+    """Make the peer's environment; returns as `prepare_environment`."""
+    return prepare_environment(peer.name, _REQUIREMENTS / peer.requirements)
+
+
+def prepare_environment(name: str, requirements: Path, *options: str) -> Path | str:
+    """Make an environment in .peers/, unless it is there and as its requirements say.
+
+    Args:
+        name: of its folder.
+        requirements: what to install; files whose hashes are named are checked.
+        options: more ones for `uv pip install`.
 
     Returns:
         Its Python; or, where it cannot be installed, the reason in a sentence.
     """
-    requirements = _REQUIREMENTS / peer.requirements
-    folder = HOME / peer.name
+    folder = HOME / name
     python, stamp = folder / "bin" / "python", folder / "requirements.sha256"
     try:
         digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
@@ -64,22 +73,22 @@ def prepare(peer: Peer) -> Path | str:
         uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
         if uv is None:
             return "uv is missing: make setup"
-        print(f"installing {peer.name} in .peers/{peer.name} …", file=sys.stderr, flush=True)
+        print(f"installing {name} in .peers/{name} …", file=sys.stderr, flush=True)
         HOME.mkdir(exist_ok=True)
         (HOME / ".gitignore").write_text("*\n")
         venv = ["venv", "--quiet", "--clear", "--no-python-downloads", "--python", "3.11"]
         install = ["pip", "install", "--quiet", "--python", str(python), "-r", str(requirements)]
-        for arguments in ([*venv, str(folder)], install):
+        for arguments in ([*venv, str(folder)], [*install, *options]):
             subprocess.run(
                 [uv, *arguments], check=True, capture_output=True, timeout=_INSTALL_SECONDS
             )
         stamp.write_text(digest)
     except subprocess.CalledProcessError as error:
-        return f"{peer.name} cannot be installed: {_one_line(error.stderr)}"
+        return f"{name} cannot be installed: {_one_line(error.stderr)}"
     except subprocess.TimeoutExpired:
-        return f"{peer.name} was not installed within {_INSTALL_SECONDS} s"
+        return f"{name} was not installed within {_INSTALL_SECONDS} s"
     except OSError as error:
-        return f"{peer.name} cannot be installed: {error}"
+        return f"{name} cannot be installed: {error}"
     return python
 
 
