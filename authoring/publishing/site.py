@@ -88,8 +88,8 @@ def words() -> dict[str, str]:
         "glossary": _("Glossary"),
         "objectives": _("After this lesson you can"),
         "intro": _(
-            "Eight lessons take a PyTorch model out of a notebook and into a service that people can "
-            "rely on. In each you guess first and measure then. These pages show what was measured "
+            "Eight lessons take a PyTorch model out of a notebook and into a service that people "
+            "can rely on. In each you guess first and measure then. These pages show what was measured "
             "on one machine; run the lessons to see what yours does."
         ),
         "made": _(

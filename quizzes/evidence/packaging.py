@@ -135,8 +135,8 @@ def moving_version() -> Evidence:
         },
         unit=_("photos"),
         varies=_(
-            "the line that names the package: a range, or a version with its hash; the package index, the "
-            "weights and the photos are the same."
+            "the line that names the package: a range, or a version with its hash; the package "
+            "index, the weights and the photos are the same."
         ),
     )
 

@@ -72,7 +72,8 @@ def _error_budget() -> Task:
             ),
             _(
                 "Count those that are None or took longer than `in_time_ms`. Divide by the number "
-                "of all requests, then by 1 - objective. Check first for the two values that are refused."
+                "of all requests, then by 1 - objective. Check first for the two values "
+                "that are refused."
             ),
             _("Nearly the code:")
             + """
