@@ -26,8 +26,8 @@ from typing import IO
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# Each cell of each lesson against its stored output. The code of the other languages' lessons is the
-# same, byte for byte (tests/authoring/translations/test_generate.py).
+# Each cell of each lesson against its stored output. The code of the lessons in other languages is
+# the same, byte for byte (tests/authoring/translations/test_generate.py).
 NBVAL = [
     *("pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout", "120", "--quiet"),
     *("-p", "no:cacheprovider"),

@@ -89,8 +89,8 @@ def words() -> dict[str, str]:
         "objectives": _("After this lesson you can"),
         "intro": _(
             "Eight lessons take a PyTorch model out of a notebook and into a service that people "
-            "can rely on. In each you guess first and measure then. These pages show what was measured "
-            "on one machine; run the lessons to see what yours does."
+            "can rely on. In each you guess first and measure then. These pages show what was "
+            "measured on one machine; run the lessons to see what yours does."
         ),
         "made": _(
             "This page shows a notebook. Run it yourself in JupyterLab, from the workshop's folder:"

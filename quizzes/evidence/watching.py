@@ -116,9 +116,9 @@ def slowest_request() -> Evidence:
     assert trail.lines, "the id stands in the log of the instance"
     return Evidence(
         shows=_(
-            "The request {id} took {slow:,.0f} ms, half of all requests less than {typical:,.0f} ms. "
-            "Its id stands in the router's log and in {n} line of the instance's: it was the photo of "
-            "12 megapixels."
+            "The request {id} took {slow:,.0f} ms, half of all requests less than "
+            "{typical:,.0f} ms. Its id stands in the router's log and in {n} line of the "
+            "instance's: it was the photo of 12 megapixels."
         ).format(id=trail.slowest.id, slow=trail.slowest.ms, typical=typical, n=len(trail.lines)),
         values={_("the slowest request"): trail.slowest.ms, _("the median"): typical},
         unit="ms",
