@@ -124,7 +124,7 @@ def test_installed_wheel_serves_without_torch(
 def test_service_alone_serves(python: Path, bundle: Bundle, tmp_path: Path) -> None:
     """All other folders can be deleted, and of the service what a CPU does not need."""
     shutil.copytree(ROOT / "service", tmp_path / "service")
-    for name in ("gpu", "front_ends", "console"):
+    for name in ("gpu", "front_ends", "console", "client", "protocols"):
         shutil.rmtree(tmp_path / "service" / name)
     with served([str(python), "-m", "service.inference_service"], tmp_path, bundle) as service:
         check_service(service)
