@@ -19,7 +19,7 @@ LOCK, CONTAINER = "requirements.lock", "service/deploy/requirements.txt"
 DOORS = {
     "service": ("setup", "default-model"),
     "workshop": ("torch", "lab"),
-    "development": ("ray", "signing", "tracing", "dev"),
+    "development": ("client", "ray", "signing", "tracing", "dev"),
 }
 """Extras of pyproject.toml that each door adds to those before it."""
 

@@ -35,7 +35,8 @@ def serve(create_app: CreateApp) -> None:
             from service.front_ends.front_end import serve_front_end
             from service.front_ends.supervisor import supervise
 
-            sys.exit(supervise(partial(serve_front_end, create_app), settings))
+            front_end = partial(serve_front_end, create_app, prepare_process, run)
+            sys.exit(supervise(front_end, settings))
         with bind(settings) as listener, bind_admin(settings) as admin:
             if settings.api_keys is not None or settings.console:
                 from service.web.keys import check_keys

@@ -37,13 +37,18 @@ when the first request can be answered."""
 
 def serve_front_end(
     create_app: Callable[[Settings, Load], FastAPI],
+    prepare_process: Callable[[], None],
+    run: Callable[[FastAPI, Settings, socket.socket, Announce], int],
     settings: Settings,
     load: Load,
     listener: socket.socket,
     announce: Announce,
 ) -> int:
-    """Serve in the process of a front end, with a model that another process has loaded."""
-    from service.server import prepare_process, run
+    """Serve in the process of a front end, with a model that another process has loaded.
+
+    The first three arguments are functions of `service.inference_service` and `service.server`,
+    which must not be imported here.
+    """
     from service.telemetry.log import configure_log
 
     prepare_process()

@@ -5,6 +5,7 @@ there. atheris (github.com/google/atheris) sees which lines a mutant reaches in 
 Pillow's Python code, and goes on from the mutants that reach new ones.
 """
 
+import argparse
 import importlib
 import subprocess
 import sys
@@ -19,9 +20,11 @@ _CHILD = "--in-its-environment"
 
 def main() -> int:
     """Return the exit status: not 0 if a mutant was judged wrongly."""
-    if sys.argv[1] == _CHILD:
+    if sys.argv[1:2] == [_CHILD]:
         hunt(sys.argv[2:])
-    seconds = int(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("seconds", type=int, help="how long to look for inputs")
+    seconds = parser.parse_args().seconds
     python = install(PEERS / "atheris")
     if python is None:
         return 1

@@ -4,6 +4,7 @@
 and writes reports/growth.png.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -148,6 +149,7 @@ def _median_ms(work: Callable[..., object]) -> float:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     measured = measure()
     print("\n".join(report.list_growth(measured)))
     (ROOT / "reports").mkdir(exist_ok=True)
