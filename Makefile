@@ -11,7 +11,7 @@ all_forms := artifacts/default/weights.safetensors
 catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor lab serve quiz task progress challenge grade grade-selftest check test test-faults bench bench-gpu load site slides timetable lessons translations \
+.PHONY: help setup doctor lab serve serve-ray quiz task progress challenge grade grade-selftest check test test-faults bench bench-gpu load site slides timetable lessons translations \
 	recording format lock audit sbom picture clean
 
 help: ## list the targets
@@ -29,6 +29,9 @@ lab: $(all_forms) ## open the lessons in JupyterLab (lang=ja or id; port=9000; f
 
 serve: $(artifact) ## serve the model on 127.0.0.1:8000 (port=8123; console=1: with a page about itself at /console)
 	@exec $(python) -m service.inference_service --port $(port) $(if $(console),--console)
+
+serve-ray: $(artifact) ## serve on Ray, on this machine or a cluster; needs the extra `ray` (port=8123 address=HOST:6379)
+	@exec $(python) -m service.scale.on_ray --port $(port) $(if $(address),--address $(address))
 
 quiz: $(all_forms) ## ask the quiz, missed questions first (lang=ja lesson=3)
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes $(if $(lesson),--lesson $(lesson))

@@ -1,0 +1,1 @@
+"""Many machines: a Ray Serve deployment, Kubernetes manifests, and the arithmetic of both."""
