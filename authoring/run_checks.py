@@ -44,8 +44,7 @@ FORMAT_AND_LINT = {
 STAGES = [
     FORMAT_AND_LINT,
     {
-        "lessons, first half": [*NBVAL, *LESSONS[::2]],
-        "lessons, second half": [*NBVAL, *LESSONS[1::2]],
+        "lessons": [*NBVAL, *LESSONS],
         "types": ["mypy"],
     },
     {"tests of pages and tasks": ["pytest", *PAGES], "tests of code": ["pytest", *CODE]},
