@@ -33,6 +33,7 @@ CELLS = (
 )
 KERNEL = """
 import sys
+from pathlib import Path
 import ipykernel.kernelapp
 import matplotlib.pyplot
 if sys.argv[1] == "research":
@@ -42,7 +43,7 @@ from service.engines import FORMS, load_engine
 from service.preprocessing import preprocess
 
 form, file, photo = sys.argv[2:]
-engine = load_engine(FORMS[form], file, "cpu", 1)
+engine = load_engine(FORMS[form], Path(file), "cpu", 1)
 engine(preprocess(open(photo, "rb").read())[None])
 for line in open("/proc/self/status"):
     if line.startswith("VmRSS:"):

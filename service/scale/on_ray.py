@@ -74,7 +74,7 @@ def wrap(app: Any, settings: Settings) -> ASGIApp:
     edge = Edge(app, model.runner.counters, keys, access_log=settings.access_log)
     digest = model.bundle.digest[:DIGEST_DIGITS]
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve_http(scope: Scope, receive: Receive, send: Send) -> None:
         async def add(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -84,7 +84,7 @@ def wrap(app: Any, settings: Settings) -> ASGIApp:
 
         await edge(scope, receive, add)
 
-    return answer
+    return serve_http
 
 
 def make_options(settings: Settings, least: int, most: int, cores: int) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Edge:
             record.span = self._tracer.begin(headers, scope["method"], path, record.id)
             added.append((b"traceparent", self._tracer.name_span(record.span)))
 
-        async def answer(message: Message) -> None:
+        async def send_and_note(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -120,7 +120,7 @@ class Edge:
                 refusal = None if key is not None else _refuse_without_key(path)
             if self._public and path.startswith(_OPERATORS):
                 refusal = _refuse_here(path)
-            await (self._app if refusal is None else refusal)(scope, receive, answer)
+            await (self._app if refusal is None else refusal)(scope, receive, send_and_note)
             failed = False
         finally:
             ended = time.perf_counter()

@@ -54,7 +54,7 @@ def test_the_lesson_has_the_section(criterion: CriterionId, code: str) -> None:
     text = (ROOT / "notebooks" / code / file).read_text(encoding="utf-8")
     assert f'"id": "{cell}"' in text
     assert found is not None
-    assert re.search(r"[“「]", found.text), "no heading was found"
+    assert re.search(r'[“「"]', found.text), "no heading was found"
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)

@@ -70,7 +70,7 @@ def test_code_that_does_something_else_is_refused(
     words = (
         rf"{running} is not the code that the artifact was validated with: expected "
         rf"`.*{re.escape(expected)}.*` \({shipped}\), found `.*{re.escape(found)}.*`\. "
-        r"Check out that version, or validate the new one: python -m service\.artifact build"
+        r"Check out that version, or validate the new one: \S*python -m service\.artifact build"
     )
     with pytest.raises(OperatorError, match=words):
         check_code(bundle, EAGER)
