@@ -112,7 +112,8 @@ def test_a_connection_is_used_again() -> None:
             assert len(accepted) == 50 if most == 50 else len(accepted) <= most
 
 
-IN_HALF_A_MINUTE = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+IN_HALF_A_MINUTE = b"(in half a minute)"
+"""Stands for a date, which is made when the test runs."""
 
 
 @pytest.mark.parametrize(
@@ -136,8 +137,7 @@ IN_HALF_A_MINUTE = format_datetime(datetime.now(UTC) + timedelta(seconds=30), us
         ),
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 7\r\n\r\n", 503, 7),
         (
-            b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: %b\r\n\r\n"
-            % IN_HALF_A_MINUTE.encode(),
+            b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: %b\r\n\r\n" % IN_HALF_A_MINUTE,
             503,
             30,
         ),
@@ -149,9 +149,12 @@ IN_HALF_A_MINUTE = format_datetime(datetime.now(UTC) + timedelta(seconds=30), us
 def test_odd_answers_are_read_as_they_are_meant(
     reply: bytes, status: int, retry_after: float | None
 ) -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    sent = reply.replace(IN_HALF_A_MINUTE, date.encode())
+
     def serve(connection: socket.socket) -> None:
         connection.recv(1 << 16)
-        connection.sendall(reply)
+        connection.sendall(sent)
 
     with raw_server(serve) as (port, _):
         seen = generate(Target(port), due_times("constant", 50, 0.1), [b"x"], timeout=2)

@@ -233,9 +233,9 @@ WRONG: dict[str, dict[str, Edit]] = {
     },
     "counter": {
         "failures unseen": Edit("status = 500  #", "status = 200  #", "status 500"),
-        "itself": Edit('if request.url.path != "/metrics"', "if True", "status 200"),
+        "itself": Edit('if request.url.path != "/metrics"', "if True", "requests with status"),
         "a gauge": Edit("service_requests_total counter", "service_requests_total gauge", "TYPE"),
-        "all as one": Edit("counts[status] += 1", "counts[200] += 1", "status 200"),
+        "all as one": Edit("counts[status] += 1", "counts[200] += 1", "requests with status"),
         "no format": Edit('{{status="{status}"}} {number}', " {status}: {number}", "Prometheus"),
     },
     "error-budget": {
