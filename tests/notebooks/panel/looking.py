@@ -82,12 +82,12 @@ def milliseconds_until_shown(panel: Locator) -> list[float]:
     """Return for each line of the start the ms from its writing to its display in the browser."""
     delays = []
     for line in panel.locator(".screen .step").all():
-        stamp = re.match(r"(\d+):(\d+):(\d+)\.(\d+)", line.inner_text())
+        stamp = re.search(r"T(\d+):(\d+):(\d+)\.(\d+)Z", line.inner_text())
         shown = int(line.get_attribute("data-shown") or 0)
         if stamp:
             hours, minutes, seconds, ms = map(int, stamp.groups())
             written = ((hours * 60 + minutes) * 60 + seconds) * 1000 + ms
-            local = time.localtime(shown / 1000)
-            day = ((local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec) * 1000 + shown % 1000
+            utc = time.gmtime(shown / 1000)
+            day = ((utc.tm_hour * 60 + utc.tm_min) * 60 + utc.tm_sec) * 1000 + shown % 1000
             delays.append(float(day - written))
     return delays
