@@ -30,8 +30,8 @@ lab: $(all_forms) ## open the lessons in JupyterLab (lang=ja or id; port=9000; f
 serve: $(artifact) ## serve the model on 127.0.0.1:8000 (port=8123; console=1: with a page about itself at /console)
 	@exec $(python) -m service.inference_service --port $(port) $(if $(console),--console)
 
-image: $(artifact) ## build a container image of the service (bundle=1: of the model alone; gpu=1; base=IMAGE index=URL ca=FILE)
-	@$(python) -m service.deploy image $(if $(bundle),--bundle) $(if $(gpu),--gpu) $(if $(base),--base $(base)) \
+image: $(artifact) ## build a container image of the service (bundle=1: of the model alone; base=IMAGE index=URL ca=FILE)
+	@$(python) -m service.deploy image $(if $(bundle),--bundle) $(if $(base),--base $(base)) \
 		$(if $(index),--index $(index)) $(if $(ca),--ca $(ca))
 
 run-image: .service ## start the container image on 127.0.0.1:8000 (port=8123)

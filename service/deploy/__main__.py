@@ -70,7 +70,6 @@ def build_command(options: argparse.Namespace) -> list[str]:
         "MODEL_VERSION": bundle.manifest.version,
         "BASE_IMAGE": options.base,
         "PIP_INDEX_URL": options.index,
-        "VARIANT": "gpu" if options.gpu else None,
     }
     command = [engine, "build", "--file", str(CONTAINERFILE)]
     command += ["--tag", options.tag or (f"{TAG}-bundle" if options.bundle else TAG)]
@@ -109,7 +108,6 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     image.add_argument("--base", help="another base image, with a Python")
     image.add_argument("--bundle", action="store_true", help="an image of the bundle alone")
-    image.add_argument("--gpu", action="store_true", help="with torch; the bundle with all forms")
     image.add_argument("--index", help="URL of the package index for pip")
     image.add_argument("--ca", type=Path, help="file of CA certificates for pip")
     run = commands.add_parser("run", help="start it on 127.0.0.1")

@@ -190,7 +190,7 @@ def test_bundle_travels_as_an_image(image: dict[str, int], bundle: Bundle) -> No
 def options(**given: object) -> Namespace:
     """The options of `image`, some changed."""
     return Namespace(**{
-        "artifact": ROOT / "artifacts" / "default", "base": None, "bundle": False, "gpu": False,
+        "artifact": ROOT / "artifacts" / "default", "base": None, "bundle": False,
         "index": None, "ca": None, "tag": None, "engine_options": [], **given,
     })  # fmt: skip
 
@@ -213,8 +213,7 @@ def test_engine_gets_what_was_asked(monkeypatch: pytest.MonkeyPatch, bundle: Bun
     monkeypatch.setattr(deploy, "find_engine", lambda names: "podman")
     with pytest.raises(OperatorError, match="no such file"):
         deploy.build_command(options(ca=Path("/none")))
-    command = deploy.build_command(options(gpu=True, index="https://index.example/simple"))
-    assert "VARIANT=gpu" in command
+    command = deploy.build_command(options(index="https://index.example/simple"))
     assert "PIP_INDEX_URL=https://index.example/simple" in command
     assert f"BUNDLE_DIGEST={bundle.digest}" in command
     monkeypatch.setattr(deploy, "find_engine", lambda names: "docker")
