@@ -12,7 +12,7 @@ catalogue := artifacts/catalogue/manifest.json
 
 .DEFAULT_GOAL := help
 .PHONY: help setup doctor lab serve serve-ray quiz task progress challenge grade grade-selftest check test test-faults bench bench-gpu load site slides timetable lessons translations \
-	recording format lock audit sbom picture clean
+	image run-image recording format lock audit sbom picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,13 @@ serve: $(artifact) ## serve the model on 127.0.0.1:8000 (port=8123; console=1: w
 
 serve-ray: $(artifact) ## serve on Ray, on this machine or a cluster; needs the extra `ray` (port=8123 address=HOST:6379)
 	@exec $(python) -m service.scale.on_ray --port $(port) $(if $(address),--address $(address))
+
+image: $(artifact) ## build a container image of the service (bundle=1: of the model alone; base=IMAGE index=URL ca=FILE)
+	@$(python) -m service.deploy image $(if $(bundle),--bundle) $(if $(base),--base $(base)) \
+		$(if $(index),--index $(index)) $(if $(ca),--ca $(ca))
+
+run-image: .service ## start the container image on 127.0.0.1:8000 (port=8123)
+	@exec $(python) -m service.deploy run --port $(port)
 
 quiz: $(all_forms) ## ask the quiz, missed questions first (lang=ja lesson=3)
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes $(if $(lesson),--lesson $(lesson))
