@@ -37,6 +37,8 @@ SPARE = 16
 """Connections beyond the limit, which get health answers only."""
 REST = 16
 """A client that is refused may send this multiple of the largest body before it is cut off."""
+PIPELINED_S = 0.02
+"""Seconds that a request sent before the last answer came gives way to other connections."""
 GRACE_S = 1.0
 """Seconds that a client without a request has left when the service stops."""
 _HEALTH = PROBES | {"/metrics"}
@@ -139,6 +141,8 @@ class Protocol(HttpToolsProtocol):
         """Whether the request allows others after it."""
         self._ended = False
         """Whether the last answer is decided; what still comes is thrown away."""
+        self._gives_way = False
+        """Whether the next request starts a moment later: it was pipelined."""
         self._running: RequestResponseCycle | None = None
         """The request that the application answers; `cycle` is the last one that has come."""
         self._timer: asyncio.TimerHandle | None = None
@@ -261,7 +265,10 @@ class Protocol(HttpToolsProtocol):
     @override
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        if self._gives_way:
+            self.loop.call_later(PIPELINED_S, super()._start_asgi_task, cycle, app)
+        else:
+            super()._start_asgi_task(cycle, app)
 
     @override
     def on_body(self, body: bytes) -> None:
@@ -285,7 +292,9 @@ class Protocol(HttpToolsProtocol):
 
     @override
     def on_response_complete(self) -> None:
+        self._gives_way = True
         super().on_response_complete()
+        self._gives_way = False
         if self.transport.is_closing():
             return
         if self.cycle.response_complete:

@@ -232,13 +232,21 @@ def test_endless_head_or_trailer_ends(url: str, start: bytes, endless: bytes) ->
 
 
 def test_many_requests_in_one_packet(url: str) -> None:
-    """Together they are larger than one head may be."""
-    request = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    """Together they are larger than one head may be. Another client's request goes before them."""
+    request = b"GET /livez HTTP/1.1\r\nHost: x\r\nX: " + bytes(MOST_HEAD // 10) + b"\r\n\r\n"
+    request = request.replace(b"\0", b"x")
     count = 3 * MOST_HEAD // len(request)
     last = request.replace(b"Host", b"Connection: close\r\nHost")
     with connect(url) as client:
         client.sendall(request * count + last)
+        assert httpx.get(f"{url}/livez").status_code == 200
+        assert not is_at_end(client, count + 1)
         assert read_all(client).count(b"HTTP/1.1 200 ") == count + 1
+
+
+def is_at_end(client: socket.socket, count: int) -> bool:
+    """Whether so many answers have come; none is taken away."""
+    return client.recv(1 << 20, socket.MSG_PEEK).count(b"HTTP/1.1 200 ") == count
 
 
 def test_slow_head_is_answered_408_and_silence_ends(url: str) -> None:
