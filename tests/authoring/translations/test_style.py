@@ -51,6 +51,14 @@ FAULTS = {
         "Jangan restart kernel.",
         "Tebak dulu angkanya.",
         "Setelah itu ia tidak bisa pulih.",
+        "Ingat dulu, lalu menebak.",
+        "/livez selama sepuluh foto dihitung",
+        "Foto dijawab satu demi satu.",
+        "Tulis berkas kontainer itu.",
+        "Kontainer di-build di sini.",
+        "Tanpa menimbulkan error apa pun.",
+        "Layanan itu berakhir sebelum siap.",
+        "Lihat dasbor itu.",
     ],
 }
 RIGHT = {
@@ -63,6 +71,7 @@ RIGHT = {
         'Utilisasinya 90%, berkasnya 1,04 GB, 1.850 request, 10 detik. Tekan "Jalankan".',
         "Layanan dijalankan ulang saat cold start. Para pengguna tidak menunggu lama.",
         "Matikan paksa (kill) prosesnya, lalu ukur lagi. Python 3.11 dan 127.0.0.1 tetap.",
+        "Request yang ditolak ikut dihitung, dan hash setiap berkas dihitung saat build.",
     ],
 }
 
@@ -84,6 +93,7 @@ def test_a_right_sentence_passes(code: str, text: str) -> None:
 def test_a_rule_may_ask_for_words_of_the_english() -> None:
     rules = style.load()["id"]
     assert style.violations("A second copy of the service", "Salinan kedua", rules)
+    assert style.violations("A second copy of the weights", "Salinan bobot kedua", rules) == []
     assert style.violations("A copy of the file", "Salinan berkas itu", rules) == []
 
 
