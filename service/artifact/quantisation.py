@@ -7,6 +7,7 @@ corrected by the mean error of its rounded weights.
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ variance of its output (17 dB). The noisiest layer of EfficientNet-Lite0 has 0.0
 NOISE_IMAGES = 4
 _TINY = 1e-30
 
-BATCH = 10
+BATCH = 2
 """Images per run of the calibration. It bounds memory, which holds all feature maps of a batch."""
 
 Images = NDArray[np.uint8]
@@ -52,35 +53,45 @@ def quantise(fp32: Path, int8: Path, calibration: Images) -> None:
         int8: the file to write.
         calibration: uint8 N × height × width × 3, of other photos than parity is measured over.
     """
-    original = onnx.load(fp32)
-    for number, node in enumerate(original.graph.node):
-        node.name = node.name or f"{node.op_type}_{number}"
-    stem = [node.name for node in _find_stem(original.graph)]
-    quantised = _quantise_all_but(stem, original, int8, calibration)
-    noise = _measure_noise(original, quantised, calibration[:NOISE_IMAGES])
-    if noisy := [name for name, share in noise.items() if not share <= LARGEST_NOISE]:
-        del quantised
-        quantised = _quantise_all_but([*stem, *noisy], original, int8, calibration)
+    with tempfile.TemporaryDirectory(dir=int8.parent) as folder:
+        named = Path(folder) / "named.onnx"
+        stem = _name_layers(fp32, named)
+        _quantise_all_but(stem, named, int8, calibration)
+        original, quantised = onnx.load(named), onnx.load(int8)
+        noise = _measure_noise(original, quantised, calibration[:NOISE_IMAGES])
+        if noisy := [name for name, share in noise.items() if not share <= LARGEST_NOISE]:
+            del original, quantised  # ONNX Runtime holds several copies of the weights
+            _quantise_all_but([*stem, *noisy], named, int8, calibration)
+            original, quantised = onnx.load(named), onnx.load(int8)
     _correct_biases(original, quantised, calibration)
     onnx.save(quantised, int8)
 
 
-def _quantise_all_but(
-    floats: Sequence[str], original: ModelProto, path: Path, calibration: Images
-) -> ModelProto:
-    """Return the quantised model; `path` is written on the way."""
-    model = ModelProto()
-    model.CopyFrom(original)
+def _name_layers(fp32: Path, named: Path) -> list[str]:
+    """Write the model with a name for each layer; return the names of the stem."""
+    model = onnx.load(fp32)
+    for number, node in enumerate(model.graph.node):
+        node.name = node.name or f"{node.op_type}_{number}"
     add_pre_process_metadata(model)  # else ONNX Runtime advises, in its log, to fold BatchNorm
-    constants = {tensor.name for tensor in model.graph.initializer}
+    onnx.save(model, named)
+    return [node.name for node in _find_stem(model.graph)]
+
+
+def _quantise_all_but(
+    floats: Sequence[str], original: Path, path: Path, calibration: Images
+) -> None:
+    graph = onnx.load(original).graph
+    constants = {tensor.name for tensor in graph.initializer}
     over_positions = any(
-        node.op_type == "MatMul" and node.input[1] in constants for node in model.graph.node
+        node.op_type == "MatMul" and node.input[1] in constants for node in graph.node
     )
     operators = TRANSFORMERS_OPERATORS if over_positions else QUANTISED_OPERATORS
+    source = graph.input[0].name
+    del graph
     quantize_static(
-        model,
+        original,
         path,
-        _Batches(model.graph.input[0].name, calibration),
+        _Batches(source, calibration),
         op_types_to_quantize=operators,
         nodes_to_exclude=list(floats),
         activation_type=QuantType.QUInt8,
@@ -91,14 +102,13 @@ def _quantise_all_but(
             "MatMulConstBOnly": True,
         },
     )
-    return onnx.load(path)
 
 
 def _measure_noise(original: ModelProto, quantised: ModelProto, images: Images) -> dict[str, float]:
     """Return the noise that rounding adds to the output of each layer, as a share of its variance.
 
     Each layer is computed twice from the float input: as it is, and with input and weights rounded
-    as in `quantised`. All layers in one run, with only two numbers a layer kept.
+    as in `quantised`. All layers in one run for each image, with only two numbers a layer kept.
     """
     graph = ModelProto()
     graph.CopyFrom(original)
@@ -167,10 +177,17 @@ def _measure_noise(original: ModelProto, quantised: ModelProto, images: Images) 
     session = onnxruntime.InferenceSession(
         graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    values = session.run(outputs, {original.graph.input[0].name: images})
+    source = original.graph.input[0].name
+    totals = np.sum(
+        [
+            session.run(outputs, {source: images[number : number + 1]})
+            for number in range(len(images))
+        ],
+        axis=0,
+    )
     return {
         name: float(noise) / max(float(power), _TINY)
-        for name, noise, power in zip(names, values[::2], values[1::2], strict=True)
+        for name, noise, power in zip(names, totals[::2], totals[1::2], strict=True)
     }
 
 

@@ -283,6 +283,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="of training for each")
     parser.add_argument("--folder", type=Path, help="keeps weights and bundles (else a temporary)")
     parser.add_argument("--mistakes", action="store_true", help="only the four planted mistakes")
+    parser.add_argument("--no-mistakes", action="store_true", help="without them")
     options = parser.parse_args()
     if "GOMP_SPINCOUNT" not in os.environ:  # it must be set before torch is imported
         let_waiting_threads_sleep()
@@ -303,7 +304,8 @@ def main() -> int:
         head = ["architecture", "wall", "processor", "memory", "fp32", "int8", "bounds"]
         for row in [head, *rows] if rows else []:
             print("  ".join(f"{cell:18}" for cell in row))
-        holds &= plant(folder, options.seconds) == len(MISTAKES)
+        if not options.no_mistakes:
+            holds &= plant(folder, options.seconds) == len(MISTAKES)
     return 0 if holds else 1
 
 
