@@ -68,7 +68,6 @@ def plant(tree: Tree, path: tuple[str | int, ...], value: object) -> Tree:
 
 def lint_compose(file: Path) -> tuple[int, str]:
     """Hold a file against the schema of the Compose specification."""
-    pytest.importorskip("check_jsonschema")
     return call(
         sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", file
     )
@@ -209,8 +208,9 @@ def find_faults(value: object, written: object, place: str) -> Iterator[str]:
 
 def lint_dashboard(dashboard: Tree) -> list[str]:
     """Hold a dashboard against the types of Grafana's own SDK."""
-    plugins = pytest.importorskip("grafana_foundation_sdk.cog.plugins")
-    models = pytest.importorskip("grafana_foundation_sdk.models.dashboard")
+    from grafana_foundation_sdk.cog import plugins
+    from grafana_foundation_sdk.models import dashboard as models
+
     plugins.register_default_plugins()
     try:
         read = models.Dashboard.from_json(dashboard)
