@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat.v4
 
-from authoring.publishing import rendering
+from authoring.publishing import rendering, search
 from learner.errors import LearnerError
 from learner.language import LANGUAGES, _, speaking
 from notebooks.lab.arguments import run
@@ -46,6 +46,7 @@ def build(output: Path, notebooks: Path = NOTEBOOKS) -> None:
     clear(output, MARK)
     style = (rendering.TEMPLATES / "style.css").read_text(encoding="utf-8")
     _write(output / "style.css", style + rendering.code_style())
+    shutil.copyfile(rendering.TEMPLATES / "search.js", output / "search.js")
     names = {code: [lesson.name for lesson in made] for code, made in by_language.items()}
     for code in by_language:
         if (notebooks / code / "glossary.md").exists():
@@ -81,6 +82,10 @@ def words() -> dict[str, str]:
     return {
         "site": _("From notebook to production"),
         "skip": _("Skip to the content"),
+        "search": _("Search the lessons (key: /)"),
+        "none": _("No section contains all of these words."),
+        "some": _("Sections found: {n}"),
+        "many": _("Sections found: {n}. These are the first {most}."),
         "language": _("Language"),
         "lessons": _("Lessons"),
         "before": _("Previous"),
@@ -122,14 +127,20 @@ def _write_language(
         html = rendering.templates().get_template(template).render(page=made_of)
         _write(pages / f"{name}.html", html)
 
+    sections: list[search.Section] = []
+
+    def cells_page(name: str, title: str, notebook: Any, **more: Any) -> None:
+        body = rendering.cells(notebook)
+        sections.extend(search.cut_sections(body, f"{name}.html", title))
+        page(name, title=title, body=body, **more)
+
     steps: list[dict[str, str] | None] = [
         None,
         *({"href": f"{lesson.name}.html", "title": lesson.title} for lesson in made),
         None,
     ]
     for lesson, before, after in zip(made, steps, steps[2:], strict=False):
-        body = rendering.cells(lesson.notebook)
-        page(lesson.name, title=lesson.title, body=body, before=before, after=after)
+        cells_page(lesson.name, lesson.title, lesson.notebook, before=before, after=after)
     contents = [
         {
             "href": f"{lesson.name}.html",
@@ -152,7 +163,8 @@ def _write_language(
             glossary.read_text(encoding="utf-8"), id="glossary"
         )
         notebook = nbformat.v4.new_notebook(cells=[text])  # type: ignore[no-untyped-call]
-        page("glossary", title=words()["glossary"], body=rendering.cells(notebook))
+        cells_page("glossary", words()["glossary"], notebook)
+    _write(pages / "sections.js", search.write_index(sections))
     if (source / "figures").is_dir():
         shutil.copytree(source / "figures", pages / "figures")
 

@@ -2,6 +2,7 @@
 
 import sys
 
+from service.artifact.progress import Progress
 from service.errors import OperatorError
 
 
@@ -13,7 +14,8 @@ def main() -> int:
         check_torch_pair()
         from challenges.catalogue.bundle import build_bundle
 
-        build_bundle(say=lambda line: print(line, flush=True))
+        with Progress() as progress:
+            build_bundle(say=progress.say, note=progress.note)
     except OperatorError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

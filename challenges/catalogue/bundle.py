@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from challenges.catalogue.model import CATALOGUE_MODEL, DIGESTS, make_model
+from service.artifact.progress import ignore
 from service.settings import ROOT
 
 CATALOGUE_BUNDLE = ROOT / "artifacts" / "catalogue"
@@ -13,8 +14,15 @@ def build_bundle(
     model: Path = CATALOGUE_MODEL,
     destination: Path = CATALOGUE_BUNDLE,
     say: Callable[[str], None] = print,
+    note: Callable[[str, str], None] = ignore,
 ) -> None:
     """Build the bundle; make the research model at `model` first if it is missing.
+
+    Args:
+        model: folder of the research model.
+        destination: folder of the bundle.
+        say: called with a line of text when a step is done.
+        note: called with a step and what it does now.
 
     Raises:
         OperatorError: the disk is full, or the form falls under its bound.
@@ -41,4 +49,4 @@ def build_bundle(
         }
     )
     # The seed makes the fp32 weights again, so the bundle need not carry a gigabyte.
-    build(replace(recipe, architecture=about, keeps_weights=False), destination, say)
+    build(replace(recipe, architecture=about, keeps_weights=False), destination, say, note=note)

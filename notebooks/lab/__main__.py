@@ -86,7 +86,20 @@ def jupyterlab(port: int, page: str, browser: bool = True) -> list[str]:
     ]
     if os.geteuid() == 0:
         command.append("--allow-root")
+    if origin := find_codespace_origin(port):
+        command.append(f"--ServerApp.allow_origin={origin}")
     return command if browser else [*command, "--no-browser"]
+
+
+def find_codespace_origin(port: int) -> str | None:
+    """Return the origin of a port's pages in a GitHub codespace, as browsers send it; else None.
+
+    A codespace forwards requests to 127.0.0.1, so JupyterLab would take its own pages for a
+    stranger's, and refuse them kernels and terminals.
+    """
+    name = os.environ.get("CODESPACE_NAME")
+    domain = os.environ.get("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN")
+    return f"https://{name}-{port}.{domain}".lower() if name and domain else None
 
 
 def environment(chosen: str, token: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from service.artifact.code import check_code
+from service.artifact.progress import Progress
 from service.artifact.verify import (
     environment_differences,
     installed_version,
@@ -43,10 +44,16 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _build(options: argparse.Namespace) -> None:
+    with Progress() as progress:
+        _build_shown(options, progress)
+
+
+def _build_shown(options: argparse.Namespace, progress: Progress) -> None:
+    progress.note("[build]", "load packages")
     if options.architecture is None and find_spec("torch") is None:
         from service.artifact.default_model import build_default
 
-        build_default(options.output, lambda line: print(line, flush=True))
+        build_default(options.output, progress.say, progress.note)
         return
     from service.engines.torch_versions import check_torch_pair
 
@@ -99,7 +106,7 @@ def _build(options: argparse.Namespace) -> None:
         if is_own
         else default_recipe(options.forms)
     )
-    build(recipe, options.output, lambda line: print(line, flush=True), replaces)
+    build(recipe, options.output, progress.say, replaces, progress.note)
 
 
 def _make_name(text: str) -> str:

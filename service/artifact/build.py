@@ -4,7 +4,6 @@ import gc
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +34,7 @@ from service.artifact.placement import (
     temporary_sibling,
     write_manifest,
 )
+from service.artifact.progress import Note, Say, ignore
 from service.artifact.recipe import Recipe
 from service.artifact.validate import choose_default, describe_environment
 from service.artifact.verify import sha256, verify
@@ -57,17 +57,20 @@ STEP_CROPS = 50
 ANSWERS_PER_FORM = 16
 """Answers of the engineer that each form is held against; eager fp32 is held against all."""
 GOLDEN_CLASSES = 5
-PROGRESS_S = 10
 _DECODE_IN_FULL = 1e9
 """A `reducing_gap` with which no JPEG is shrunk while it is decoded."""
 LEAST_SAVING = 0.8
 """An int8 form must be smaller than this share of the fp32 weights; graphs count little above 1 MB
 of weights."""
 
-Say = Callable[[str], None]
 
-
-def build(recipe: Recipe, destination: Path, say: Say = print, replaces: bool = True) -> Manifest:
+def build(
+    recipe: Recipe,
+    destination: Path,
+    say: Say = print,
+    replaces: bool = True,
+    note: Note = ignore,
+) -> Manifest:
     """Build the bundle of `recipe` at `destination`.
 
     A form that misses its bound, or that cannot be written, is left out; the manifest says why.
@@ -75,8 +78,9 @@ def build(recipe: Recipe, destination: Path, say: Say = print, replaces: bool = 
     Args:
         recipe: what to build.
         destination: the bundle's folder.
-        say: called with a line of text for each step.
+        say: called with a line of text when a step is done.
         replaces: whether an older bundle may be replaced.
+        note: called with a step and what it does now.
 
     Raises:
         OperatorError: the model is not the engineer's, no form is left, the folder cannot be
@@ -85,7 +89,8 @@ def build(recipe: Recipe, destination: Path, say: Say = print, replaces: bool = 
     check_destination(destination, replaces)
     with temporary_sibling(destination) as folder:
         try:
-            manifest = _fill(folder, recipe, say)
+            manifest = _fill(folder, recipe, say, note)
+            note("[build]", "write to the disk")
             sync(folder)
         except OSError as error:
             if error.errno not in DISK_FAULTS:
@@ -97,18 +102,17 @@ def build(recipe: Recipe, destination: Path, say: Say = print, replaces: bool = 
     return manifest
 
 
-def _fill(folder: Path, recipe: Recipe, say: Say) -> Manifest:
+def _fill(folder: Path, recipe: Recipe, say: Say, note: Note) -> Manifest:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-") as scratch:
-        builder = _FormBuilder(folder, Path(scratch), recipe, say)
+        builder = _FormBuilder(folder, Path(scratch), recipe, say, note)
         held_against = builder.hold_against_answers()
         forms = [FORMS[name] for name in FORMS if name in recipe.forms]
         left_out: dict[str, str] = {}
         for number, form in enumerate(forms, 1):
             step = f"[build {number}/{len(forms)}] {form.name}:"
-            say(f"{step} export and compare")
             started = time.perf_counter()
             try:
-                measured = builder.add(form)
+                measured = builder.add(form, step)
             except OperatorError as error:
                 left_out[form.name] = str(error)
                 say(f"{step} left out: {error}")
@@ -182,10 +186,11 @@ class _FormBuilder:
     One form is in memory at a time, beside eager fp32; crops wait in a file.
     """
 
-    def __init__(self, folder: Path, scratch: Path, recipe: Recipe, say: Say) -> None:
+    def __init__(self, folder: Path, scratch: Path, recipe: Recipe, say: Say, note: Note) -> None:
         configure_torch(available_cores())
         self.preprocessing = recipe.preprocessing
         self._folder, self._recipe, self._say = folder, recipe, say
+        self._note, self._step = note, "[build]"
         self._exclusive = recipe.architecture.activation != "sigmoid"
         weights = [tensor.numel() for tensor in recipe.model.parameters()]
         self._weights_mb = 4 * sum(weights) / 1e6
@@ -267,21 +272,28 @@ class _FormBuilder:
     def _compare_answers(
         self, answers: Answers, engine: Engine, settings: PreprocessingSettings
     ) -> Difference:
+        self._note(self._step, "answer your photos")
         pixels = (preprocess(photo.read_bytes(), settings)[None] for photo in answers.photos)
         return compare(answers, np.concatenate([engine(one) for one in pixels]), self._exclusive)
 
-    def add(self, form: Form) -> Parity:
+    def add(self, form: Form, step: str) -> Parity:
         """Write a form, load it as the service does, and compare it.
+
+        Args:
+            form: what to add.
+            step: how the step is called where its progress is shown.
 
         Raises:
             OperatorError: the form cannot be written, falls under its bound, or saves nothing.
         """
+        self._step = step
         try:
             self._check_judgeable(form)
             engine = self._write_and_load(form)
             self._check_worth(form)
             measured = self._compare(form, engine)
             self._hold_form_against_answers(form, engine)
+            self._note(step, "measure the time of an image")
             times = parity.milliseconds_per_image(
                 {"reference": self._eager, form.name: engine}, self._read_crops(0, 8), rounds=20
             )
@@ -337,6 +349,7 @@ class _FormBuilder:
         )
 
     def _write_and_load(self, form: Form) -> Engine:
+        self._note(self._step, "export")
         path, exporter = self._folder / form.file, EXPORTERS[form.name]
         if not path.exists():
             exporter.write(self._make_source(), path)
@@ -386,6 +399,7 @@ class _FormBuilder:
                 known = max(0, wanted - FEWEST_CROPS)
             for start in range(known, wanted, STEP_CROPS):
                 stop = min(start + STEP_CROPS, wanted)
+                self._note(self._step, f"compare, {start} of {wanted} crops")
                 found[start:stop] = parity.probabilities_of(engine, self._read_crops(start, stop))
             known = wanted
             if (
@@ -422,9 +436,9 @@ class _FormBuilder:
 
     def _extend_reference(self, count: int) -> None:
         """Compute eager fp32 over more crops, until `count` are known."""
-        said = time.perf_counter()
         while self._known < count:
             start, stop = self._known, min(self._known + STEP_CROPS, count)
+            self._note(self._step, f"eager fp32, {start} of {count} crops")
             crops = random_crops(
                 self._recipe.photos.parity, stop - start, 0, self._recipe.preprocessing, start
             )
@@ -432,9 +446,6 @@ class _FormBuilder:
                 crops.tofile(file)
             self._reference[start:stop] = parity.probabilities_of(self._eager, crops)
             self._known = stop
-            if time.perf_counter() > said + PROGRESS_S:
-                said = time.perf_counter()
-                self._say(f"eager fp32: {stop} of {count} crops")
 
     def _read_crops(self, start: int, stop: int) -> PixelBatch:
         side = self._recipe.preprocessing.crop

@@ -13,7 +13,6 @@ import shutil
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,6 +42,7 @@ from service.artifact.manifest import (
     digest_line,
 )
 from service.artifact.placement import check_destination, put_in_place, sync, temporary_sibling
+from service.artifact.progress import Note, Say, ignore
 from service.artifact.quantisation import quantise
 from service.artifact.sample_photos import OTHER_PICTURES, SAMPLE_PHOTOS
 from service.artifact.verify import installed_version, running_python, sha256, verify
@@ -70,7 +70,6 @@ EPSILON = 1e-3
 """Added to the variance in batch normalisation: TensorFlow's value."""
 PARITY_CROPS, CALIBRATION_CROPS = 400, 110
 
-Say = Callable[[str], None]
 Weights = dict[str, NDArray[Any]]
 
 
@@ -251,12 +250,13 @@ def write_graph(weights: Weights) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def build_default(destination: Path, say: Say = print) -> Manifest:
+def build_default(destination: Path, say: Say = print, note: Note = ignore) -> Manifest:
     """Build the bundle of the default model with its two ONNX forms, replacing an older one.
 
     Args:
         destination: the bundle's folder.
-        say: called with a line of text for each step.
+        say: called with a line of text when a step is done.
+        note: called with a step and what it does now.
 
     Raises:
         OperatorError: the weights are not those that PyTorch was given, a form falls under its
@@ -264,7 +264,7 @@ def build_default(destination: Path, say: Say = print) -> Manifest:
     """
     check_destination(destination)
     with temporary_sibling(destination) as folder:
-        manifest = _fill(folder, say)
+        manifest = _fill(folder, say, note)
         sync(folder)
         verify(folder)
         put_in_place(folder, destination)
@@ -272,7 +272,7 @@ def build_default(destination: Path, say: Say = print) -> Manifest:
     return manifest
 
 
-def _fill(folder: Path, say: Say) -> Manifest:
+def _fill(folder: Path, say: Say, note: Note) -> Manifest:
     recorded, settings = read_recorded(), PreprocessingSettings()
     weights = find_weights()
     if (found := sha256(weights)) != recorded.weights_sha256:
@@ -289,33 +289,37 @@ def _fill(folder: Path, say: Say) -> Manifest:
     names = ("onnx-fp32", "onnx-int8")
     fp32, int8 = (folder / FORMS[name].file for name in names)
 
+    steps = [f"[build {number}/2] {name}:" for number, name in enumerate(names, 1)]
+
+    note(steps[0], "write the graph")
     started = time.perf_counter()
     fp32.write_bytes(write_graph(read_weights(weights)))
     golden = _preprocess([photo.path for photo in SAMPLE_PHOTOS], settings)
     engines = {names[0]: load_engine(FORMS[names[0]], fp32, "cpu", available_cores())}
     found_parity = {names[0]: compare_with_recorded(engines[names[0]](golden), recorded)}
     say(
-        f"[build 1/2] {names[0]}: {fp32.stat().st_size / 1e6:.1f} MB, PyTorch's recorded answers "
+        f"{steps[0]} {fp32.stat().st_size / 1e6:.1f} MB, PyTorch's recorded answers "
         f"to {len(golden)} photos · {time.perf_counter() - started:.0f} s"
     )
     started = time.perf_counter()
-    say(f"[build 2/2] {names[1]}: calibrate on {CALIBRATION_CROPS} crops of other photos")
+    note(steps[1], f"calibrate on {CALIBRATION_CROPS} crops")
     with tempfile.TemporaryDirectory() as scratch:
         quantise(fp32, Path(scratch) / int8.name, _cut(OTHER_PICTURES, CALIBRATION_CROPS, 1))
         shutil.copyfile(Path(scratch) / int8.name, int8)
     engines[names[1]] = load_engine(FORMS[names[1]], int8, "cpu", available_cores())
-    say(f"[build 2/2] {names[1]}: answer {PARITY_CROPS} crops of the photos with {names[0]}")
+    note(steps[1], f"answer {PARITY_CROPS} crops with {names[0]}")
     crops = _cut(SAMPLE_PHOTOS, PARITY_CROPS, 0)
     reference = parity.probabilities_of(engines[names[0]], crops)
-    say(f"[build 2/2] {names[1]}: answer the same crops")
+    note(steps[1], f"answer the same {PARITY_CROPS} crops")
     answers = parity.probabilities_of(engines[names[1]], crops)
     measured = parity.measure_parity(names[1], parity.INT8, reference, answers)
     found_parity[names[1]] = measured.model_copy(update={"reference": names[0]})
     say(
-        f"[build 2/2] {names[1]}: {int8.stat().st_size / 1e6:.1f} MB, the same first class as "
+        f"{steps[1]} {int8.stat().st_size / 1e6:.1f} MB, the same first class as "
         f"{names[0]} on {measured.top1_agreement:.1%} of {len(crops)} crops of photos "
         f"· {time.perf_counter() - started:.0f} s"
     )
+    note("[build]", "measure the time of an image")
     times = parity.milliseconds_per_image(engines, crops)
     worthy = [name for name in names if parity.may_be_default(found_parity[name])]
     default = min(worthy, key=lambda name: times[name])

@@ -57,6 +57,27 @@ def test_no_free_port_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
         lab.free_port(9000)
 
 
+def test_a_codespace_lets_in_its_own_pages_only(
+    work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lab.find_codespace_origin(18889) is None
+    monkeypatch.setenv("CODESPACE_NAME", "Octocat-mld5")
+    monkeypatch.setenv("GITHUB_CODESPACES_PORT_FORWARDING_DOMAIN", "app.github.dev")
+    own = "https://octocat-mld5-18889.app.github.dev"
+    assert lab.find_codespace_origin(18889) == own
+    command = [sys.executable, "-m", "notebooks.lab", "--no-browser", "--port", "18889"]
+    with Program([*command, "--lang", "en"]) as program:
+        address = re.findall(r"http://\S+", program.wait_for("token=").text)[0]
+        wait_until(lambda: answers(address), 60)
+        with httpx.Client() as browser:
+            browser.get(address)  # the token becomes a cookie
+            kernels = f"{address.split('/lab/')[0]}/api/kernels"
+            for origin, status in ((own, 200), ("https://octocat-mld5-1.app.github.dev", 404)):
+                headers = {"Origin": origin, "Referer": f"{origin}/"}
+                assert browser.get(kernels, headers=headers).status_code == status, origin
+        program.stop()
+
+
 def test_the_learners_settings_stay(work: Path) -> None:
     lab.environment("id", "secret")
     file = work / ".jupyter/settings/@jupyterlab/translation-extension/plugin.jupyterlab-settings"

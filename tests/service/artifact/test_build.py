@@ -59,14 +59,23 @@ def test_forms_take_any_batch_size(bundle: Bundle, form: str) -> None:
     assert (together.argmax(axis=1) == one_by_one.argmax(axis=1)).all()
 
 
-def test_two_builds_are_the_same(
+def test_two_builds_are_the_same_and_say_what_they_do(
     bundle: Bundle, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The default artifact and a second build: the same hashes of weights and ONNX."""
     monkeypatch.setattr(building, "PARITY_CROPS", 70)
     monkeypatch.setattr(parity, "FEWEST_SURE_CROPS", 1)
     monkeypatch.setattr(parity, "INT8_SURE_AGREEMENT", 0.9)  # of few crops; not measured
-    manifest = build(recipe, tmp_path / "again", lambda _: None)
+    notes: list[tuple[str, str]] = []
+    manifest = build(
+        recipe,
+        tmp_path / "again",
+        lambda _: None,
+        note=lambda step, doing: notes.append((step, doing)),
+    )
+    assert ("[build]", "eager fp32, 66 of 70 crops") in notes
+    for step in ("[build 1/2] onnx-fp32:", "[build 2/2] onnx-int8:"):
+        assert notes.index((step, "export")) < notes.index((step, "compare, 50 of 70 crops"))
     for name in ("weights.safetensors", "model.onnx", "model.int8.onnx"):
         assert manifest.files[name] == bundle.manifest.files[name]
 
