@@ -69,7 +69,7 @@ def ladders() -> dict[CriterionId, Ladder]:
             _(
                 "Everything that decides an answer belongs in the artifact and is coupled with "
                 "the weights: labels, preprocessing code with its settings, model architecture. "
-                "Whoever opens a file must first know that it is the right one."
+                "A program that opens a file must first know that it is the right one."
             ),
             _(
                 "Let build_artifact.py write a folder with the weights, the labels, and the "
@@ -143,8 +143,8 @@ def ladders() -> dict[CriterionId, Ladder]:
                 "of the file, the loaded model, the same weights with more bits?"
             ),
             _(
-                "A second worker process is a second copy. And what was only needed for loading "
-                "stays in memory as long as a variable names it."
+                "A second worker process holds a second copy of the weights. And what was only "
+                "needed for loading stays in memory as long as a variable names it."
             ),
             _(
                 "Serve from one process with threads; a forward pass releases the GIL. Let the "

@@ -41,8 +41,8 @@ def judge(released: Bundle, candidate: Bundle) -> str:
     photos = distinct_images(PHOTOS, seed=SEED)
     if released.manifest.labels != candidate.manifest.labels:
         raise OperatorError(
-            f"{candidate.path} has other labels than {released.path}: expected the same, in the "
-            "same order. Release it as another model, with a name of its own"
+            f"{candidate.path} has different labels than {released.path}: expected the same, in "
+            "the same order. Release it as another model, with a name of its own"
         )
     same = share_of_same(
         *(answers_of(one.path, one.manifest, photos) for one in (released, candidate))

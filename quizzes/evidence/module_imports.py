@@ -98,7 +98,7 @@ def modules_alone() -> Evidence:
         shows=_(
             "Timed alone, preprocessing takes {whole:.0f} ms for a photo of 12 megapixels and the "
             "forward pass {forward:.0f} ms. A change to one line of preprocessing saves "
-            "{saved:.0f} ms. Because other pixels are computed, the answers must be compared "
+            "{saved:.0f} ms. Because different pixels are computed, the answers must be compared "
             "as well: the first class stays the same for {same:.0%} of {crops} crops."
         ).format(whole=whole, forward=forward, saved=whole - shrunk, same=same, crops=CROPS),
         values={

@@ -16,12 +16,16 @@ from notebooks.lab.lessons import Lesson
 
 MOST_LINES, MEDIAN_LINES = 25, 8
 MOST_WORDS, MOST_WORDS_AT_THE_ENDS = 120, 150
+FEWEST_REASONS = 4
+"""Words of cause and example for each 1,000 words of a lesson."""
 MOST_MEASURED = 0.3
 EXEMPT = "nbval-ignore-output"
 AWAITED = "nbval-skip"
 """A cell `do-…` of a writing task that has not been run yet, because its module comes later."""
 _IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+_REASON = re.compile(r"\b(because|therefore|for example|so that|such as)\b", re.I)
+_LOOSE_REASON = re.compile(rf"{_REASON.pattern}|\b(so|since)\b", re.I)
 
 
 def code_cells(lesson: Lesson) -> list[Any]:
@@ -75,6 +79,18 @@ def words(markdown: str) -> list[str]:
     text = re.sub(r"^#+ .*$", "", markdown, flags=re.MULTILINE)
     text = _LINK.sub(r"\1", _IMAGE.sub("", text))
     return [part for part in text.split() if re.search(r"\w", part)]
+
+
+def reasons_are_given(lesson: Lesson) -> Iterator[str]:
+    """Every explanation has a reason or an example, and the lesson has several."""
+    prose = {cell.id: cell.source for cell in lesson.notebook.cells if cell.cell_type != "code"}
+    for name, source in prose.items():
+        if name.startswith("explain-") and not _LOOSE_REASON.search(source):
+            yield f"{name} has no reason and no example: no because, so, therefore, for example"
+    found = sum(len(_REASON.findall(source)) for source in prose.values())
+    total = sum(len(words(source)) for source in prose.values())
+    if found * 1000 < FEWEST_REASONS * total:
+        yield f"{found} reasons or examples in {total} words: expected {FEWEST_REASONS} in 1,000"
 
 
 def exemptions_are_few_and_reasoned(lesson: Lesson) -> Iterator[str]:
@@ -206,6 +222,7 @@ RULES: tuple[Rule, ...] = (
     outputs_are_of_this_source,
     code_is_short,
     prose_is_short,
+    reasons_are_given,
     exemptions_are_few_and_reasoned,
     guesses_come_first_and_are_shown,
     pictures_have_words,

@@ -71,6 +71,11 @@ FAULTS: dict[str, tuple[rules.Rule, Callable[[Any], object]]] = {
         lambda notebook: [one.update(source="1\n" * 9) for one in notebook.cells],
     ),
     "long prose": (rules.prose_is_short, set_source("explain-tail", "word " * 121)),
+    "an explanation without a reason": (
+        rules.reasons_are_given,
+        set_source("explain-tail", "The tail is long. It is what people remember."),
+    ),
+    "few reasons": (rules.reasons_are_given, set_source("recap", "word " * 400)),
     "an exemption without a reason": (
         rules.exemptions_are_few_and_reasoned,
         lambda notebook: cell(notebook, "measure-tail").metadata.pop("measured"),

@@ -78,7 +78,7 @@ def _check_processes(module: ModuleType, folder: Path) -> None:
     if done.stdout.split()[-1:] != [here]:
         raise Wrong(
             expected=_("The same name gets the same answer in every process."),
-            found=_("In another process, other names went to the candidate."),
+            found=_("In a different process, different names went to the candidate."),
             look=CHOOSE,
         )
 

@@ -94,7 +94,7 @@ def _pickle_main() -> Task:
         hints=(
             _(
                 "A pickle does not hold a class, only the name of its module and its own name. "
-                "Whoever loads it must have the class under that very name."
+                "A program that loads it must have the class under that very name."
             ),
             _("Each function has one or two lines: `torch.save(what, path)`, `torch.load(path)`."),
             _("Nearly the code:")
@@ -122,7 +122,7 @@ def _photo_formats() -> Task:
         minutes=10,
         hints=(
             _(
-                "A user sees the photo upright and over white. A model that gets other pixels "
+                "A user sees the photo upright and over white. A model that gets different pixels "
                 "answers another question, and raises no error."
             ),
             _(

@@ -35,7 +35,7 @@ def write_manifest(artifact: Path) -> None:
 def verify(artifact: Path) -> None:
     """Hash every file, the manifest first. ValueError: one was changed, or is missing.
 
-    The message names the file: whoever is called at night must know which one to bring again.
+    The message names the file: the engineer on call must know which one to bring again.
     Python's own FileNotFoundError names it, too, and is as good.
 
     So far everything is taken for right.

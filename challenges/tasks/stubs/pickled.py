@@ -1,7 +1,7 @@
 """Lesson 2: a pickled object needs its class, under the name that it had; a state_dict does not.
 
 A notebook is the module `__main__`. An object that is saved there is saved as "a Net of __main__".
-In a service, `__main__` is another program, which has no Net:
+In a service, `__main__` is a different program, which has no Net:
 
     AttributeError: Can't get attribute 'Net' on <module '__main__' …>
 

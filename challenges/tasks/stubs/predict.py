@@ -1,8 +1,8 @@
 """Lesson 1: the notebook's `predict`, as a function of its arguments.
 
 Below stands the code of the notebook. It leans on names that other cells made: `model`, `img`,
-`resize`, `crop`, `to_tensor`, `normalise`, CLASSES. Such a name is a global. Whoever runs another
-cell, or calls `predict` for a second user at the same time, changes the answer.
+`resize`, `crop`, `to_tensor`, `normalise`, CLASSES. Such a name is a global. A different cell
+that is run, or a second user who calls `predict` at the same time, changes the answer.
 
 Write one function that needs nothing but its arguments.
 

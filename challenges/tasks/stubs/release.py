@@ -38,7 +38,7 @@ def decide(compared: int, different: int, failed: int) -> str:
 
     - More than MOST_FAILED requests failed: "back", at once.
     - Fewer than FEWEST_COMPARED answers were compared: "wait".
-    - More than the share MOST_DIFFERENT of them had another first class: "back". Otherwise "on".
+    - More than the share MOST_DIFFERENT of them had a different first class: "back". Else "on".
 
     So far each release goes on.
     """

@@ -69,7 +69,7 @@ def lesson(number: int, code: str = "en") -> Any:
             text("html", picture("stand-in guess: 12 ms; measured: 20 ms")),
             measured="times differ",
         ),
-        md("explain-tail", "The slowest are what people remember."),
+        md("explain-tail", "The slowest count, because people remember them."),
         code_cell(
             "ask-tail",
             f'display({{"text/html": "{QUESTION}", "text/plain": "alt"}}, raw=True)',

@@ -45,7 +45,7 @@ def test_other_labels_are_refused() -> None:
     labels = tuple(reversed(released.manifest.labels))
     other = released.manifest.model_copy(update={"labels": labels})
     candidate = type(released)(released.path, other, released.digest)
-    with pytest.raises(OperatorError, match="has other labels"):
+    with pytest.raises(OperatorError, match="has different labels"):
         gate.judge(released, candidate)
 
 

@@ -229,5 +229,5 @@ def _expect_refusal(report: Report, id_: str, damaged: Submission, file: str, ch
             if named
             else _("The refusal does not name {file}. The last that the service said: {last}")
         )
-        cause = _("Whoever is called at night needs the file's name in the message.")
+        cause = _("The engineer on call needs the file's name in the message.")
         report.check(f"{id_}-named", named, text, cause, file=file, last=service.last_words)

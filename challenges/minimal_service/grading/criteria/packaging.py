@@ -203,7 +203,7 @@ def _check_image(report: Report, engine: Engine) -> int | None:
         if user in ("", "root", "0")
         else _("The service runs as the user {name}.")
     )
-    cause = _("Whoever breaks into the service is root in its container.")
+    cause = _("An attacker who breaks into the service is root in its container.")
     report.check("user", user not in ("", "root", "0"), sentence, cause, name=user)
     healthy = bool(config.get("Healthcheck") or image.get("Healthcheck"))  # docker, podman
     sentence = (
