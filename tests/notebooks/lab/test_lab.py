@@ -106,7 +106,7 @@ def jupyterlab(request: pytest.FixtureRequest, work: Path) -> Iterator[tuple[str
         program.stop()
 
 
-def test_jupyterlab_opens_lesson_1_in_its_language(
+def test_jupyterlab_shows_lessons_and_glossary_in_its_language(
     jupyterlab: tuple[str, str, Path], browser: Browser
 ) -> None:
     code, address, work = jupyterlab
@@ -126,6 +126,7 @@ def test_jupyterlab_opens_lesson_1_in_its_language(
     (work / code / "glossary.md").write_text(glossary.page(glossary.load(), lambda _message: None))
     link = nbformat.v4.new_markdown_cell("A [wrapper](glossary.md#wrapper)")  # type: ignore[no-untyped-call]
     notebook = nbformat.v4.new_notebook(cells=[link])  # type: ignore[no-untyped-call]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, work / code / "link.ipynb")  # type: ignore[no-untyped-call]
     page.goto(f"{base}/lab/tree/{code}/link.ipynb?reset")
     page.locator(".jp-Notebook a", has_text="wrapper").click()
