@@ -8,6 +8,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from authoring.translations import blocks
+from authoring.translations.glossary import Linker, unlink
 from authoring.translations.messages import Message, SourceError
 
 Translation = Callable[[Message], str | None]
@@ -21,7 +22,9 @@ SVG_HIDDEN = re.compile(r"<!--.*?-->|<style\b.*?</style\s*>", re.S)
 
 
 def read_notebook(text: str, name: str) -> dict[str, Any]:
-    """Parse the JSON of a notebook.
+    """Parse the JSON of a notebook; leave out its links to terms of the glossary.
+
+    Those links are put in when lessons are generated. They are no part of any message.
 
     Raises:
         SourceError: it is not a notebook, a cell has no id, or two cells have the same id.
@@ -33,6 +36,9 @@ def read_notebook(text: str, name: str) -> dict[str, Any]:
         raise SourceError(f"{name} is not a notebook whose cells have ids: {error}") from None
     if len(set(ids)) < len(ids):
         raise SourceError(f"{name}: two cells have the same id")
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            _set_source(cell, unlink(cell_source(cell)))
     return dict(notebook)
 
 
@@ -40,6 +46,11 @@ def cell_source(cell: dict[str, Any]) -> str:
     """Return a cell's source as one string."""
     source = cell["source"]
     return source if isinstance(source, str) else "".join(source)
+
+
+def _set_source(cell: dict[str, Any], source: str) -> None:
+    one = isinstance(cell["source"], str)
+    cell["source"] = source if one else source.splitlines(keepends=True)
 
 
 def notebook_messages(notebook: dict[str, Any], name: str) -> Iterator[Message]:
@@ -54,7 +65,11 @@ def notebook_messages(notebook: dict[str, Any], name: str) -> Iterator[Message]:
 
 
 def translate_notebook(
-    text: str, name: str, translation: Translation, before: str | None = None
+    text: str,
+    name: str,
+    translation: Translation,
+    before: str | None = None,
+    linker: Linker | None = None,
 ) -> str:
     """Return the notebook in `text` with its messages translated.
 
@@ -66,6 +81,7 @@ def translate_notebook(
         name: what the contexts of its messages begin with.
         translation: gives the translation of a message.
         before: the translated notebook as it was; without a readable one, outputs are left out.
+        linker: links the terms of the glossary; None leaves the text without such links.
     """
     notebook = read_notebook(text, name)
     try:
@@ -82,11 +98,10 @@ def translate_notebook(
         if cell["cell_type"] == "markdown":
 
             def block(number: int, text: str, place: str = place) -> str | None:
-                return translation(Message(text, f"{place}/{number}"))
+                new = translation(Message(text, f"{place}/{number}"))
+                return linker.link(text, new) if linker else new
 
-            whole = blocks.translate(cell_source(cell), block)
-            one = isinstance(cell["source"], str)
-            cell["source"] = whole if one else whole.splitlines(keepends=True)
+            _set_source(cell, blocks.translate(cell_source(cell), block))
         if notes := cell["metadata"].get(NOTES):
             new = translation(Message(notes, f"{place}/notes"))
             cell["metadata"][NOTES] = notes if new is None else new

@@ -14,7 +14,10 @@ Files = dict[Path, bytes]
 
 
 def generate(workshop: Workshop, code: str, entries: Sequence[Entry]) -> Files:
-    """Return path → content of each generated file. For English, that is the glossary alone.
+    """Return path → content of each generated file.
+
+    The English lessons are sources: only their links to the glossary are generated. The other
+    languages are generated whole, with figures and the texts of the panel.
 
     Args:
         workshop: what to translate.
@@ -28,19 +31,21 @@ def generate(workshop: Workshop, code: str, entries: Sequence[Entry]) -> Files:
         return usable.get(message.key)
 
     files: Files = {}
+    terms = workshop.glossary()
     if workshop.terms is not None:
-        files[folder / glossary.PAGE] = glossary.page(workshop.glossary(), translation).encode()
+        files[folder / glossary.PAGE] = glossary.page(terms, translation).encode()
+    for path in workshop.lessons():
+        text, place, name = path.read_bytes().decode(), folder / path.name, lesson_name(path)
+        before = place.read_bytes().decode() if place.exists() else None
+        linker = glossary.Linker(terms, code)
+        lesson = documents.translate_notebook(text, name, translation, before, linker)
+        files[place] = lesson.encode()
     if code not in TRANSLATED:
         return files
     if workshop.panel is not None:
         words = texts(lambda text: translation(Message(text)) or text)
         content = json.dumps(words, indent=1, ensure_ascii=False) + "\n"
         files[workshop.panel / f"{code}.json"] = content.encode()
-    for path in workshop.lessons():
-        text, place = path.read_bytes().decode(), folder / path.name
-        before = place.read_bytes().decode() if place.exists() else None
-        lesson = documents.translate_notebook(text, lesson_name(path), translation, before)
-        files[place] = lesson.encode()
     for path in sorted((workshop.english / "figures").glob("*")):
         figure = path.read_bytes()
         if path.suffix == ".svg":

@@ -1,4 +1,4 @@
-"""The field's terms in three languages: required in translations, and shown as a page."""
+"""The field's terms in three languages: required in translations, shown as a page, and linked."""
 
 import functools
 import re
@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markdown_it.token import Token
+
+from authoring.translations import blocks
 from authoring.translations.messages import Message, SourceError
 from learner.language import CATALOGUES, LANGUAGES
 
@@ -22,6 +25,9 @@ INTRODUCTION = (
 )
 MEANING = "Meaning"
 LECTURE = "in the lecture: {word}"
+LINK = re.compile(rf"\[([^\[\]]*)\]\({re.escape(PAGE)}#[^\s()]*\)")
+KATAKANA = "\u30a1-\u30fa\u30fc"
+LATIN = "A-Za-z0-9_./"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,11 @@ class Term:
     """English phrases in which the word does not mean the term."""
     lecture: dict[str, str] = field(default_factory=dict)
     """Language → the lecture's word, where it is another one."""
+
+    @property
+    def anchor(self) -> str:
+        """The id of its row in the page, in each language: "tail-latency"."""
+        return re.sub(r"[^a-z0-9]+", "-", self.term.lower())
 
 
 def load(path: Path = FILE) -> list[Term]:
@@ -97,13 +108,104 @@ def page(terms: Sequence[Term], translation: Callable[[Message], str | None]) ->
     lines.append(f"| {' | '.join(LANGUAGES.values())} | {meaning} |")
     lines.append("|---|---|---|---|")
     for term, definition in zip(terms, definitions, strict=True):
-        words = [term.term]
+        words = [f'<a id="{term.anchor}"></a>{term.term}']
         for code in ("ja", "id"):
             said = term.lecture.get(code)
             note = f" ({texts[3].format(word=said)})" if said else ""
             words.append(" / ".join(term.renderings[code]) + note)
         lines.append(f"| {' | '.join(words)} | {definition} |")
     return "\n".join(lines) + "\n"
+
+
+class Linker:
+    """Links each term of one lesson to its row in the glossary, where it is first used.
+
+    A link in a heading, in code or in another link would do harm, so the next use is taken there.
+    """
+
+    def __init__(self, terms: Sequence[Term], code: str) -> None:
+        self._terms, self._code = terms, code
+        self._linked: set[str] = set()
+
+    def link(self, english: str, translated: str | None) -> str:
+        """Return the next block of the lesson with its links.
+
+        Args:
+            english: the block in English, without links to the glossary.
+            translated: its translation; None leaves the block in English.
+        """
+        text = english if translated is None else translated
+        tokens = blocks.PARSER.parse(english)
+        if tokens[0].type == "heading_open":
+            return text
+        if translated is None:
+            uses = _find_in_english(text, self._terms)
+        else:
+            meant = find_terms(blocks.words(tokens), self._terms)
+            uses = _find_in_translation(text, self._code, self._terms, meant)
+        added = 0
+        for start, end, term in uses:
+            if term.term not in self._linked:
+                new = _add_link(text, start + added, end + added, f"{PAGE}#{term.anchor}")
+                if new is not None:
+                    added += len(new) - len(text)
+                    text = new
+                    self._linked.add(term.term)
+        return text
+
+
+def unlink(markdown: str) -> str:
+    """Return the text without its links to terms of the glossary."""
+    return LINK.sub(r"\1", markdown)
+
+
+def _find_in_english(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int, Term]]:
+    pattern, meant = _pattern(tuple((term.term, term.forms, term.not_in) for term in terms))
+    for match in pattern.finditer(text):
+        if (number := meant[match.lastgroup or ""]) >= 0:
+            yield *match.span(), terms[number]
+
+
+def _find_in_translation(
+    text: str, code: str, terms: Sequence[Term], meant: Sequence[Term]
+) -> Iterator[tuple[int, int, Term]]:
+    """Yield start, end and term of the words for `meant`, unless they are part of another term."""
+    words = [(word, term) for term in terms for word in term.renderings[code]]
+    words.sort(key=lambda pair: -len(pair[0]))
+    pattern = "|".join(f"({_word_pattern(word, code)})" for word, _term in words)
+    for match in re.finditer(pattern, text, re.I) if meant else ():
+        if (term := words[(match.lastindex or 1) - 1][1]) in meant:
+            yield *match.span(), term
+
+
+def _word_pattern(word: str, code: str) -> str:
+    """Match a word, or the first part of a Japanese one: コア in コア数, but not in スコア."""
+    pattern = re.escape(word)
+    if code == "id":
+        pattern = f"(?:di|men?g?)?{pattern}(?:-?nya)?"
+    if word[-1].isascii():
+        pattern += r"(?![A-Za-z0-9_/]|\.[A-Za-z0-9])"
+    kinds = (kind for kind in (KATAKANA, LATIN) if re.match(f"[{kind}]", word))
+    return "".join(f"(?<![{kind}])" for kind in kinds) + pattern
+
+
+def _add_link(text: str, start: int, end: int, target: str) -> str | None:
+    """Return the text with a link on one word; None where that would change anything else."""
+    while text[start - 1 : start] == text[end : end + 1] == "*":
+        # Inside, an opening bracket would come between Japanese letters and the asterisks, and
+        # these would then be shown.
+        start, end = start - 1, end + 1
+    new = f"{text[:start]}[{text[start:end]}]({target}){text[end:]}"
+    before, after = (blocks.PARSER.parse(markdown) for markdown in (text, new))
+    links = _link_targets(before)
+    links[target] += 1
+    same_words = blocks.words(before) == blocks.words(after)
+    return new if same_words and _link_targets(after) == links else None
+
+
+def _link_targets(tokens: Sequence[Token]) -> Counter[str]:
+    children = [child for token in tokens for child in token.children or []]
+    return Counter(str(child.attrGet("href")) for child in children if child.type == "link_open")
 
 
 def violations(english: str, other: str, code: str, terms: Sequence[Term]) -> list[str]:

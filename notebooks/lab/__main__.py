@@ -30,6 +30,8 @@ del show_errors_in_words
 """Every kernel runs this first: a cell that needs an earlier cell then says so in one sentence."""
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 """JupyterLab's extension that asks about news and looks for updates."""
+DOCUMENTS = "@jupyterlab/docmanager-extension:plugin"
+"""JupyterLab's extension that opens files."""
 
 
 def main() -> int:
@@ -112,6 +114,9 @@ def environment(chosen: str, token: str) -> dict[str, str]:
         LOCALES[chosen],
     )
     _write(own / "labconfig/page_config.json", "disabledExtensions", {ANNOUNCEMENTS: True})
+    # The glossary opens as a page. This is a default: the learner's own setting wins.
+    viewers = {"defaultViewers": {"markdown": "Markdown Preview"}}
+    _write(own / "labconfig/default_setting_overrides.json", DOCUMENTS, viewers)
     startup = own / "ipython/profile_default/startup"
     startup.mkdir(parents=True, exist_ok=True)
     (startup / "00-workshop.py").write_text(STARTUP, encoding="utf-8")

@@ -189,7 +189,7 @@ def parts_are_there(lesson: Lesson) -> Iterator[str]:
 
 
 def links_resolve(lesson: Lesson) -> Iterator[str]:
-    """Links lead to other lessons, existing cells or the web: lessons are copied as one folder."""
+    """Links lead to lessons, cells, terms or the web: lessons are copied as one folder."""
     for cell in lesson.notebook.cells:
         if cell.cell_type == "markdown":
             targets = [target for _text, target in (_LINK.findall(cell.source))]
@@ -249,6 +249,8 @@ def _unresolved(lesson: Lesson, target: str) -> str | None:
         return f"{target} leads nowhere"
     if not place:
         return None
+    if path.suffix == ".md":
+        return None if f'id="{place}"' in path.read_text() else f"{target}: there is no such term"
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     if place.removeprefix("cell-id=") not in {cell.id for cell in notebook.cells}:
         return f"{target}: there is no such cell"

@@ -133,6 +133,7 @@ FAULTS: dict[str, tuple[rules.Rule, Callable[[Any], object]]] = {
     "no recap": (rules.parts_are_there, lambda notebook: notebook.cells.pop(-2)),
     "a link to nowhere": (rules.links_resolve, set_source("next", "[x](07_none.ipynb)")),
     "a link to no cell": (rules.links_resolve, set_source("next", "[x](#cell-id=none)")),
+    "a link to no term": (rules.links_resolve, set_source("next", "[x](glossary.md#none)")),
     "a link out of the lessons": (rules.links_resolve, set_source("next", "[x](../a.py)")),
     "state of widgets": (
         rules.nothing_else_is_stored,

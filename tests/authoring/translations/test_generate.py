@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from authoring.translations import catalogue, generate, work
+from authoring.translations.glossary import unlink
 from authoring.translations.messages import Entry, Message
 from authoring.translations.sources import Workshop
 from service.console.texts import english as english_texts
@@ -22,9 +23,11 @@ from tests.authoring.translations.a_workshop import (
 def test_untranslated_lessons_equal_the_english() -> None:
     workshop = Workshop.of_repository()
     files = generate.generate(workshop, "id", [])
+    english_files = generate.generate(workshop, "en", [])
     for path in [*workshop.lessons(), *workshop.figures()]:
         generated = workshop.lessons_in("id") / path.relative_to(workshop.english)
-        made, english = files[generated].decode(), path.read_bytes().decode()
+        made = files[generated].decode()
+        english = english_files.get(path, path.read_bytes()).decode()
         if path.suffix == ".ipynb":
             made, english = without_outputs(made), without_outputs(english)
         assert made == english, path.name
@@ -45,7 +48,9 @@ def test_translated_lessons_differ_in_their_texts_only(
 ) -> None:
     workshop = build_translated(tmp_path)
     assert named(workshop) == []
-    lesson = without_outputs((workshop.english / "01_one.ipynb").read_text())
+    english = (workshop.english / "01_one.ipynb").read_text()
+    assert english.count("The [latency](glossary.md#latency) of `f(x)`") == 1
+    lesson = without_outputs(unlink(english))
     for before, after in JAPANESE.items():
         lesson = lesson.replace(
             json.dumps(before, ensure_ascii=False)[1:-1],
@@ -54,13 +59,15 @@ def test_translated_lessons_differ_in_their_texts_only(
     lesson = lesson.replace("- one", "- 一").replace("- two", "- 二")
     # The strings of code stay: the cells are the same in all languages.
     lesson = lesson.replace("{m} 枚中 {n} 枚", "{n} of {m} photos")
-    assert (workshop.lessons_in("ja") / "01_one.ipynb").read_text() == lesson
+    translated = (workshop.lessons_in("ja") / "01_one.ipynb").read_text()
+    assert unlink(translated) == lesson
+    assert translated.count("`f(x)` の[レイテンシ](glossary.md#latency)は") == 1
     figure = (workshop.lessons_in("ja") / "figures" / "queue.svg").read_text()
     assert "<title>速い &amp; 遅い</title>" in figure
     assert '<text x="8" y="9"> キュー </text>' in figure
     assert "<!-- <text>not this</text> -->" in figure
     assert (
-        "| latency | レイテンシ | latensi | 応答までの時間。 |"
+        '| <a id="latency"></a>latency | レイテンシ | latensi | 応答までの時間。 |'
         in (workshop.lessons_in("ja") / "glossary.md").read_text()
     )
     untranslated = workshop.lessons_in("id") / "01_one.ipynb"

@@ -10,9 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import httpx2 as httpx
+import nbformat
 import pytest
 from playwright.sync_api import Browser
 
+from authoring.translations import glossary
 from learner.errors import LearnerError
 from learner.processes import Program
 from notebooks.lab import __main__ as lab
@@ -20,6 +22,11 @@ from notebooks.lab import interface
 from notebooks.lab.lessons import lessons
 from service.settings import ROOT
 from tests.conftest import wait_until
+
+IS_ON_SCREEN = """row => {
+    const top = row.getBoundingClientRect().top
+    return 0 <= top && top < innerHeight
+}"""
 
 
 def test_git_ignores_the_learners_folder() -> None:
@@ -120,7 +127,7 @@ def jupyterlab(request: pytest.FixtureRequest, work: Path) -> Iterator[tuple[str
         program.stop()
 
 
-def test_jupyterlab_opens_lesson_1_in_its_language(
+def test_jupyterlab_shows_lessons_and_glossary_in_its_language(
     jupyterlab: tuple[str, str, Path], browser: Browser
 ) -> None:
     code, address, work = jupyterlab
@@ -137,4 +144,16 @@ def test_jupyterlab_opens_lesson_1_in_its_language(
     specs = httpx.get(f"{base}/api/kernelspecs", headers=headers).json()
     assert list(specs["kernelspecs"]) == ["python3"]
     assert (work / code / lessons(code)[0].path.name).exists()
+    (work / code / "glossary.md").write_text(glossary.page(glossary.load(), lambda _message: None))
+    link = nbformat.v4.new_markdown_cell("A [wrapper](glossary.md#wrapper)")  # type: ignore[no-untyped-call]
+    notebook = nbformat.v4.new_notebook(cells=[link])  # type: ignore[no-untyped-call]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, work / code / "link.ipynb")  # type: ignore[no-untyped-call]
+    page.goto(f"{base}/lab/tree/{code}/link.ipynb?reset")
+    page.locator(".jp-Notebook a", has_text="wrapper").click()
+    row = page.locator(".jp-MarkdownViewer tr", has=page.locator('[data-jupyter-id="wrapper"]'))
+    row.wait_for()
+    wait_until(lambda: row.evaluate(IS_ON_SCREEN), 10)
+    page.goto(f"{base}/lab/tree/{code}/glossary.md?reset")  # as by a double click
+    page.locator(".jp-MarkdownViewer table").wait_for()
     page.close()
