@@ -45,6 +45,7 @@ _ASKS = re.compile(r"ask\w*\(")
 _ITEM = re.compile(r"[-*+] |\d+[.)] ")
 _PREDICTS = re.compile(r"predict\(")
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
+_FOLDED = re.compile(r"\s*<details>\s*<summary>(.*?)</summary>(.*?)</details>", re.DOTALL)
 
 
 def cut(lesson: Lesson, minutes: str) -> Any:
@@ -92,11 +93,12 @@ def _text_slide(cell: Any, source: str, kind: str, kicker: str, notes: bool = Tr
 def _cut_prose(cell: Any, section: str, predicted: bool) -> list[Any]:
     """Put as many top-level blocks on a slide as fit; a heading begins a new slide.
 
-    Before a prediction, the text after a picture is its question, and begins a new slide too.
+    Before a prediction, the text after a picture is its question, and begins a new slide too. A
+    folded box is for the speaker to tell: it becomes a part of the notes.
     """
     pages: list[list[str]] = []
     room = 0.0
-    for block in _split_blocks(cell.source):
+    for block in _split_blocks(_FOLDED.sub("", cell.source)):
         height = _estimate_height(block)
         asks = predicted and bool(pages) and _IMAGE.fullmatch(pages[-1][-1])
         if not pages or block.startswith("#") or height > room or asks:
@@ -112,6 +114,11 @@ def _cut_prose(cell: Any, section: str, predicted: bool) -> list[Any]:
             slide.metadata["slide"]["height"] = sum(_estimate_height(block) for block in page)
         slides.append(slide)
         kicker = kicker or heading(page[0])
+    told = [
+        f"**{summary.strip()}** {text.strip()}" for summary, text in _FOLDED.findall(cell.source)
+    ]
+    shown = slides[0].metadata["slide"]
+    shown["notes"] = "\n\n".join(filter(None, (shown["notes"], *told)))
     return slides
 
 

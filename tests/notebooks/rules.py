@@ -16,6 +16,8 @@ from notebooks.lab.lessons import Lesson
 
 MOST_LINES, MEDIAN_LINES = 25, 8
 MOST_WORDS, MOST_WORDS_AT_THE_ENDS = 120, 150
+MOST_FOLDED = 60
+"""Words in a folded box `<details>`, which stand apart from the prose around it."""
 FEWEST_REASONS = 4
 """Words of cause and example for each 1,000 words of a lesson."""
 MOST_MEASURED = 0.3
@@ -24,6 +26,7 @@ AWAITED = "nbval-skip"
 """A cell `do-…` of a writing task that has not been run yet, because its module comes later."""
 _IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
 _LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
+_FOLDED = re.compile(r"<details>\n<summary>Common mistake: [^\n]+</summary>\n.*?\n</details>", re.S)
 _REASON = re.compile(r"\b(because|therefore|for example|so that|such as)\b", re.I)
 _LOOSE_REASON = re.compile(rf"{_REASON.pattern}|\b(so|since)\b", re.I)
 
@@ -69,7 +72,7 @@ def prose_is_short(lesson: Lesson) -> Iterator[str]:
             runs[-1].append(cell)
     for number, run in enumerate(runs):
         at_an_end = number in (0, len(runs) - 1)
-        count = sum(len(words(cell.source)) for cell in run)
+        count = sum(len(words(_FOLDED.sub("", cell.source))) for cell in run)
         if count > (MOST_WORDS_AT_THE_ENDS if at_an_end else MOST_WORDS):
             yield f"{run[0].id} and what follows it have {count} words"
 
@@ -91,6 +94,34 @@ def reasons_are_given(lesson: Lesson) -> Iterator[str]:
     total = sum(len(words(source)) for source in prose.values())
     if found * 1000 < FEWEST_REASONS * total:
         yield f"{found} reasons or examples in {total} words: expected {FEWEST_REASONS} in 1,000"
+
+
+def mistakes_are_folded_boxes(lesson: Lesson) -> Iterator[str]:
+    """A self-learner sees the common mistake of each section, after the measurement.
+
+    It is a box `<details>` with `<summary>` in one block of HTML, which is one message.
+    """
+    measured, boxes, explained = False, 0, ""
+    for cell in [*lesson.notebook.cells, lesson.notebook.cells[-1]]:
+        if "minutes" in cell.metadata or cell is lesson.notebook.cells[-1]:
+            if explained and not boxes:
+                yield f"the section of {explained} has no box with a common mistake"
+            measured, boxes, explained = False, 0, ""
+        if "misconception" in cell.metadata.get("speaker_notes", ""):
+            yield f"the notes of {cell.id} have a misconception that only the speaker sees"
+        if cell.cell_type == "code":
+            measured = True
+            continue
+        explained = explained or (cell.id if cell.id.startswith("explain-") else "")
+        found = _FOLDED.findall(cell.source)
+        boxes += len(found)
+        if len(found) != cell.source.count("<details"):
+            yield f"{cell.id} has a box of a different build: expected the lines of the other boxes"
+        if found and not measured:
+            yield f"{cell.id} tells the mistake before the measurement"
+        for box in found:
+            if (count := len(words(re.sub(r"<[^>]+>", "", box)))) > MOST_FOLDED:
+                yield f"the box of {cell.id} has {count} words"
 
 
 def exemptions_are_few_and_reasoned(lesson: Lesson) -> Iterator[str]:
@@ -223,6 +254,7 @@ RULES: tuple[Rule, ...] = (
     code_is_short,
     prose_is_short,
     reasons_are_given,
+    mistakes_are_folded_boxes,
     exemptions_are_few_and_reasoned,
     guesses_come_first_and_are_shown,
     pictures_have_words,

@@ -75,6 +75,28 @@ FAULTS: dict[str, tuple[rules.Rule, Callable[[Any], object]]] = {
         rules.reasons_are_given,
         set_source("explain-tail", "The tail is long. It is what people remember."),
     ),
+    "no common mistake": (
+        rules.mistakes_are_folded_boxes,
+        set_source("explain-tail", "They count, because people remember them."),
+    ),
+    "a mistake told too early": (
+        rules.mistakes_are_folded_boxes,
+        set_source("tail", small_lessons.MISTAKE),
+    ),
+    "a box of a different build": (
+        rules.mistakes_are_folded_boxes,
+        set_source("explain-tail", small_lessons.MISTAKE.replace("\n", "\n\n")),
+    ),
+    "a long box": (
+        rules.mistakes_are_folded_boxes,
+        set_source("explain-tail", small_lessons.MISTAKE.replace("few", "few " * 61)),
+    ),
+    "a mistake that only the speaker sees": (
+        rules.mistakes_are_folded_boxes,
+        lambda notebook: cell(notebook, "tail").metadata.update(
+            speaker_notes="Expected misconception: the mean says it."
+        ),
+    ),
     "few reasons": (rules.reasons_are_given, set_source("recap", "word " * 400)),
     "an exemption without a reason": (
         rules.exemptions_are_few_and_reasoned,

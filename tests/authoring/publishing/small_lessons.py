@@ -22,6 +22,9 @@ FIGURE = (
     '<rect width="720" height="200" rx="8" fill="white"/>'
     '<text x="360" y="100" text-anchor="middle" font-size="20">a → b</text></svg>'
 )
+MISTAKE = (
+    "<details>\n<summary>Common mistake: the mean says it.</summary>\nIt hides the few.\n</details>"
+)
 QUESTION = "<div class='workshop-question'><p><strong>Which?</strong></p></div>"
 
 
@@ -69,7 +72,7 @@ def lesson(number: int, code: str = "en") -> Any:
             text("html", picture("stand-in guess: 12 ms; measured: 20 ms")),
             measured="times differ",
         ),
-        md("explain-tail", "The slowest count, because people remember them."),
+        md("explain-tail", f"The slowest count, because people remember them.\n\n{MISTAKE}"),
         code_cell(
             "ask-tail",
             f'display({{"text/html": "{QUESTION}", "text/plain": "alt"}}, raw=True)',

@@ -18,6 +18,16 @@ def test_every_idea_has_its_slide(source: Path, decks: Path) -> None:
                 assert cell.id in page.ids, cell.id
 
 
+def test_a_folded_box_is_for_the_speaker(tmp_path: Path) -> None:
+    lesson = lessons("en", small_lessons.write(tmp_path, ("en",)))[0]
+    cells = slide_cells.cut(lesson, "").cells
+    shown = [cell.metadata["slide"] | {"text": cell.source} for cell in cells]
+    assert sum("the mean says it.** It hides" in one["notes"] for one in shown) == 1
+    told = "".join(one["text"] + one.get("lead", "") + one.get("tail", "") for one in shown)
+    assert "people remember them" in told
+    assert "It hides" not in told
+
+
 @pytest.mark.parametrize("count", [1, 20, 21, 22, 42, 43, 64])
 def test_a_long_listing_loses_no_line(count: int) -> None:
     lines = [f"line {number}" for number in range(count)]
