@@ -46,7 +46,9 @@ def find_missing(packages: list[dict[str, Any]], system: str, machine: str) -> s
         for package in packages:
             if "marker" in package and not Marker(package["marker"]).evaluate(environment):
                 continue
-            names = (unquote(wheel["url"].rpartition("/")[2]) for wheel in package.get("wheels", ()))
+            names = (
+                unquote(wheel["url"].rpartition("/")[2]) for wheel in package.get("wheels", ())
+            )
             if not any(parse_wheel_filename(name)[3] & supported for name in names):
                 missing.add(package["name"])
     return missing
