@@ -29,6 +29,8 @@ FAULTS = {
         "忙しいサービスは遅くなります。",
         "サービスが死んだとき。",
         "サービスが答えを返します。",
+        "各モジュールをimportします。",
+        "ゴールデン写真をリプレイします。",
     ],
     "id": [
         "utilisasinya 90 %.",
@@ -95,6 +97,9 @@ def test_a_rule_may_ask_for_words_of_the_english() -> None:
     assert style.violations("A second copy of the service", "Salinan kedua", rules)
     assert style.violations("A second copy of the weights", "Salinan bobot kedua", rules) == []
     assert style.violations("A copy of the file", "Salinan berkas itu", rules) == []
+    rules = style.load()["ja"]
+    assert style.violations("less accurate", "モデルの精度が下がりました。", rules)
+    assert style.violations("numerical precision", "数値の精度が下がりました。", rules) == []
 
 
 @pytest.mark.parametrize(
