@@ -108,6 +108,8 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status == 500:  # the error goes on to uvicorn, which closes the connection
+                    added.append((b"connection", b"close"))
                 message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 

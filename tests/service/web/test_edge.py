@@ -97,6 +97,18 @@ def test_error_of_ours_is_counted_and_leaves_the_id(caplog: pytest.LogCaptureFix
     assert '"GET /x HTTP/1.1" 500' in caplog.text
 
 
+def test_connection_ends_with_an_error_of_ours() -> None:
+    """uvicorn closes it: another request on it would be lost."""
+
+    async def fail(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+
+    (start,) = asyncio.run(call(Edge(fail, Counters())))
+    assert (b"connection", b"close") in start["headers"]
+    (start, _body) = asyncio.run(call(Edge(answer, Counters())))
+    assert (b"connection", b"close") not in start["headers"]
+
+
 def test_unknown_status_is_counted_as_another() -> None:
     counters = Counters()
     edge = Edge(answer, counters)
