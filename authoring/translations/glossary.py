@@ -235,9 +235,8 @@ def find_terms(english: str, terms: Sequence[Term]) -> list[Term]:
     The longest match counts: if the glossary contains "availability zone", then these two words
     are not a use of "availability".
     """
-    pattern, meant = _pattern(tuple((term.term, term.forms, term.not_in) for term in terms))
-    numbers = {meant[match.lastgroup or ""] for match in pattern.finditer(english)}
-    return [terms[number] for number in sorted(numbers - {-1})]
+    found = {term.term for _start, _end, term in _find_in_english(english, terms)}
+    return [term for term in terms if term.term in found]
 
 
 @functools.lru_cache(maxsize=8)

@@ -178,13 +178,7 @@ def _measure_noise(original: ModelProto, quantised: ModelProto, images: Images) 
         graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     source = original.graph.input[0].name
-    totals = np.sum(
-        [
-            session.run(outputs, {source: images[number : number + 1]})
-            for number in range(len(images))
-        ],
-        axis=0,
-    )
+    totals = np.sum([session.run(outputs, {source: one}) for one in images[:, np.newaxis]], axis=0)
     return {
         name: float(noise) / max(float(power), _TINY)
         for name, noise, power in zip(names, totals[::2], totals[1::2], strict=True)

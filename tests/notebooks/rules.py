@@ -101,27 +101,38 @@ def mistakes_are_folded_boxes(lesson: Lesson) -> Iterator[str]:
 
     It is a box `<details>` with `<summary>` in one block of HTML, which is one message.
     """
-    measured, boxes, explained = False, 0, ""
-    for cell in [*lesson.notebook.cells, lesson.notebook.cells[-1]]:
-        if "minutes" in cell.metadata or cell is lesson.notebook.cells[-1]:
-            if explained and not boxes:
-                yield f"the section of {explained} has no box with a common mistake"
-            measured, boxes, explained = False, 0, ""
-        if "misconception" in cell.metadata.get("speaker_notes", ""):
-            yield f"the notes of {cell.id} have a misconception that only the speaker sees"
-        if cell.cell_type == "code":
-            measured = True
-            continue
-        explained = explained or (cell.id if cell.id.startswith("explain-") else "")
-        found = _FOLDED.findall(cell.source)
-        boxes += len(found)
-        if len(found) != cell.source.count("<details"):
-            yield f"{cell.id} has a box of a different build: expected the lines of the other boxes"
-        if found and not measured:
-            yield f"{cell.id} tells the mistake before the measurement"
-        for box in found:
-            if (count := len(words(re.sub(r"<[^>]+>", "", box)))) > MOST_FOLDED:
-                yield f"the box of {cell.id} has {count} words"
+    for section in _cut_sections(lesson):
+        explained = [cell.id for cell in section if cell.id.startswith("explain-")]
+        if explained and not any(_FOLDED.search(cell.source) for cell in section):
+            yield f"the section of {explained[0]} has no box with a common mistake"
+        measured = False
+        for cell in section:
+            measured = measured or cell.cell_type == "code"
+            yield from _find_faults_of_boxes(cell, measured)
+
+
+def _cut_sections(lesson: Lesson) -> list[list[Any]]:
+    sections: list[list[Any]] = [[]]
+    for cell in lesson.notebook.cells:
+        if "minutes" in cell.metadata:
+            sections.append([])
+        sections[-1].append(cell)
+    return sections
+
+
+def _find_faults_of_boxes(cell: Any, measured: bool) -> Iterator[str]:
+    if "misconception" in cell.metadata.get("speaker_notes", ""):
+        yield f"the notes of {cell.id} have a misconception that only the speaker sees"
+    if cell.cell_type == "code":
+        return
+    boxes = _FOLDED.findall(cell.source)
+    if len(boxes) != cell.source.count("<details"):
+        yield f"{cell.id} has a box of a different build: expected the lines of the other boxes"
+    if boxes and not measured:
+        yield f"{cell.id} tells the mistake before the measurement"
+    for box in boxes:
+        if (count := len(words(re.sub(r"<[^>]+>", "", box)))) > MOST_FOLDED:
+            yield f"the box of {cell.id} has {count} words"
 
 
 def exemptions_are_few_and_reasoned(lesson: Lesson) -> Iterator[str]:
