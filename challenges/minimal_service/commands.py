@@ -56,7 +56,7 @@ def add_commands(subparsers: Any) -> None:
     planned.add_argument("step", nargs="?", help="step-1, step-2")
     planned.add_argument("answer", nargs="?", help=_("your answer, a sentence between quotes"))
     graded = command(
-        "grade", _grade, _("load your service for real, and say what it misses and why")
+        "grade", _grade, _("put your service under real load, and say what it misses and why")
     )
     graded.add_argument(
         "path",
@@ -82,7 +82,7 @@ def add_commands(subparsers: Any) -> None:
         help=_("another research model: weights.safetensors and labels.txt (for tests)"),
     )
     graded.add_argument(
-        "--seed", type=int, help=_("of photos and arrivals; drawn anew if not given (for tests)")
+        "--seed", type=int, help=_("seed of the photos and arrivals; a new one if not given (for tests)")
     )
     hint = command("hint", _hint, _("one more hint for a criterion that you miss"))
     solution = command("solution", _solution, _("how the reference does it"))
