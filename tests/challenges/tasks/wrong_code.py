@@ -220,7 +220,7 @@ WRONG: dict[str, dict[str, Edit]] = {
             "went back",
         ),
         "hash of Python": Edit(
-            "int.from_bytes(digest[:8]) / 2**64", "hash(name) % 10**6 / 10**6", "another process"
+            "int.from_bytes(digest[:8]) / 2**64", "hash(name) % 10**6 / 10**6", "different process"
         ),
         "others with each share": Edit(
             "sha256(name.encode())", "sha256(f'{name}{share}'.encode())", "stays moved"
