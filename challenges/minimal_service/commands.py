@@ -82,7 +82,9 @@ def add_commands(subparsers: Any) -> None:
         help=_("another research model: weights.safetensors and labels.txt (for tests)"),
     )
     graded.add_argument(
-        "--seed", type=int, help=_("seed of the photos and arrivals; a new one if not given (for tests)")
+        "--seed",
+        type=int,
+        help=_("seed of the photos and arrivals; a new one if not given (for tests)"),
     )
     hint = command("hint", _hint, _("one more hint for a criterion that you miss"))
     solution = command("solution", _solution, _("how the reference does it"))
