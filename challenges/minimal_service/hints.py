@@ -113,7 +113,7 @@ def ladders() -> dict[CriterionId, Ladder]:
             _(
                 "Export two ONNX graphs: features, quantised to int8 by quantize_static, and a "
                 "classifier that scores all classes along 256 directions with 4 bits, and the "
-                "best 1,536 again, exactly. Let the softmax and the top 5 be part of the graph. "
+                "best 1,024 again, exactly. Let the softmax and the top 5 be part of the graph. "
                 "One queue feeds one worker thread a core, each session with one thread; a "
                 "worker takes one photo from its bytes to its answer. Keep the event loop free "
                 "of computing. The tasks quantise, classifier and runner build this piece by piece."

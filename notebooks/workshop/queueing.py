@@ -1,12 +1,11 @@
 """Simulates the queue of a service request by request, with measured times of batches.
 
-The way to a lane (sender, HTTP, event loop) is added where it was measured: `way.measure_way`.
+The way to a lane (sender, HTTP, event loop) is added where it was measured (way.py).
 Other programs are left out: beside them a real service is slower.
 """
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,17 +20,7 @@ BatchTimes = Mapping[int, Sequence[float]]
 Milliseconds = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """What a request costs besides its time in a lane."""
-
-    latency_ms: Sequence[float] = (0.0,)
-    """Measured latencies of requests for which nothing is computed."""
-    share: float = 0.0
-    """Share of all cores that sender and event loop use meanwhile, 0 to under 1."""
-
-
-NO_WAY = Way()
+NO_WAY: Sequence[float] = (0.0,)
 
 
 def simulate(
@@ -39,7 +28,7 @@ def simulate(
     batch_ms: BatchTimes,
     seed: int = 0,
     lanes: int = 1,
-    way: Way = NO_WAY,
+    way_ms: Sequence[float] = NO_WAY,
 ) -> Milliseconds:
     """Simulate a service with one queue, first come first served; return the latencies.
 
@@ -52,8 +41,8 @@ def simulate(
         batch_ms: measured times; it must contain the size 1.
         seed: of the random draws.
         lanes: number of workers that take from the queue; each needs `batch_ms` for itself.
-        way: a lane is slower by the share of the cores that it loses to sender and event loop, and
-            each latency is longer by one of the measured ones, drawn at random.
+        way_ms: measured milliseconds of requests for which nothing is computed; each latency is
+            longer by one of them, drawn at random.
 
     Returns:
         float64, one per request: milliseconds from its arrival to its answer.
@@ -77,10 +66,10 @@ def simulate(
         # The same quantile of each size's times, so that a slow draw is slow for all sizes.
         share = random.random()
         drawn = [times[int(share * len(times))] for times in measured]
-        free[lane] = start + float(np.interp(count, sizes, drawn)) / 1000 / (1 - way.share)
+        free[lane] = start + float(np.interp(count, sizes, drawn)) / 1000
         done[first : first + count] = free[lane]
         first += count
-    on_the_way = np.random.default_rng([seed, 1]).choice(way.latency_ms, len(due))
+    on_the_way = np.random.default_rng([seed, 1]).choice(way_ms, len(due))
     latency: Milliseconds = (done - np.asarray(due)) * 1000 + on_the_way
     return latency
 
@@ -91,11 +80,11 @@ def p99_ms(
     seconds: float = 60,
     seed: int = 0,
     lanes: int = 1,
-    way: Way = NO_WAY,
+    way_ms: Sequence[float] = NO_WAY,
 ) -> float:
     """Return the 99th percentile of the latency in ms; Poisson arrivals, `rate` per second."""
     due = due_times("poisson", rate, seconds, seed)
-    return float(np.percentile(simulate(due, batch_ms, seed, lanes, way), 99, method="higher"))
+    return float(np.percentile(simulate(due, batch_ms, seed, lanes, way_ms), 99, method="higher"))
 
 
 def p99_band(
@@ -104,10 +93,10 @@ def p99_band(
     seconds: float = 60,
     lanes: int = 1,
     runs: int = 40,
-    way: Way = NO_WAY,
+    way_ms: Sequence[float] = NO_WAY,
 ) -> tuple[float, float, float]:
     """Return how much p99 scatters by chance: the 5 %, 50 % and 95 % points of many runs, in ms."""
-    drawn = [p99_ms(batch_ms, rate, seconds, seed, lanes, way) for seed in range(runs)]
+    drawn = [p99_ms(batch_ms, rate, seconds, seed, lanes, way_ms) for seed in range(runs)]
     low, middle, high = np.percentile(drawn, (5, 50, 95))
     return float(low), float(middle), float(high)
 

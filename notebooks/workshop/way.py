@@ -1,13 +1,15 @@
-"""The way to a lane: sender, HTTP, event loop. Measured with a service that computes nothing.
+"""What a plan needs: the times of the lanes, and of the way to them, measured at the same time.
 
-As a program this is that service: `python -m notebooks.workshop.way`.
+The way is sender, HTTP and event loop, measured with a service that computes nothing. As a program
+this is that service: `python -m notebooks.workshop.way`.
 """
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
-import psutil
 import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -15,10 +17,11 @@ from fastapi.responses import JSONResponse
 from challenges.load.arrivals import due_times
 from challenges.load.generator import Target, generate
 from learner.processes import Program
-from notebooks.workshop.queueing import Way
-from service.machine import available_cores
+from learner.stopwatch import time_ms
 
 ANSWER = {"predictions": [{"class_id": 0, "label": "espresso", "probability": 0.2}] * 5}
+WARM_UP_S = 1
+"""First part of the load in seconds; what comes then is not counted."""
 
 
 def create_app() -> FastAPI:
@@ -33,29 +36,50 @@ def create_app() -> FastAPI:
     return app
 
 
-def measure_way(photos: Sequence[bytes], rate: float = 50, seconds: float = 10) -> Way:
-    """Send photos to a service that computes nothing; return what the way costs.
+def measure_lanes_and_way(
+    answer: Callable[[bytes], object],
+    photos: Sequence[bytes],
+    lanes: int,
+    rate: float = 50,
+    seconds: float = 10,
+) -> tuple[list[float], list[float]]:
+    """Give each photo to a lane, and send it to a service that computes nothing, when it is due.
+
+    In a service both use the same cores at the same time, so each makes the other slower. And
+    caches and clock of a core rest between two photos: back to back, a lane would be faster.
 
     Args:
+        answer: takes a photo's bytes; called on one thread a lane.
         photos: request i carries photos[i % len(photos)].
-        rate: requests a second; Poisson arrivals.
-        seconds: length of the load. A warm-up of a second is not counted.
+        lanes: number of threads.
+        rate: photos a second; Poisson arrivals.
+        seconds: length of the load after a warm-up.
+
+    Returns:
+        The milliseconds of each photo in its lane, without the time in the queue; and those of
+        each request to the service that computes nothing.
     """
-    with Program([sys.executable, "-m", __name__]) as program:
+    due = due_times("poisson", rate, WARM_UP_S + seconds)
+    with (
+        Program([sys.executable, "-m", __name__]) as program,
+        ThreadPoolExecutor(1) as sender,
+        ThreadPoolExecutor(lanes) as pool,
+    ):
         words = program.wait_for("Uvicorn running on ").text.split()
         address = next(word for word in words if word.startswith("http://"))
-        target, process = Target(int(address.rsplit(":", 1)[1])), psutil.Process(program.group)
-        generate(target, due_times("poisson", rate, 1), photos)
-        before, started = _cpu_s(process), time.perf_counter()
-        seen = generate(target, due_times("poisson", rate, seconds), photos)
-        busy = (_cpu_s(process) - before) / (time.perf_counter() - started) + seen.cpu_share
-    return Way(seen.latency_ms[seen.ok].tolist(), min(busy / available_cores(), 0.9))
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    """Return the seconds of processor that a process and its children have used."""
-    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
-    return float(sum(one.user + one.system for one in times))
+        target = Target(int(address.rsplit(":", 1)[1]))
+        started, times = time.perf_counter(), []
+        sending = sender.submit(generate, target, due, photos)
+        for number, moment in enumerate(due):
+            time.sleep(max(0.0, moment - (time.perf_counter() - started)))
+            call = partial(answer, photos[number % len(photos)])
+            times.append(pool.submit(time_ms, call))
+        seen = sending.result()
+        counted = due >= WARM_UP_S
+        return (
+            [one.result() for one, count in zip(times, counted, strict=True) if count],
+            seen.latency_ms[seen.ok & counted].tolist(),
+        )
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def _classifier() -> Task:
         title=_("Search roughly, rank again"),
         ask=_(
             "Change `Classifier`: it scores all classes roughly, along 256 directions, and only "
-            "the best 1,536 exactly. The probabilities are still shares of all classes."
+            "the best 1,024 exactly. The probabilities are still shares of all classes."
         ),
         minutes=25,
         seconds=180,

@@ -7,7 +7,7 @@ import torch
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from torch import Tensor, nn
 
-DIRECTIONS, AGAIN, TOP = 256, 1536, 5
+DIRECTIONS, AGAIN, TOP = 256, 1024, 5
 
 
 class Classifier(nn.Module):
@@ -68,7 +68,7 @@ def write_classifier(weight: Tensor, bias: Tensor, path: Path) -> None:
     quantiser = MatMulNBitsQuantizer(
         model,
         bits=4,
-        block_size=128,
+        block_size=256,
         is_symmetric=True,
         accuracy_level=4,  # multiply in int8
         nodes_to_exclude=[products[0], *products[2:]],

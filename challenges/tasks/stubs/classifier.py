@@ -5,7 +5,7 @@ photo: that takes longer than all other layers together. But only five classes a
 as search engines and vector databases do:
 
 1. Search roughly. Along the 256 most important directions, in 4 bits, all classes are 27 MB.
-2. Rank again. For the 1,536 best ones all 1,280 weights are read, in 8 bits: 2 MB.
+2. Rank again. For the 1,024 best ones all 1,280 weights are read, in 8 bits: 2 MB.
 
 You write `Classifier`, as a torch module. `principal_directions` and `write_classifier` are given.
 """
@@ -17,7 +17,7 @@ import torch
 from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from torch import Tensor, nn
 
-DIRECTIONS, AGAIN, TOP = 256, 1536, 5
+DIRECTIONS, AGAIN, TOP = 256, 1024, 5
 
 
 class Classifier(nn.Module):
@@ -80,7 +80,7 @@ def write_classifier(weight: Tensor, bias: Tensor, path: Path) -> None:
     quantiser = MatMulNBitsQuantizer(
         model,
         bits=4,
-        block_size=128,
+        block_size=256,
         is_symmetric=True,
         accuracy_level=4,  # multiply in int8
         nodes_to_exclude=[products[0], *products[2:]],

@@ -18,7 +18,7 @@ PHOTOS = (
     "astronaut.png", "brick.png", "clock_motion.png", "coins.png", "grass.png", "gravel.png",
     "hubble_deep_field.jpg", "ihc.png", "moon.png", "motorcycle_right.png", "retina.jpg",
 )  # fmt: skip
-FLOAT_LAYERS = 8
+FLOAT_LAYERS = 5
 
 
 def calibration_pixels(count: int = 88) -> np.ndarray:

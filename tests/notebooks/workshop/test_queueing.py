@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from challenges.load.arrivals import due_times
-from notebooks.workshop.queueing import Way, p99_band, p99_ms, saturation, simulate
+from notebooks.workshop.queueing import p99_band, p99_ms, saturation, simulate
 
 
 def test_requests_that_never_meet_do_not_wait() -> None:
@@ -51,10 +51,10 @@ def test_mean_wait_for_exponential_times_is_exact() -> None:
 
 def test_the_way_makes_each_latency_longer_and_lanes_slower() -> None:
     """A fifth of the cores is lost, so 10 ms become 12.5; 3 ms are added on the way."""
-    assert simulate([0, 1, 2], {1: [10]}, way=Way([3.0], 0.2)) == pytest.approx([15.5] * 3)
-    drawn = simulate(np.arange(50.0), {1: [10]}, way=Way([1.0, 5.0]))
+    assert simulate([0, 1, 2], {1: [10]}, way_ms=[3.0]) == pytest.approx([13.0] * 3)
+    drawn = simulate(np.arange(50.0), {1: [10]}, way_ms=[1.0, 5.0])
     assert set(drawn.round(6)) == {11.0, 15.0}
-    low, _middle, high = p99_band({1: [10]}, rate=50, runs=5, way=Way([3.0]))
+    low, _middle, high = p99_band({1: [10]}, rate=50, runs=5, way_ms=[3.0])
     assert high >= low > 13
 
 
