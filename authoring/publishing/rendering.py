@@ -29,7 +29,7 @@ def make_readable(cell: Any) -> Any:
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         if data.pop(WIDGET, None) is not None and "text/html" not in data:
-            told = _("This part lives: open the lesson in JupyterLab to use it.")
+            told = _("This part is interactive: open the lesson in JupyterLab to use it.")
             data["text/html"] = f"<p><em>{escape(told)}</em></p>"
     return cell
 

@@ -67,7 +67,7 @@ def add_commands(subparsers: Any) -> None:
     graded.add_argument(
         "--quick",
         action="store_true",
-        help=_("in one to two minutes: a short load, nothing beyond it"),
+        help=_("takes one to two minutes: a shorter load, and none above the target rate"),
     )
     graded.add_argument(
         "--json", metavar="FILE", type=Path, help=_("write the verdict as JSON to FILE")
@@ -168,7 +168,7 @@ def _plan(options: argparse.Namespace) -> int:
         print(plan.question_of(step))
         if step in answers:
             print(_("Your answer: {answer}").format(answer=answers[step]))
-            print(_("The solution: {solution}").format(solution=plan.steps()[step][1]))
+            print(_("An example answer: {solution}").format(solution=plan.steps()[step][1]))
         else:
             command = f'{display.PROGRAM} plan {step} "…"'
             print(_("Answer in your own words: {command}").format(command=command))

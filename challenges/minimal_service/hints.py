@@ -159,8 +159,8 @@ def ladders() -> dict[CriterionId, Ladder]:
                 "settings does your service need there?"
             ),
             _(
-                "A container file says exactly that: a base with its version, packages with "
-                "theirs, your code, a user who is not root, and the command that starts the "
+                "A container file lists what the service needs: a base with its version, packages "
+                "with theirs, your code, a user who is not root, and the command that starts the "
                 "service. What changes least comes first."
             ),
             _(

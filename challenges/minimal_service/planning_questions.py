@@ -38,7 +38,7 @@ def plan(step: str, *, answer: str | None = None) -> None:
         raise LearnerError(_('Write a sentence between quotes: answer="I would …"'))
     write_json(FILE, {**read_json(FILE), step: answer.strip()})
     print(_("Your answer: {answer}").format(answer=answer.strip()))
-    print(_("The solution: {solution}").format(solution=solution))
+    print(_("An example answer: {solution}").format(solution=solution))
 
 
 def question_of(step: str) -> str:

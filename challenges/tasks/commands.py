@@ -37,7 +37,7 @@ def _task(options: argparse.Namespace) -> int:
     if not is_written(task, engine.own_folder()):
         _show_how(task)
         return 0
-    print(_("It is checked."), flush=True)
+    print(_("Checking …"), flush=True)
     outcome = engine.check(task)
     display.show_outcome(task, outcome)
     return 0 if outcome.verdict.passed else 1

@@ -187,7 +187,10 @@ def _run(task: Task, copy: Path, home: Path) -> tuple[Verdict, list[str]]:
     try:
         return Verdict(**json.loads(result.read_bytes())), printed
     except (OSError, ValueError, TypeError):  # it ended the process, or threw the folder away
-        found = _("The code ended the whole process, with exit status {status}, or took it away.")
+        found = _(
+            "The code ended the whole process, with exit status {status}, or deleted the result "
+            "of the check."
+        )
         return _wrong(
             task,
             _("The code runs until the check has looked at it."),

@@ -121,7 +121,7 @@ def grade(
     plan = plan or (QUICK if quick else FULL)
     with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
         one = Grade(model, quick, say, seed)
-        say(_("This machine is measured: 4 s …"))
+        say(_("Measuring this machine takes about 4 s …"))
         one.machine = calibration.calibrate(model)
         say(_describe_machine(one))
         name, parts = Path(path).name or path, _Parts(say)

@@ -76,7 +76,10 @@ def check(folder: Path) -> None:
         ),
         (
             changed(range(4), _other_class),
-            _("4 other first classes of 80 sure photos are 95 % the same: that passes."),
+            _(
+                "4 different first classes for 80 photos that the model is sure of pass: 95 % are "
+                "the same."
+            ),
         ),
         (
             changed(range(SURE_PHOTOS, PHOTOS), _other_class),
@@ -92,9 +95,9 @@ def check(folder: Path) -> None:
             same,
             changed(range(5), _other_class),
             "94",
-            _("5 other first classes of 80 are refused."),
+            _("5 different first classes for 80 such photos are refused."),
         ),
-        (same, others, "88", _("10 other first classes of 80 sure photos are refused.")),
+        (same, others, "88", _("10 different first classes for 80 such photos are refused.")),
         (
             same,
             changed(range(95, 96), _no_number),

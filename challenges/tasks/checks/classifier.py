@@ -138,7 +138,9 @@ def _check_second_look(path: Path, classes: int) -> None:
             )
     if not any(node.op_type == "MatMulNBits" for node in graph.node):
         raise Wrong(
-            expected=_("The first look, at all classes, is the second product: in 4 bits."),
+            expected=_(
+                "The rough search over all classes is the second matrix product, in 4 bits."
+            ),
             found=_("Nothing in the graph is in 4 bits. In which order are the products?"),
             look=FORWARD,
         )

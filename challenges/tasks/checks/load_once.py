@@ -55,7 +55,9 @@ def _wait_for_port(server: Server) -> float:
     server.kill()
     raise Wrong(
         expected=_("The service starts, and listens on its port."),
-        found=_("It did not. The last that it said: {last}").format(last=server.last_words),
+        found=_("It did not start, or did not listen. Its last output: {last}").format(
+            last=server.last_words
+        ),
         look=LOOK,
     )
 

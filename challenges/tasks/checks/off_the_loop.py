@@ -128,9 +128,9 @@ def _check_kinds(app: FastAPI) -> None:
         if kinds.get(route) is not (route != "/def"):
             kind = "def" if route == "/def" else "async def"
             raise Wrong(
-                expected=_("The handler of {route} begins with `{kind}`.").format(
+                expected=_("The handler of {route} is defined with `{kind}`.").format(
                     route=route, kind=kind
                 ),
-                found=_("It is of the other kind."),
+                found=_("It is defined in the other way."),
                 look=LOOK,
             )

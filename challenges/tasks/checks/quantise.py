@@ -30,7 +30,7 @@ MOST_LOST = 3
 """How many of the sure photos may change their first class (measured for the solution: 1)."""
 MOST_MEDIAN = 0.025
 """Median change of the first class's probability. Measured: 0.012 for the solution, 0.031 with the
-first layers in 8 bits, 0.040 with one step for all channels."""
+first layers in 8 bits, 0.040 with one scale for all channels."""
 
 
 def check(folder: Path) -> None:
@@ -96,7 +96,9 @@ def _check_static(int8: Path) -> None:
     kinds = {node.op_type for node in onnx.load(int8).graph.node}
     if "DynamicQuantizeLinear" in kinds or "QuantizeLinear" not in kinds:
         raise Wrong(
-            expected=_("Values in between are int8, too, in ranges that photos have shown."),
+            expected=_(
+                "The outputs of the layers are int8, too, in ranges that photos have shown."
+            ),
             found=_("The weights alone are int8, or the ranges are found anew for each photo."),
             look=LOOK,
         )
@@ -131,7 +133,7 @@ def _check_answers(session: Any, network: Any, pixels: Pixels) -> None:
                 "class, and probabilities change by at most {most:.3f} (median)."
             ).format(most_lost=MOST_LOST, sure=int(sure.sum()), most=MOST_MEDIAN),
             found=_(
-                "{lost} changed, and probabilities by {median:.3f}. Likely causes: one step for "
+                "{lost} changed, and probabilities by {median:.3f}. Likely causes: one scale for "
                 "all channels, the first layers in 8 bits, or ranges that are not of photos."
             ).format(lost=lost, median=median),
             look=LOOK,

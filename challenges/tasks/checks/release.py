@@ -114,7 +114,7 @@ def _check_releases(module: ModuleType) -> None:
                 expected=_(
                     "A candidate that differs in {share:.0%} of the answers ends {right}."
                 ).format(share=difference, right=repr(right)),
-                found=_("In {n} of {all} played releases it did not.").format(
+                found=_("In {n} of {all} simulated releases it did not.").format(
                     n=SEEDS - ends.count(right), all=SEEDS
                 ),
                 look=DECIDE,

@@ -191,7 +191,7 @@ async def _check_full(module: ModuleType, work: _Work) -> None:
     if len(refused) != 3:
         raise Wrong(
             expected=_("MOST_WAITING jobs wait. Who comes then gets BusyError, at once."),
-            found=_("Of {n} callers more than can wait, {refused} got it.").format(
+            found=_("Of the {n} callers beyond the limit, {refused} got it.").format(
                 n=3, refused=len(refused)
             ),
             look="inference_runner.py, InferenceRunner.classify",
