@@ -295,7 +295,10 @@ class _FormBuilder:
             self._hold_form_against_answers(form, engine)
             self._note(step, "measure the time of an image")
             times = parity.milliseconds_per_image(
-                {"reference": self._eager, form.name: engine}, self._read_crops(0, 8), rounds=20
+                {"reference": self._eager, form.name: engine},
+                self._read_crops(0, 8),
+                rounds=20,
+                seconds=2,
             )
         except Exception as error:
             self._remove(form)
