@@ -2,8 +2,8 @@
 
 `make test` runs format, lint, types, lessons and tests in stages. The checks of one stage run at
 the same time: most of them wait for one core, for a browser or for a process, and a small machine
-has two cores. The last stage runs what measures times; it takes every test that no earlier stage
-names.
+has two cores. The last stage has what measures times; its last check takes every test that no other
+check names.
 
 `make check` asks git what changed, and runs format, lint, types and the fast tests of that within
 two minutes.
@@ -37,6 +37,7 @@ LESSONS = [
 ]
 PAGES = ["tests/notebooks", "tests/authoring", "tests/challenges/tasks"]
 CODE = ["tests/service", "tests/learner", "tests/selftest", "tests/test_repository.py"]
+QUIZ = ["tests/quizzes"]
 FORMAT_AND_LINT = {
     "format": ["ruff", "format", "--check", "--quiet", "."],
     "lint": ["ruff", "check", "--quiet", "."],
@@ -48,8 +49,11 @@ STAGES = [
         "types": ["mypy"],
     },
     {"tests of pages and tasks": ["pytest", *PAGES], "tests of code": ["pytest", *CODE]},
-    # Last: its closing line is the one that people look for.
-    {"all other tests": ["pytest", *(f"--ignore={path}" for path in (*PAGES, *CODE))]},
+    {
+        "tests of the quiz": ["pytest", *QUIZ],
+        # Last: its closing line is the one that people look for.
+        "all other tests": ["pytest", *(f"--ignore={path}" for path in (*PAGES, *CODE, *QUIZ))],
+    },
 ]
 
 
