@@ -1,9 +1,12 @@
 """Setting up names what is missing, shows how far it is, and goes on after an interruption."""
 
+import ast
 import io
 import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from authoring.lock import DOORS
 from learner import setup_environment
 from service.settings import ROOT
 
+LEARNERS = ("learner", "challenges", "quizzes", "notebooks")
+"""Folders whose code learners run. What `service` imports only if it is asked to is left out."""
 SERVICE, ALL = setup_environment.DOORS[:1], setup_environment.DOORS
 LINUX = {
     "sys_platform": "linux",
@@ -88,6 +93,34 @@ def test_each_door_holds_what_the_doors_before_it_hold() -> None:
     assert sizes == sorted(sizes)
     assert sizes[0] < 250e6
     assert set(DOORS) == set(ALL)
+
+
+def test_workshop_has_what_lessons_and_tasks_import() -> None:
+    """A package that only the development's door installs is missing for every learner."""
+    here = setup_environment.read_lock(("service", "workshop"), LINUX)
+    provided = packages_distributions()
+    own = {folder.name for folder in ROOT.iterdir()}
+    missing = {}
+    files = chain.from_iterable((ROOT / folder).rglob("*.py") for folder in LEARNERS)
+    for file in files:
+        beside = {path.stem for path in file.parent.glob("*.py")}
+        for name in find_imports(ast.parse(file.read_text())) - own - beside:
+            if name not in sys.stdlib_module_names and not here.keys() & set(provided[name]):
+                missing[name] = file
+    assert missing == {}
+
+
+def find_imports(code: ast.Module) -> set[str]:
+    """Return the first part of each module that the code imports by its whole name."""
+    names = [
+        one.name for node in ast.walk(code) if isinstance(node, ast.Import) for one in node.names
+    ]
+    names += [
+        node.module
+        for node in ast.walk(code)
+        if isinstance(node, ast.ImportFrom) and not node.level and node.module
+    ]
+    return {name.partition(".")[0] for name in names}
 
 
 def test_markers_leave_out_what_another_system_needs() -> None:
