@@ -33,12 +33,12 @@ serve: $(artifact) ## serve the model on 127.0.0.1:8000 (port=8123; console=1: w
 serve-ray: $(artifact) ## serve on Ray, on this machine or a cluster; needs the extra `ray` (port=8123 address=HOST:6379)
 	@exec $(python) -m service.scale.on_ray --port $(port) $(if $(address),--address $(address))
 
-image: $(artifact) ## build a container image of the service (bundle=1: of the model alone; base=IMAGE index=URL ca=FILE)
-	@$(python) -m service.deploy image $(if $(bundle),--bundle) $(if $(base),--base $(base)) \
+image: $(if $(gpu),$(all_forms),$(artifact)) ## build a container image of the service (gpu=1: for NVIDIA GPUs; bundle=1: of the model alone; base=IMAGE index=URL ca=FILE)
+	@$(python) -m service.deploy image $(if $(gpu),--gpu) $(if $(bundle),--bundle) $(if $(base),--base $(base)) \
 		$(if $(index),--index $(index)) $(if $(ca),--ca $(ca))
 
-run-image: .service ## start the container image on 127.0.0.1:8000 (port=8123)
-	@exec $(python) -m service.deploy run --port $(port)
+run-image: .service ## start the container image on 127.0.0.1:8000 (port=8123; gpu=1: with all GPUs)
+	@exec $(python) -m service.deploy run --port $(port) $(if $(gpu),--gpu)
 
 quiz: $(all_forms) ## ask the quiz, missed questions first (lang=ja lesson=3)
 	@$(if $(lang),WORKSHOP_LANGUAGE=$(lang)) $(python) -m quizzes $(if $(lesson),--lesson $(lesson))
@@ -109,8 +109,8 @@ lock: .development ## renew requirements.lock from pyproject.toml
 audit: .development ## look for known vulnerabilities of the locked packages (needs the network)
 	@$(python) -m authoring.supply_chain audit
 
-sbom: .development ## write the bill of materials of the container's packages into reports/
-	@$(python) -m authoring.supply_chain sbom
+sbom: .development ## write the bill of materials of the container's packages into reports/ (gpu=1: of that for GPUs)
+	@$(python) -m authoring.supply_chain sbom $(if $(gpu),--gpu)
 
 picture: $(all_forms) ## draw the picture of the README from the service's real answers
 	@$(python) authoring/draw_predictions.py

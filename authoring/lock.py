@@ -1,6 +1,6 @@
-"""Renew requirements.lock and the container's part of it, service/deploy/requirements.txt.
+"""Renew requirements.lock and the container's parts of it, service/deploy/requirements*.txt.
 
-Both have exact versions with hashes, for Python 3.11 to 3.14 at once. There is one resolution. A
+All have exact versions with hashes, for Python 3.11 to 3.14 at once. There is one resolution. A
 line in each entry of requirements.lock names the door that needs the package first, and its
 download's size; learner/setup_environment.py installs by them.
 """
@@ -15,6 +15,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK, CONTAINER = "requirements.lock", "service/deploy/requirements.txt"
+CUDA_CONTAINER = "service/deploy/requirements.cuda.txt"
+CUDA = ("nvidia-ml-py", "safetensors", "torch", "torchvision")
+"""What the forms that need torch, and the metrics of a GPU, import in the container for GPUs."""
 
 DOORS = {
     "service": ("setup", "default-model"),
@@ -41,9 +44,24 @@ def main() -> None:
     doors = {name: door for door in reversed(DOORS) for name in list_packages(door)}
     lock = (ROOT / LOCK).read_text()
     (ROOT / LOCK).write_text(ENTRY.sub(lambda entry: annotate(entry, doors, sizes), lock))
-    compile_lock(
+    write_container_locks()
+
+
+def write_container_locks() -> None:
+    """Write the container's packages, and those that the container for GPUs has besides."""
+    options = (
         *("--constraint", LOCK, "--no-annotate", "--generate-hashes"),
-        *("--custom-compile-command", "make lock", "--output-file", CONTAINER),
+        *("--custom-compile-command", "make lock", "--output-file"),
+    )
+    compile_lock(*options, CONTAINER)
+    with tempfile.TemporaryDirectory() as folder:
+        wanted, all_of_it = Path(folder) / "wanted.in", Path(folder) / "all.txt"
+        wanted.write_text("\n".join(CUDA))
+        compile_lock(str(wanted), *options, str(all_of_it))
+        text = all_of_it.read_text()
+    common = {entry[1] for entry in ENTRY.finditer((ROOT / CONTAINER).read_text())}
+    (ROOT / CUDA_CONTAINER).write_text(
+        ENTRY.sub(lambda entry: "" if entry[1] in common else entry[0], text)
     )
 
 

@@ -1,7 +1,7 @@
 """What others wrote: is a locked package known to be vulnerable, and what is in the container?
 
 python -m authoring.supply_chain audit     # make audit
-python -m authoring.supply_chain sbom      # make sbom: a software bill of materials
+python -m authoring.supply_chain sbom      # make sbom: a software bill of materials (--gpu)
 """
 
 import argparse
@@ -15,7 +15,9 @@ from service.errors import write_command
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = (ROOT / "requirements.lock", ROOT / "service/deploy/requirements.txt")
-SBOM = ROOT / "reports" / "sbom.cdx.json"
+CUDA_LOCK = ROOT / "service/deploy/requirements.cuda.txt"
+"""What the container for GPUs has besides; requirements.lock has it, too."""
+REPORTS = ROOT / "reports"
 FOUND, UNKNOWN = 1, 2
 """Exit statuses: a vulnerability is known; or nothing could be found out."""
 _PROGRAMS = Path(sys.executable).parent
@@ -65,22 +67,24 @@ def audit(locks: list[Path], osv_url: str | None = None) -> int:
     return status
 
 
-def write_sbom(output: Path, requirements: Path = LOCKS[1]) -> int:
-    """Write the bill of materials of the container's packages (CycloneDX 1.6, JSON).
+def write_sbom(output: Path, *requirements: Path) -> int:
+    """Write the bill of materials of the packages in these files (CycloneDX 1.6, JSON).
 
     It is the same for the same requirements, and is validated before it is written.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [
-        *(_PROGRAMS / "cyclonedx-py", "requirements", requirements),
+        *(_PROGRAMS / "cyclonedx-py", "requirements", "-"),
         *("--pyproject", ROOT / "pyproject.toml", "--spec-version", "1.6", "--validate"),
         *("--output-reproducible", "--output-file", output),
     ]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    text = "".join(file.read_text() for file in requirements)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, env=environment)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["cyclonedx-py said nothing"])[-1]
-        print(f"error: no bill of materials of {requirements}: {reason}", file=sys.stderr)
+        names = " and ".join(map(str, requirements))
+        print(f"error: no bill of materials of {names}: {reason}", file=sys.stderr)
         return 1
     count = len(json.loads(output.read_text())["components"])
     print(f"{output}: {count} packages")
@@ -95,11 +99,14 @@ def main(arguments: list[str] | None = None) -> int:
     ask.add_argument("locks", nargs="*", type=Path, default=LOCKS, help="files to check")
     ask.add_argument("--osv-url", help="ask this service instead of PyPI")
     write = commands.add_parser("sbom", help="write what is in the container")
-    write.add_argument("output", nargs="?", type=Path, default=SBOM)
+    write.add_argument("--gpu", action="store_true", help="of the container for GPUs")
+    write.add_argument("output", nargs="?", type=Path)
     options = parser.parse_args(arguments)
     if options.command == "audit":
         return audit(list(options.locks), options.osv_url)
-    return write_sbom(options.output)
+    name = "sbom.gpu.cdx.json" if options.gpu else "sbom.cdx.json"
+    locks = (LOCKS[1], CUDA_LOCK) if options.gpu else (LOCKS[1],)
+    return write_sbom(options.output or REPORTS / name, *locks)
 
 
 if __name__ == "__main__":

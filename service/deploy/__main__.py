@@ -4,13 +4,16 @@ podman, buildah or docker does the work, whichever is found first; it prints its
 """
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from service.artifact.manifest import Manifest
 from service.artifact.verify import read_bundle
+from service.engines import FORMS
 from service.errors import OperatorError, write_command
 from service.settings import ROOT
 
@@ -19,6 +22,10 @@ RUNNERS = ("podman", "docker")
 TAG = "model-service"
 CONTAINERFILE = ROOT / "service" / "deploy" / "Containerfile"
 MEMORY = "1g"
+GPUS = {"podman": ("--device", "nvidia.com/gpu=all"), "docker": ("--gpus", "all")}
+"""Options that give a container all GPUs; NVIDIA's container toolkit must be set up."""
+TMP = ("--tmpfs", "/tmp:exec")
+"""torch unpacks compiled models there, and loads them as libraries."""
 GRACE_SECONDS = 40
 """More than the service drains (5 s) and then waits for requests in flight (30 s) at most."""
 
@@ -52,9 +59,12 @@ def build_command(options: argparse.Namespace) -> list[str]:
     """Return the engine's command that builds the image.
 
     Raises:
-        OperatorError: the artifact is damaged or outside the repository, or there is no engine.
+        OperatorError: the artifact is damaged or outside the repository, or does not fit the
+            variant for GPUs, or there is no engine.
     """
     bundle = read_bundle(options.artifact, None)
+    if options.gpu:
+        _check_fits_gpu_image(bundle.manifest, options.base)
     try:
         inside = options.artifact.resolve().relative_to(ROOT / "artifacts")
     except ValueError:
@@ -68,11 +78,12 @@ def build_command(options: argparse.Namespace) -> list[str]:
         "BUNDLE_DIGEST": bundle.digest,
         "MODEL_NAME": bundle.manifest.name,
         "MODEL_VERSION": bundle.manifest.version,
+        "DEVICE": "cuda" if options.gpu else "cpu",
         "BASE_IMAGE": options.base,
         "PIP_INDEX_URL": options.index,
     }
     command = [engine, "build", "--file", str(CONTAINERFILE)]
-    command += ["--tag", options.tag or (f"{TAG}-bundle" if options.bundle else TAG)]
+    command += ["--tag", options.tag or (f"{TAG}-bundle" if options.bundle else _tag(options))]
     if options.bundle:
         command += ["--target", "bundle"]
     if engine != "docker":  # whose own format keeps the health check
@@ -88,14 +99,42 @@ def build_command(options: argparse.Namespace) -> list[str]:
     return [*command, *options.engine_options, "."]
 
 
+def _check_fits_gpu_image(manifest: Manifest, base: str | None) -> None:
+    """Find out before gigabytes are loaded what the build of the variant for GPUs would refuse."""
+    if not any(FORMS[name].needs_torch for name in manifest.forms):
+        raise OperatorError(
+            f"--gpu: the artifact has no form that runs on a GPU, only {', '.join(manifest.forms)}"
+            f". Build it where torch is installed: {write_command('service.artifact build')}"
+        )
+    system, python = manifest.environment.system, manifest.environment.python
+    if system != "Linux":
+        raise OperatorError(
+            f"--gpu: the artifact was validated on {system}, and the variant for GPUs takes it as "
+            f"it is. Build it on Linux: {write_command('service.artifact build')}"
+        )
+    (pinned,) = re.findall(r"^ARG BASE_IMAGE=.*/python:(\d+\.\d+)", CONTAINERFILE.read_text(), re.M)
+    if base is None and python != pinned:
+        raise OperatorError(
+            f"--gpu: the artifact was validated with Python {python}, and the base image has "
+            f"{pinned}. Name a base with {python}: "
+            f"--base docker.io/library/python:{python}-slim-trixie"
+        )
+
+
 def run_command(options: argparse.Namespace) -> list[str]:
     """Return the engine's command that starts the image as docs/service.md says."""
+    engine = find_engine(RUNNERS)
     return [
-        find_engine(RUNNERS), "run", "--rm", "--read-only", "--cap-drop", "ALL",
-        "--security-opt", "no-new-privileges", "--memory", MEMORY,
+        engine, "run", "--rm", "--read-only", "--cap-drop", "ALL",
+        "--security-opt", "no-new-privileges",
+        *((*GPUS[engine], *TMP) if options.gpu else ("--memory", MEMORY)),
         "--stop-timeout", str(GRACE_SECONDS), "--publish", f"127.0.0.1:{options.port}:8000",
-        *options.engine_options, options.tag or TAG,
+        *options.engine_options, options.tag or _tag(options),
     ]  # fmt: skip
+
+
+def _tag(options: argparse.Namespace) -> str:
+    return f"{TAG}-gpu" if options.gpu else TAG
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -107,12 +146,15 @@ def _make_parser() -> argparse.ArgumentParser:
         "--artifact", type=Path, default=ROOT / "artifacts" / "default", help="a bundle"
     )
     image.add_argument("--base", help="another base image, with a Python")
-    image.add_argument("--bundle", action="store_true", help="an image of the bundle alone")
+    kind = image.add_mutually_exclusive_group()
+    kind.add_argument("--bundle", action="store_true", help="an image of the bundle alone")
+    kind.add_argument("--gpu", action="store_true", help="the variant for NVIDIA GPUs")
     image.add_argument("--index", help="URL of the package index for pip")
     image.add_argument("--ca", type=Path, help="file of CA certificates for pip")
     run = commands.add_parser("run", help="start it on 127.0.0.1")
     run.set_defaults(command=run_command)
     run.add_argument("--port", type=int, default=8000)
+    run.add_argument("--gpu", action="store_true", help="the variant for GPUs, with all of them")
     for command in (image, run):
         command.add_argument("--tag", help="the image's name")
         command.add_argument(

@@ -12,7 +12,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from authoring import supply_chain
 from authoring.supply_chain import FOUND, LOCKS, UNKNOWN, main
-from tests.service.test_deploy import REQUIREMENTS
+from tests.service.test_deploy import CUDA_REQUIREMENTS, REQUIREMENTS, Pinned
 
 HASH = "--hash=sha256:" + "0" * 64
 ADVISORY = {
@@ -95,17 +95,24 @@ def test_package_that_was_not_checked_is_no_all_clear(
     assert "1 of them were not checked" in capfd.readouterr().err
 
 
-def test_bill_of_materials_lists_what_the_container_gets(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variant", "requirements"),
+    [([], REQUIREMENTS), (["--gpu"], REQUIREMENTS | CUDA_REQUIREMENTS)],
+    ids=["cpu", "gpu"],
+)
+def test_bill_of_materials_lists_what_the_container_gets(
+    variant: list[str], requirements: Pinned, tmp_path: Path
+) -> None:
     files = [tmp_path / "new" / name for name in ("one.json", "other.json")]
     for file in files:
-        assert main(["sbom", str(file)]) == 0
+        assert main(["sbom", *variant, str(file)]) == 0
     text, other = (file.read_text() for file in files)
     assert text == other
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     bill = json.loads(text)
     assert bill["metadata"]["component"]["name"] == "jupyter-to-production"
     components = {one["name"]: one["version"] for one in bill["components"]}
-    locked = {name: line.partition(" ;")[0] for name, (line, _hashes) in REQUIREMENTS.items()}
+    locked = {name: line.partition(" ;")[0] for name, (line, _hashes) in requirements.items()}
     assert components == locked
     for one in bill["components"]:
         assert one["externalReferences"][0]["hashes"]

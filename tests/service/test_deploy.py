@@ -17,6 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from authoring.lock import CUDA
+from service.engines import FORMS
 from service.settings import ROOT, Settings
 
 DEPLOY = ROOT / "service" / "deploy"
@@ -35,6 +37,7 @@ def pinned(text: str) -> Pinned:
 
 
 REQUIREMENTS = pinned((DEPLOY / "requirements.txt").read_text())
+CUDA_REQUIREMENTS = pinned((DEPLOY / "requirements.cuda.txt").read_text())
 
 
 def needed(name: str, extras: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -59,6 +62,19 @@ def test_container_gets_exactly_the_locked_packages_of_the_service() -> None:
     assert all(hashes for _version, hashes in REQUIREMENTS.values())
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no CUDA on this system")
+def test_container_for_gpus_gets_what_it_needs_besides() -> None:
+    """Torch and NVIDIA's libraries in the locked versions, and nothing twice."""
+    lock = pinned((ROOT / "requirements.lock").read_text())
+    assert CUDA_REQUIREMENTS.items() <= lock.items(), "run: make lock"
+    here = {name for package in CUDA for name in needed(package)}
+    assert CUDA_REQUIREMENTS.keys() == here - REQUIREMENTS.keys(), "run: make lock"
+    assert all(hashes for _version, hashes in CUDA_REQUIREMENTS.values())
+    assert {"nvidia-cudnn-cu13", "nvidia-cublas"} <= CUDA_REQUIREMENTS.keys()
+    imported = {package for form in FORMS.values() for package in form.packages}
+    assert imported <= REQUIREMENTS.keys() | CUDA_REQUIREMENTS.keys()
+
+
 def test_linter_has_nothing_to_say() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     done = subprocess.run(
@@ -70,13 +86,26 @@ def test_linter_has_nothing_to_say() -> None:
     assert done.returncode == 0
 
 
-def test_settings_of_the_container_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+def list_devices() -> list[str]:
+    """The variants that the build knows; the first one is the default."""
+    (default,) = re.findall(r"^ARG DEVICE=(\w+)$", CONTAINERFILE, re.MULTILINE)
+    cases = re.findall(r"^ +(\w+)\) .*;; \\$", CONTAINERFILE, re.MULTILINE)
+    return sorted(cases, key=lambda name: name != default)
+
+
+def test_build_knows_the_device_of_each_variant() -> None:
+    assert list_devices() == ["cpu", "cuda"]
+
+
+@pytest.mark.parametrize("device", list_devices())
+def test_settings_of_the_container_exist(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pairs = re.findall(r"\bSERVICE_([A-Z_]+)=(\S+)", CONTAINERFILE)
-    assert {name.lower() for name, _value in pairs} == {"artifact", "host", "port"}
+    assert {name.lower() for name, _value in pairs} == {"artifact", "device", "host", "port"}
     for name, value in pairs:
-        monkeypatch.setenv(f"SERVICE_{name}", value)
+        monkeypatch.setenv(f"SERVICE_{name}", value.replace("${DEVICE}", device))
     settings = Settings()
     assert (settings.host, str(settings.artifact)) == ("0.0.0.0", "/models")
+    assert settings.device == device
     assert re.search(rf"^EXPOSE {settings.port}$", CONTAINERFILE, re.MULTILINE)
 
 

@@ -1,31 +1,38 @@
 """The image, really built and run by podman on a base made by debootstrap; and the commands.
 
-The base is cached in /var/tmp. The containers' own settings and storage are left alone.
+The base is cached in /var/tmp. The containers' own settings and storage are left alone. The variant
+for GPUs is built where BUILD_GPU_IMAGE is set, and runs on the CPU (docs/gpu.md).
 """
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2 as httpx
 import pytest
 
+from service.artifact.manifest import Environment
+from service.artifact.placement import write_manifest
 from service.artifact.sample_photos import SAMPLE_PHOTOS
 from service.artifact.verify import Bundle
 from service.deploy import __main__ as deploy
 from service.errors import OperatorError
 from service.settings import ROOT
 from tests.conftest import wait_until
+from tests.service.test_deploy import CONTAINERFILE
 from tests.service.web.test_foreign_clients import free_port
 
 CACHE = Path("/var/tmp/model-service-test")
 BASE, IMAGE, BUNDLE_IMAGE = "localhost/test-base", "localhost/test-service", "localhost/test-bundle"
+GPU_IMAGE = "localhost/test-service-gpu"
 MOST_BYTES = 350e6
 MISSING = [name for name in ("podman", "runc", "debootstrap") if shutil.which(name) is None]
 RAN_AS_ROOT = os.geteuid() == 0
@@ -61,12 +68,12 @@ def call(*command: str | Path) -> str:
     return done.stdout.strip()
 
 
-def build(*options: str) -> None:
-    """Build an image from the base, with the command of `make image`."""
+def build_command(*options: str) -> list[str]:
+    """The command of `make image` that builds an image from the base."""
     if CERTIFICATES.is_file():
         options = (*options, "--ca", str(CERTIFICATES))
     own = ("--", "--isolation", "chroot", "--network", "host")
-    call(sys.executable, "-m", "service.deploy", "image", "--base", BASE, *options, *own)
+    return [sys.executable, "-m", "service.deploy", "image", "--base", BASE, *options, *own]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,7 @@ def image(podman: None, bundle: Bundle) -> dict[str, int]:
         call("podman", "import", CACHE / "root.tar", BASE)
         shutil.rmtree(root)
         (CACHE / "root.tar").unlink()
-    build("--tag", IMAGE)
+    call(*build_command("--tag", IMAGE))
     return {name: int(str(inspect(name)["Size"])) for name in (BASE, IMAGE)}
 
 
@@ -94,11 +101,76 @@ def inspect(name: str) -> dict[str, object]:
 @really_built
 def test_container_serves_read_only_and_drains(image: dict[str, int]) -> None:
     """With 1 GiB of memory, no writable folder, no capability, as a user without a name."""
+    to_ready, output = serve_and_drain(IMAGE)
+    ready = next(line for line in output.splitlines() if " ready " in line)
+    size = image[IMAGE] - image[BASE]
+    print(f"image without base {size / 1e6:.0f} MB; {to_ready:.2f} s to ready; log: {ready}")
+    assert size <= MOST_BYTES
+
+
+@really_built
+@pytest.mark.skipif("BUILD_GPU_IMAGE" not in os.environ, reason="downloads 3 GB (docs/gpu.md)")
+def test_variant_for_gpus_serves_by_torch_and_drains(image: dict[str, int]) -> None:
+    """On the CPU, which must be asked for: without a GPU it refuses to start."""
+    # Nothing so large is kept: neither layers nor the image.
+    call(*build_command("--gpu", "--tag", GPU_IMAGE), "--layers=false")
+    try:
+        refused = subprocess.run(
+            ["podman", "run", "--rm", "--network", "none", GPU_IMAGE],
+            capture_output=True,
+            text=True,
+        )
+        assert refused.returncode == 1
+        assert "device cuda: expected an NVIDIA GPU that torch can use" in refused.stderr
+        own = (*deploy.TMP, "--env", "SERVICE_DEVICE=cpu", "--env", "SERVICE_ENGINE=eager")
+        to_ready, output = serve_and_drain(GPU_IMAGE, *own)
+        assert "eager by torch" in output
+        size = int(str(inspect(GPU_IMAGE)["Size"])) - image[BASE]
+        print(f"variant for GPUs without base {size / 1e9:.1f} GB; {to_ready:.2f} s to ready")
+    finally:
+        call("podman", "rmi", GPU_IMAGE)
+
+
+@really_built
+@pytest.mark.parametrize(
+    ("device", "pillow", "told"),
+    [
+        ("gpu", None, "DEVICE is gpu: expected cpu or cuda"),
+        ("cuda", None, "torch is not installed"),
+        ("cuda", "1.0.0", "not the environment that it was validated in: pillow"),
+    ],
+    ids=["unknown device", "no torch", "other packages"],
+)
+def test_wrong_build_for_gpus_says_what_is_wrong(
+    device: str,
+    pillow: str | None,
+    told: str,
+    image: dict[str, int],
+    bundle: Bundle,
+    tmp_path: Path,
+) -> None:
+    """The build of another tree: the list of torch and its libraries is empty there."""
+    shutil.copytree(ROOT / "service", tmp_path / "service")
+    (tmp_path / "service" / "deploy" / "requirements.cuda.txt").write_text("")
+    shutil.copytree(ROOT / "artifacts" / "default", tmp_path / "artifacts" / "default")
+    if pillow is not None:
+        packages = {**bundle.manifest.environment.packages, "pillow": pillow}
+        environment = bundle.manifest.environment.model_copy(update={"packages": packages})
+        manifest = bundle.manifest.model_copy(update={"environment": environment})
+        write_manifest(tmp_path / "artifacts" / "default", manifest)
+    command = [*build_command("--gpu", "--tag", GPU_IMAGE), "--build-arg", f"DEVICE={device}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode != 0
+    assert told in done.stdout + done.stderr
+
+
+def serve_and_drain(tag: str, *more: str) -> tuple[float, str]:
+    """Run an image as `make run-image` does, ask it, stop it; seconds to ready, and its log."""
     port = free_port()
-    command = deploy.run_command(Namespace(port=port, tag=IMAGE, engine_options=[
+    command = deploy.run_command(Namespace(port=port, tag=tag, gpu=False, engine_options=[
         "--network", "host", "--read-only-tmpfs=false", "--env", f"SERVICE_PORT={port}",
         "--env", "SERVICE_HOST=127.0.0.1", "--env", "SERVICE_DRAIN_SECONDS=1",
-        "--cidfile", str(CACHE / f"{port}.id"),
+        "--cidfile", str(CACHE / f"{port}.id"), *more,
     ]))  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     began = time.monotonic()
@@ -110,9 +182,9 @@ def test_container_serves_read_only_and_drains(image: dict[str, int]) -> None:
             photo = next(photo for photo in SAMPLE_PHOTOS if photo.name == "coffee")
             answer = httpx.post(f"{address}/predict", content=photo.read(), trust_env=False)
             assert answer.json()["predictions"][0]["label"] == "espresso"
-            health = ("podman", "exec", container, *health_command())
+            health = ("podman", "exec", container, *health_command(tag))
             assert subprocess.run(health).returncode == 0
-            write = ("podman", "exec", container, "python", "-c", "open('/tmp/new', 'w')")
+            write = ("podman", "exec", container, "python", "-c", "open('/var/tmp/new', 'w')")
             assert subprocess.run(write, capture_output=True).returncode != 0
             state = json.loads(call("podman", "inspect", container))[0]
             assert state["HostConfig"]["Memory"] == 2**30
@@ -130,10 +202,7 @@ def test_container_serves_read_only_and_drains(image: dict[str, int]) -> None:
             (CACHE / f"{port}.id").unlink(missing_ok=True)
     assert running.returncode == 0, output
     assert "not ready any more" in output
-    ready = next(line for line in output.splitlines() if " ready " in line)
-    size = image[IMAGE] - image[BASE]
-    print(f"image without base {size / 1e6:.0f} MB; {to_ready:.2f} s to ready; log: {ready}")
-    assert size <= MOST_BYTES
+    return to_ready, output
 
 
 def is_ready(address: str) -> bool:
@@ -144,9 +213,9 @@ def is_ready(address: str) -> bool:
         return False
 
 
-def health_command() -> list[str]:
+def health_command(tag: str) -> list[str]:
     """The command of the image's own health check."""
-    config = inspect(IMAGE)
+    config = inspect(tag)
     check = config.get("HealthCheck") or config.get("Healthcheck")
     assert isinstance(check, dict), "the image has no health check"
     return list(check["Test"][1:])
@@ -170,7 +239,7 @@ def test_image_says_what_is_inside(image: dict[str, int], bundle: Bundle) -> Non
 @really_built
 def test_bundle_travels_as_an_image(image: dict[str, int], bundle: Bundle) -> None:
     """It holds /models and nothing else, and names the bundle that it was validated from."""
-    build("--bundle", "--tag", BUNDLE_IMAGE)
+    call(*build_command("--bundle", "--tag", BUNDLE_IMAGE))
     container = call("podman", "create", BUNDLE_IMAGE, "none")
     try:
         names = subprocess.run(
@@ -191,7 +260,7 @@ def options(**given: object) -> Namespace:
     """The options of `image`, some changed."""
     return Namespace(**{
         "artifact": ROOT / "artifacts" / "default", "base": None, "bundle": False,
-        "index": None, "ca": None, "tag": None, "engine_options": [], **given,
+        "gpu": False, "index": None, "ca": None, "tag": None, "engine_options": [], **given,
     })  # fmt: skip
 
 
@@ -218,3 +287,54 @@ def test_engine_gets_what_was_asked(monkeypatch: pytest.MonkeyPatch, bundle: Bun
     assert f"BUNDLE_DIGEST={bundle.digest}" in command
     monkeypatch.setattr(deploy, "find_engine", lambda names: "docker")
     assert "--format" not in deploy.build_command(options())
+
+
+@pytest.mark.parametrize(
+    ("engine", "wanted"),
+    [("podman", ["--device", "nvidia.com/gpu=all"]), ("docker", ["--gpus", "all"])],
+)
+def test_variant_for_gpus_is_built_and_started_with_them(
+    engine: str, wanted: list[str], monkeypatch: pytest.MonkeyPatch, bundle: Bundle
+) -> None:
+    monkeypatch.setattr(deploy, "find_engine", lambda names: engine)
+    for gpu, device, tag in [(False, "cpu", "model-service"), (True, "cuda", "model-service-gpu")]:
+        command = deploy.build_command(options(gpu=gpu))
+        assert f"DEVICE={device}" in command
+        assert command[command.index("--tag") + 1] == tag
+        run = deploy.run_command(Namespace(port=8000, tag=None, gpu=gpu, engine_options=[]))
+        assert run[-1] == tag
+        assert (" ".join([*wanted, "--tmpfs", "/tmp:exec"]) in " ".join(run)) == gpu
+        assert ("--memory" in run) != gpu
+        assert {"--read-only", "--cap-drop", "--security-opt"} <= set(run)
+
+
+def test_bundle_that_does_not_fit_gpus_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch, bundle: Bundle
+) -> None:
+    monkeypatch.setattr(deploy, "find_engine", lambda names: "podman")
+    manifest, (pinned,) = bundle.manifest, re.findall(r"python:([\d.]+)", CONTAINERFILE)
+
+    def build_with(*, base: str | None = None, **changes: object) -> list[str]:
+        changed = replace(bundle, manifest=manifest.model_copy(update=changes))
+        monkeypatch.setattr(deploy, "read_bundle", lambda *_: changed)
+        return deploy.build_command(options(gpu=True, base=base))
+
+    def environment(**changes: str) -> Environment:
+        return manifest.environment.model_copy(
+            update={"system": "Linux", "python": pinned, **changes}
+        )
+
+    assert build_with(environment=environment())
+    with pytest.raises(OperatorError, match=r"no form that runs on a GPU, only onnx-fp32\. Build"):
+        build_with(forms={"onnx-fp32": manifest.forms["onnx-fp32"]})
+    with pytest.raises(OperatorError, match="validated on Darwin"):
+        build_with(environment=environment(system="Darwin"))
+    with pytest.raises(OperatorError, match=r"--base docker.io/library/python:3\.9-slim"):
+        build_with(environment=environment(python="3.9"))
+    assert build_with(environment=environment(python="3.9"), base="python:3.9-slim")
+
+
+def test_bundle_alone_has_no_variant_for_gpus(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        deploy.main(["image", "--gpu", "--bundle"])
+    assert "not allowed with argument" in capsys.readouterr().err
