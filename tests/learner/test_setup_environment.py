@@ -97,7 +97,8 @@ def test_each_door_holds_what_the_doors_before_it_hold() -> None:
 
 def test_workshop_has_what_lessons_and_tasks_import() -> None:
     """A package that only the development's door installs is missing for every learner."""
-    here = setup_environment.read_lock(("service", "workshop"), LINUX)
+    normalise = setup_environment.normalise
+    here = set(map(normalise, setup_environment.read_lock(("service", "workshop"), LINUX)))
     provided = packages_distributions()
     own = {folder.name for folder in ROOT.iterdir()}
     missing = {}
@@ -105,7 +106,8 @@ def test_workshop_has_what_lessons_and_tasks_import() -> None:
     for file in files:
         beside = {path.stem for path in file.parent.glob("*.py")}
         for name in find_imports(ast.parse(file.read_text())) - own - beside:
-            if name not in sys.stdlib_module_names and not here.keys() & set(provided[name]):
+            packages = map(normalise, provided.get(name, ()))
+            if name not in sys.stdlib_module_names and here.isdisjoint(packages):
                 missing[name] = file
     assert missing == {}
 
