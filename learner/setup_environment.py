@@ -402,7 +402,9 @@ class Progress:
 
     def share(self) -> float:
         """Return how much is done, 0 to 1; to unpack counts as a third."""
-        total = sum(self._sizes.values()) or 1
+        total = sum(self._sizes.values())
+        if not total:
+            return 1.0
         left = sum(list_missing(self._entries, self._packages).values())
         downloaded = sum(self._sizes.get(name, 0) for name in self._downloaded)
         return (2 * max(downloaded, total - left) + total - left) / (3.0 * total)
@@ -415,11 +417,13 @@ class Progress:
         self._shown = now
         self._write(self.share(), now - self._started)
 
-    def _write(self, share: float, passed: float) -> None:
+    def _write(self, share: float, passed: float, last: bool = False) -> None:
         text = "{:.0f} %".format(100 * share)
         if 0.05 < share < 1:
             minutes = passed / share * (1 - share) / 60
             text += ", {:.0f} min left".format(minutes) if minutes > 1 else ", < 1 min left"
+        elif share == 1 and not last:
+            text += ", links this folder into .venv"
         # A terminal shows one line that changes; a file gets a line that grows.
         shape = "\r[set-up] packages: {:<30}" if self._in_place else " {};"
         sys.stdout.write(shape.format(text))
@@ -433,7 +437,7 @@ class Progress:
 
     def __exit__(self, kind: "object", *_: "object") -> None:
         if kind is None:
-            self._write(self.share(), time.monotonic() - self._started)
+            self._write(self.share(), time.monotonic() - self._started, last=True)
         print(flush=True)
 
 

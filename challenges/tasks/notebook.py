@@ -54,7 +54,7 @@ def _show_task(chosen: Task, written: bool) -> None:
         code if link is None else f'<a href="{quote(link)}">{code}</a>',
     )
     next_step = (
-        _("It is checked now; this takes some seconds.")
+        _("It is checked now. This can take half a minute.")
         if written
         else _("Save the file, then run this cell again: it is checked.")
     )

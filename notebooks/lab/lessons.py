@@ -102,10 +102,11 @@ def lessons_or_error(language: str, notebooks: Path = NOTEBOOKS) -> list[Lesson]
 
 
 def show_plan() -> None:
-    """Print all lessons with their minutes, without and with the writing tasks."""
+    """Print all lessons with their minutes, and those of their writing tasks."""
     rows = [(one.title, one.minutes, one.task_minutes) for one in lessons_or_error(language())]
     rows.append((_("All of it"), sum(row[1] for row in rows), sum(row[2] for row in rows)))
     column = max(width(title) for title, _minutes, _writing in rows)
+    print(f"{padded(_('minutes: lesson + tasks'), column)}")
     for title, minutes, writing in rows:
         print(f"{padded(title, column)}  {minutes:4.0f} + {writing:3}")
 

@@ -24,12 +24,12 @@ def mean(latencies_ms: Sequence[float | None]) -> float:
 def percentile(latencies_ms: Sequence[float | None], share: float = 99) -> tuple[float, int]:
     """The latency that `share` % of ALL requests do not exceed, and how many requests there were.
 
-    - A request that failed counts as infinitely late (`math.inf`): its user waits for ever. Who
-      leaves it out makes a service look faster by refusing requests.
+    - A request that failed counts as infinitely late (`math.inf`): its user waits for ever. If
+      failed requests are left out, a service looks faster the more of them it refuses.
     - In the sorted list, the answer stands at place ceil(share × n / 100), counted from 1.
     - Few requests say nothing about the tail: the p99 of 100 requests is a single request. At least
-      LEAST_BEYOND requests must lie beyond the share: p99 needs 10 × 100 / (100 - 99) = 1,000
-      requests, p50 needs 20. If there are fewer, raise ValueError. Its message says how many are
+      LEAST_BEYOND requests must come after the answer's place: p99 needs 10 × 100 / (100 - 99) =
+      1,000 requests, p50 needs 20. If there are fewer, raise ValueError. Its message says how many are
       needed and how many there are.
     """
     raise NotImplementedError

@@ -50,7 +50,7 @@ def test_plan_adds_up_lessons_and_tasks(capsys: pytest.CaptureFixture[str]) -> N
     known = lessons("en")
     with speaking("en"):
         show_plan()
-    *rows, whole = capsys.readouterr().out.splitlines()
+    _heading, *rows, whole = capsys.readouterr().out.splitlines()
     assert [row.partition("  ")[0] for row in rows] == [lesson.title for lesson in known]
     minutes, writing = ([int(row.split()[at]) for row in rows] for at in (-3, -1))
     assert whole.split()[-3:] == [str(sum(minutes)), "+", str(sum(writing))]
