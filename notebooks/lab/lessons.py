@@ -106,7 +106,7 @@ def show_plan() -> None:
     rows = [(one.title, one.minutes, one.task_minutes) for one in lessons_or_error(language())]
     rows.append((_("All of it"), sum(row[1] for row in rows), sum(row[2] for row in rows)))
     column = max(width(title) for title, _minutes, _writing in rows)
-    print(f"{padded(_('minutes: lesson + tasks'), column)}")
+    print(_("minutes: lesson + tasks"))
     for title, minutes, writing in rows:
         print(f"{padded(title, column)}  {minutes:4.0f} + {writing:3}")
 

@@ -28,8 +28,8 @@ def percentile(latencies_ms: Sequence[float | None], share: float = 99) -> tuple
       failed requests are left out, a service looks faster the more of them it refuses.
     - In the sorted list, the answer stands at place ceil(share × n / 100), counted from 1.
     - Few requests say nothing about the tail: the p99 of 100 requests is a single request. At least
-      LEAST_BEYOND requests must come after the answer's place: p99 needs 10 × 100 / (100 - 99) =
-      1,000 requests, p50 needs 20. If there are fewer, raise ValueError. Its message says how many are
-      needed and how many there are.
+      LEAST_BEYOND requests must come after the answer's place, so p99 needs 1,000 of them, which
+      is 10 × 100 / (100 - 99), and p50 needs 20. If there are fewer, raise ValueError. Its message
+      says how many are needed and how many there are.
     """
     raise NotImplementedError
