@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from learner.cpu_meter import MOST_OTHERS, CpuMeter
 from learner.language import _
@@ -12,16 +13,26 @@ SAMPLE_S = 0.5
 """Seconds of a sample before and after a block that starts processes."""
 
 
+@dataclass
+class Machine:
+    """What is known of it after a block that was watched."""
+
+    quiet: bool = True
+
+
 @contextmanager
-def watched(services: Sequence[Service] = ()) -> Iterator[None]:
+def watched(services: Sequence[Service] = ()) -> Iterator[Machine]:
     """Measure within the block what other programs use; print a warning if it is too much.
 
     Args:
         services: belong to what is measured. More can be appended within the block.
     """
+    machine = Machine()
     meter = CpuMeter([pid for service in services for pid in service.pids()])
-    yield
-    say_if_busy(meter.others([pid for service in services for pid in service.pids()]))
+    yield machine
+    others = meter.others([pid for service in services for pid in service.pids()])
+    machine.quiet = others <= MOST_OTHERS
+    say_if_busy(others)
 
 
 def say_if_busy(others: float) -> None:

@@ -4,6 +4,7 @@ import copy
 import json
 import math
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -109,12 +110,19 @@ def check(folder: Path) -> None:
         status, said = _run(folder, released, candidate)
         if status != 1 or not said.startswith("refused: "):
             raise Wrong(expected=words, found=_refused(status, said), look=LOOK)
-        if word not in said:
+        if word not in said and not _names_share(said, word):
             raise Wrong(
                 expected=_("{words} The line says {word}.").format(words=words, word=word),
                 found=said,
                 look=LOOK,
             )
+
+
+def _names_share(said: str, percent: str) -> bool:
+    """Tell whether a number in the line, such as 93.8 or 0.9375, is this share, rounded."""
+    numbers = [float(one) for one in re.findall(r"\d+(?:\.\d+)?", said)]
+    shares = [100 * one if one <= 1 else one for one in numbers]
+    return percent.isdigit() and any(abs(one - int(percent)) <= 0.5 for one in shares)
 
 
 def _refused(status: int, said: str) -> str:

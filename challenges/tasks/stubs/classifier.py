@@ -32,8 +32,8 @@ class Classifier(nn.Module):
     3. `forward`: `rough` scores of all classes, and the AGAIN best of them: `topk`.
     4. `rows[best.indices]`, N × AGAIN × 1280, times the features are the exact scores of those.
        The top five come from these.
-    5. The softmax divides by a sum over all classes, each as well as it is known: the rough sum of
-       all, less the rough part of the best, plus their exact part.
+    5. The softmax divides by the sum of exp(score) over all classes. Take the sum over all rough
+       scores, subtract what the best classes add to it roughly, and add what they add exactly.
 
     The order of the products matters: `write_classifier` turns the second one into 4 bits.
     """

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from challenges.tasks.catalogue import Task, find, tasks
+from challenges.tasks.checks.ci_gate import _names_share
 from challenges.tasks.engine import Outcome, run
 from learner.language import speaking
 from tests.challenges.tasks.folders import edited, grown, unsolved
@@ -51,3 +52,9 @@ def test_wrong_code_is_noticed(name: str, edit: Edit, tmp_path: Path) -> None:
     assert is_verdict(outcome), outcome
     texts = (outcome.verdict.expected, outcome.verdict.found, outcome.verdict.look)
     assert edit.named in " ".join(texts), outcome
+
+
+@pytest.mark.parametrize("words", ["refused: only 93.8% are the same", "refused: share 0.9375"])
+def test_a_gate_may_round_its_share_as_it_likes(words: str) -> None:
+    assert _names_share(words, "94")
+    assert not _names_share(words, "88")

@@ -209,7 +209,7 @@ WRONG: dict[str, dict[str, Edit]] = {
         "any order": Edit(
             'candidate[photo][0]["class_id"] == released[photo][0]["class_id"]',
             'released[photo][0]["class_id"] in [one["class_id"] for one in candidate[photo]]',
-            "5 other first classes",
+            "5 different first classes",
         ),
         "no status": Edit("sys.exit(f", "print(f", "status 0"),
     },

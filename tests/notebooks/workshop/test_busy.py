@@ -15,9 +15,14 @@ def test_a_quiet_machine_is_not_mentioned(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("learner.cpu_meter.CpuMeter.others", lambda self, started=(): 0.1)
-    with watched():
+    with watched() as machine:
         pass
     assert capsys.readouterr().out == ""
+    assert machine.quiet
+    monkeypatch.setattr("learner.cpu_meter.CpuMeter.others", lambda self, started=(): 0.5)
+    with watched() as machine:
+        pass
+    assert not machine.quiet
 
 
 def test_processes_that_end_within_the_block_are_not_others(

@@ -120,6 +120,15 @@ def _check_text(report: Report, text: str) -> None:
         # hadolint 2.15 reads a heredoc only if an empty line follows it.
         report.check("lint", None, unreadable)
         return
+    missing = [
+        name
+        for name, pattern in (("FROM", r"FROM\s"), ("CMD", r"(CMD|ENTRYPOINT)\s"))
+        if not re.search(rf"^\s*{pattern}", text, re.MULTILINE | re.IGNORECASE)
+    ]
+    sentence = _("The container file has no instruction {names}, so nothing can start from it.")
+    passed = _("The container file says what it starts from, and what it starts.")
+    sentence = sentence.format(names=", ".join(missing)) if missing else passed
+    report.check("instructions", not missing, sentence)
     unpinned = [one for one in findings if one["code"] in UNPINNED]
     errors = [one for one in findings if one["level"] == "error" and one not in unpinned]
     sentence = _("The linter hadolint finds errors (rule, line): {findings}")

@@ -163,6 +163,19 @@ def test_an_error_of_the_file_is_named(
     assert (result.status, result.points < result.most) == ("failed", True)
 
 
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("# FROM and CMD stand in a comment only.\n", "FROM, CMD,"),
+        (GOOD.replace('\nCMD ["python", "server.py"]', ""), "CMD,"),
+    ],
+)
+def test_a_file_that_starts_nothing_fails(judge: Judge, text: str, missing: str) -> None:
+    result = judge(text, quick=True)
+    assert set(failed(result)) == {"instructions"}
+    assert f"no instruction {missing}" in failed(result)["instructions"]
+
+
 def test_a_heredoc_that_hadolint_cannot_read_is_no_fault(judge: Judge) -> None:
     result = judge(GOOD.replace("EXPOSE", "RUN <<END\necho x\nEND\nEXPOSE"))
     assert (failed(result), result.status) == ({}, "passed")
