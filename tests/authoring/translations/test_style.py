@@ -61,6 +61,7 @@ FAULTS = {
         "Tanpa menimbulkan error apa pun.",
         "Layanan itu berakhir sebelum siap.",
         "Lihat dasbor itu.",
+        "Layanan gagal, karena bobotnya rusak.",
     ],
 }
 RIGHT = {
@@ -71,6 +72,7 @@ RIGHT = {
     ],
     "id": [
         'Utilisasinya 90%, berkasnya 1,04 GB, 1.850 request, 10 detik. Tekan "Jalankan".',
+        "Layanan gagal karena bobotnya rusak, karena itu prosesnya berhenti.",
         "Layanan dijalankan ulang saat cold start. Para pengguna tidak menunggu lama.",
         "Matikan paksa (kill) prosesnya, lalu ukur lagi. Python 3.11 dan 127.0.0.1 tetap.",
         "Request yang ditolak ikut dihitung, dan hash setiap berkas dihitung saat build.",
