@@ -20,7 +20,9 @@ from PIL import Image
 
 from authoring.publishing.rendering import make_readable
 from learner.language import _
+from learner.numbers import format_number
 from notebooks.lab.lessons import Lesson, heading
+from quizzes.questions import Number, Order, all_questions, translate
 
 LEFT_OUT = {"setup", "next", "panel-import", "panel"}
 """Cells without a slide: technical ones, and the panel, which a teacher shows live."""
@@ -42,6 +44,7 @@ STILL_WELL_SEEN = 0.8
 """A picture may shrink to this share of its size to make room for text."""
 _PICTURE = re.compile(r"data:image/\w+;base64,([A-Za-z0-9+/=]+)")
 _ASKS = re.compile(r"ask\w*\(")
+_NAMES = re.compile(r"ask\(\s*[\"']([\w-]+)")
 _ITEM = re.compile(r"[-*+] |\d+[.)] ")
 _PREDICTS = re.compile(r"predict\(")
 _IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
@@ -220,7 +223,11 @@ def _cut_code(cell: Any, section: str) -> list[Any]:
     shown = make_readable(copy.deepcopy(cell))
     if _ASKS.match(cell.source):
         asked = [one for one in shown.outputs if "workshop-question" in str(one.get("data"))]
-        return [_code_slide(cell, "question", section, [one], code=False) for one in asked]
+        slides = [_code_slide(cell, "question", section, [one], code=False) for one in asked]
+        for slide, output in zip(slides, asked, strict=True):
+            notes = (slide.metadata["slide"]["notes"], _tell_answer(cell, output))
+            slide.metadata["slide"]["notes"] = "\n\n".join(filter(None, notes))
+        return slides
     if _PREDICTS.match(cell.source):
         return [_code_slide(cell, "predict", section, [], heading=_("What do you expect?"))]
     outputs = [part for output in shown.outputs for part in _split_output(output)]
@@ -229,6 +236,26 @@ def _cut_code(cell: Any, section: str) -> list[Any]:
         return [_code_slide(cell, "code", section, outputs)]
     alone = [_code_slide(cell, "output", section, [output], code=False) for output in outputs]
     return [_code_slide(cell, "code", section, []), *alone]
+
+
+def _tell_answer(cell: Any, output: Any) -> str:
+    """Return what the speaker says after the class has chosen; empty for an unknown question."""
+    known = {name: translate(one).question for name, one in all_questions().items()}
+    named = _NAMES.search(cell.source)
+    question = known.get(named[1]) if named else None
+    if question is None:  # the cell asks what was asked before
+        plain = "".join(output["data"].get("text/plain", ""))
+        question = next((one for one in known.values() if one.text in plain), None)
+    if isinstance(question, Number):
+        number = f"{format_number(question.answer)} {question.unit}".strip()
+        return f"**{number}.** {question.feedback_right}"
+    if isinstance(question, Order):
+        steps = (f"{place}. {one.text}" for place, one in enumerate(question.options, 1))
+        return "\n".join([*steps, "", question.feedback_right])
+    options = () if question is None else sorted(question.options, key=lambda one: not one.correct)
+    return "\n".join(
+        f"- {'✓' if one.correct else '✗'} **{one.text}** {one.feedback}" for one in options
+    )
 
 
 def _code_slide(

@@ -6,7 +6,9 @@ import nbformat.v4 as v4
 import pytest
 
 from authoring.publishing import slide_cells
+from learner.language import speaking
 from notebooks.lab.lessons import Lesson, lessons
+from quizzes.questions import Number, One, find
 from tests.authoring.publishing import pages, small_lessons
 
 
@@ -41,3 +43,27 @@ def test_a_long_listing_loses_no_line(count: int) -> None:
     shown = [part.data["text/html"][5:-6] for part in said if "data" in part]
     assert "\n".join(shown).split("\n") == lines
     assert "\n".join(part.text for part in said if "text" in part).split("\n") == lines
+
+
+@pytest.mark.parametrize("language", ["en", "ja", "id"])
+def test_the_speaker_knows_what_is_right_and_why(language: str) -> None:
+    with speaking(language):
+        question = find("days-of-budget").question
+        choice = find("panel-compare").question
+    shown = {"text/html": "<div class='workshop-question'>?</div>", "text/plain": "?"}
+    output = v4.new_output("display_data", data=shown)  # type: ignore[no-untyped-call]
+    cells = [
+        small_lessons.code_cell(name, f'ask("{name}")', output)
+        for name in ("days-of-budget", "panel-compare")
+    ]
+    notebook = v4.new_notebook(cells=cells)  # type: ignore[no-untyped-call]
+    with speaking(language):
+        number, options = slide_cells.cut(Lesson(Path("x.ipynb"), notebook), "").cells
+    assert isinstance(question, Number)
+    assert number.metadata["slide"]["notes"].endswith(question.feedback_right)
+    assert isinstance(choice, One)
+    first, *others = options.metadata["slide"]["notes"].splitlines()
+    (right,) = (one for one in choice.options if one.correct)
+    assert first == f"- ✓ **{right.text}** {right.feedback}"
+    assert len(others) == len(choice.options) - 1
+    assert all(line.startswith("- ✗ **") for line in others)
