@@ -81,7 +81,7 @@ def _import_library() -> Any:
     except ImportError as error:
         raise OperatorError(
             f"signatures need model-signing: {error}. Install it: pip install "
-            "'jupyter-to-production[signing]', or make setup"
+            "'jupyter-to-production[signing]', or make setup door=development"
         ) from None
     return model_signing
 

@@ -27,7 +27,7 @@ def check_torch_pair() -> str:
         except metadata.PackageNotFoundError:
             raise OperatorError(
                 f"{package} is not installed, and this needs it. "
-                "Install the locked environment: make setup"
+                "Install the locked environment: make setup door=workshop"
             ) from None
     wanted = _torch_wanted_by_torchvision()
     found = versions["torch"].split("+")[0]  # "2.13.0+cpu" is 2.13.0 built without CUDA
@@ -35,7 +35,7 @@ def check_torch_pair() -> str:
         raise OperatorError(
             f"torchvision {versions['torchvision']} was built for torch {wanted}, "
             f"but torch {versions['torch']} is installed. Fix: pip install torch=={wanted}, "
-            "or make setup for the locked pair"
+            "or make setup door=workshop for the locked pair"
         )
     return f"torch {versions['torch']}, torchvision {versions['torchvision']}"
 

@@ -91,7 +91,10 @@ def find_obstacle(facts: GpuFacts) -> str | None:
     if facts.driver_cuda is None:
         return "there is no NVIDIA driver: install one, if there is an NVIDIA GPU"
     if facts.torch_cuda is None:
-        return f"torch {facts.torch} was built without CUDA: install the build with it (make setup)"
+        return (
+            f"torch {facts.torch} was built without CUDA: install the build with it "
+            "(make setup door=workshop)"
+        )
     if facts.driver_cuda[0] < int(facts.torch_cuda.partition(".")[0]):
         # Drivers and CUDA of one major version are compatible (docs.nvidia.com/deploy/
         # cuda-compatibility, "Minor Version Compatibility").

@@ -37,7 +37,7 @@ def test_wrong_pair(monkeypatch: pytest.MonkeyPatch, requirement: str) -> None:
         check_torch_pair()
     assert str(fault.value) == (
         "torchvision 0.29.2 was built for torch 2.15.0, but torch 2.13.0+cpu is installed. "
-        "Fix: pip install torch==2.15.0, or make setup for the locked pair"
+        "Fix: pip install torch==2.15.0, or make setup door=workshop for the locked pair"
     )
 
 
@@ -51,7 +51,9 @@ def test_missing(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     versions = {"torch": "2.15.0", "torchvision": "0.29.2"}
     del versions[missing]
     install(monkeypatch, [], **versions)
-    with pytest.raises(OperatorError, match=f"^{missing} is not installed.*make setup"):
+    with pytest.raises(
+        OperatorError, match=f"^{missing} is not installed.*make setup door=workshop$"
+    ):
         check_torch_pair()
 
 
