@@ -596,7 +596,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         weights = load_file(path)
     except (OSError, SafetensorError) as error:
         if not path.is_file():
-            raise _explain_weights(path, error) from None
+            raise _explain_weights(path, _first_line(error)) from None
         weights = _read_checkpoint(path)
     _check_finite(f"--weights {path}", weights)
     return weights
@@ -606,7 +606,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a pickle with code, or no pickle at all
-        raise _explain_weights(path, error) from None
+        raise _explain_weights(path, _find_pickled(error)) from None
     for key in (None, "state_dict", "model_state_dict", "model"):
         inner = found if key is None else found.get(key) if isinstance(found, dict) else None
         if isinstance(inner, dict) and any(isinstance(part, Tensor) for part in inner.values()):
@@ -618,10 +618,18 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     )
 
 
-def _explain_weights(path: Path, error: Exception) -> OperatorError:
+def _find_pickled(error: Exception) -> str:
+    """Return what torch found in a file instead of weights; its own advice is to run the file."""
+    pickled = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+    if pickled is None:
+        return "found something else"
+    return f"found more than tensors, {pickled[1]}, which runs code when it is loaded"
+
+
+def _explain_weights(path: Path, found: str) -> OperatorError:
     return OperatorError(
         f"--weights {path}: expected a safetensors file of the model's state_dict "
-        f"(safetensors.torch.save_file(model.state_dict(), path)): {_first_line(error)}"
+        f"(safetensors.torch.save_file(model.state_dict(), path)): {found}"
     )
 
 

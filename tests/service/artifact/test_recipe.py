@@ -183,8 +183,13 @@ def test_checkpoints_of_torch_are_read(key: str | None, tmp_path: Path) -> None:
 
 def test_pickles_run_no_code_and_say_what_is_expected(tmp_path: Path) -> None:
     torch.save(nn.Linear(2, 2), tmp_path / "whole.pth")
-    with pytest.raises(OperatorError, match="expected a safetensors file of the model's state"):
+    with pytest.raises(
+        OperatorError, match="expected a safetensors file of the model's state"
+    ) as e:
         read_weights(tmp_path / "whole.pth")
+    assert str(e.value).endswith(
+        "found more than tensors, torch.nn.modules.linear.Linear, which runs code when it is loaded"
+    )
     torch.save({"epoch": 3, "optimizer": {}}, tmp_path / "other.pth")
     with pytest.raises(OperatorError, match="or model; found epoch, optimizer"):
         read_weights(tmp_path / "other.pth")
