@@ -36,7 +36,7 @@ BROKEN_LINE = re.compile(
 ROOM = 1.4
 """A figure has room for labels this many times as wide as the English, plus 2.5 em: what is short
 in one language may be long in another ("mean", "rata-rata")."""
-WORDS_FOR_NUMBERS = {*map(str, range(13)), "40", "50", "90", "100", "200", "1000"}
+WORDS_FOR_NUMBERS = {*map(str, range(13)), "05", "40", "50", "90", "100", "200", "1000"}
 """Numbers that a translation may add: "one cell" may become "1 つのセル"."""
 
 

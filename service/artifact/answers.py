@@ -41,6 +41,10 @@ _SMALLEST, _DIGITS = 1e-7, 5
 Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 
+ALIKE = 1e-3
+"""Answers whose probabilities differ by less from photo to photo say nothing of the photos."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answers:
     """What the engineer's code answers."""
@@ -53,6 +57,19 @@ class Answers:
     def have_probabilities(self) -> bool:
         """Return whether there is more than first classes."""
         return any(not isinstance(given, int) for given in self.photos.values())
+
+    @property
+    def are_all_alike(self) -> bool:
+        """Return whether every photo got nearly the same, so that a comparison shows little."""
+        first, *others = self.photos.values()
+        if isinstance(first, int):
+            return all(one == first for one in others)
+        return all(
+            not isinstance(one, int)
+            and one.keys() == first.keys()
+            and max(abs(one[key] - first[key]) for key in first) < ALIKE
+            for one in others
+        )
 
     def take(self, count: int) -> "Answers":
         """Return at most `count` of the answers, evenly spaced."""

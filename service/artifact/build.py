@@ -267,6 +267,8 @@ class _FormBuilder:
         return (
             f"held against {answers.source}: {difference}; as served, where JPEGs are shrunk while "
             f"they are decoded: {served.largest:.1e}"
+            + "; but your code answers all photos alike, so this shows nothing: give other photos"
+            * answers.are_all_alike
         )
 
     def _compare_answers(

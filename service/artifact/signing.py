@@ -80,8 +80,8 @@ def _import_library() -> Any:
         import model_signing.verifying
     except ImportError as error:
         raise OperatorError(
-            f"signatures need model-signing: {error}. Install it: pip install "
-            "'jupyter-to-production[signing]', or make setup door=development"
+            f"signatures need model-signing: {error}. Install it: "
+            ".venv/bin/python -m pip install model-signing pyopenssl"
         ) from None
     return model_signing
 

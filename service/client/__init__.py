@@ -5,6 +5,8 @@ It needs the package httpx2, which the service itself does not.
 
 import sys
 
+NEEDS = "error: the client needs httpx2: .venv/bin/python -m pip install httpx2"
+
 
 def serve_or_predict() -> None:
     """Run the command `model-service`: serve, or ask a service if its first word is "predict"."""
@@ -18,5 +20,5 @@ def serve_or_predict() -> None:
     except ModuleNotFoundError as error:
         if error.name != "httpx2":
             raise
-        sys.exit('error: the client needs httpx2: pip install "jupyter-to-production[client]"')
+        sys.exit(NEEDS)
     sys.exit(predict(sys.argv[2:]))

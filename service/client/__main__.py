@@ -9,9 +9,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from service.client.client import AT_ONCE, DEADLINE_S, URL, Client, PredictionError
+from service.client import NEEDS
 from service.errors import write_command
 from service.web.responses import PredictResponse
+
+try:
+    from service.client.client import AT_ONCE, DEADLINE_S, URL, Client, PredictionError
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__" or missing.name != "httpx2":
+        raise
+    sys.exit(NEEDS)
 
 KEY = "MODEL_SERVICE_KEY"
 SUFFIXES = frozenset({".jpeg", ".jpg", ".png", ".webp"})

@@ -10,6 +10,8 @@ from service.artifact.answers import Answers, compare, read_answers
 from service.errors import OperatorError
 from tests.service.artifact.conftest import write_photos
 
+Given = dict[int, float] | int
+
 LABELS = ["cat", "dog"]
 NAMES = ["chelsea.png", "china.jpg", "coffee.png", "flower.jpg"]
 
@@ -156,3 +158,19 @@ def test_classes_by_themselves_are_compared_one_by_one() -> None:
 def test_nan_is_a_difference() -> None:
     row = np.array([[np.nan, np.nan]], np.float32)
     assert not compare(given({0: 0.9, 1: 0.1}), row).is_none
+
+
+@pytest.mark.parametrize(
+    ("given", "alike"),
+    [
+        ([{0: 0.1, 1: 0.9}, {0: 0.1002, 1: 0.8998}], True),
+        ([{0: 0.1, 1: 0.9}, {0: 0.2, 1: 0.8}], False),
+        ([{0: 0.1}, {1: 0.1}], False),
+        ([3, 3], True),
+        ([3, 4], False),
+        ([{0: 0.1, 1: 0.9}, 1], False),
+    ],
+)
+def test_answers_that_say_nothing_of_the_photos(given: list[Given], alike: bool) -> None:
+    photos = {Path(str(number)): one for number, one in enumerate(given)}
+    assert Answers("code", photos).are_all_alike is alike

@@ -22,7 +22,7 @@ PEM = serialization.Encoding.PEM
 needs_library = pytest.mark.skipif(
     subprocess.run([sys.executable, "-c", "import model_signing"], capture_output=True).returncode
     != 0,
-    reason="model-signing cannot be imported: pip install 'jupyter-to-production[signing]'",
+    reason="model-signing cannot be imported: pip install model-signing pyopenssl",
 )
 
 
@@ -136,4 +136,4 @@ def test_without_the_library(
         line = capsys.readouterr().err
         assert line.count("\n") == 1
         assert "signatures need model-signing" in line
-        assert "pip install 'jupyter-to-production[signing]'" in line
+        assert "pip install model-signing pyopenssl" in line

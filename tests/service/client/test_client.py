@@ -214,15 +214,20 @@ def test_entry_serves_or_predicts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (said, ended.value.code) == (["serve"], 2)
 
 
-def test_entry_without_httpx2_says_what_to_install() -> None:
-    script = (
-        "import sys; sys.modules['httpx2'] = None; sys.argv[1:] = ['predict', 'photo.jpg']\n"
-        "from service.client import serve_or_predict; serve_or_predict()"
-    )
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "from service.client import serve_or_predict; serve_or_predict()",
+        "import runpy; runpy.run_module('service.client', run_name='__main__')",
+    ],
+)
+def test_entry_without_httpx2_says_what_to_install(entry: str) -> None:
+    script = "import sys; sys.modules['httpx2'] = None; sys.argv[1:] = ['predict', 'photo.jpg']\n"
+    script += entry
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1
     assert done.stderr == (
-        'error: the client needs httpx2: pip install "jupyter-to-production[client]"\n'
+        "error: the client needs httpx2: .venv/bin/python -m pip install httpx2\n"
     )
 
 
