@@ -116,7 +116,7 @@ def test_settings_in_the_compose_file_are_valid() -> None:
 
 def test_compose_starts_it_as_run_image_does() -> None:
     model = SERVICES["model"]
-    command = deploy.run_command(Namespace(port=8000, tag=None, engine_options=[]))
+    command = deploy.run_command(Namespace(port=8000, tag=None, engine_options=[], gpu=False))
     given = dict(pairwise(command))
     assert model["image"] == "${MODEL_IMAGE:-" + deploy.TAG + "}"
     assert model["mem_limit"] == given["--memory"]
